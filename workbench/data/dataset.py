@@ -1,0 +1,163 @@
+"""Dataset: rows and features as a dense float64 array, with what is known of each row."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+
+class DataError(ValueError):
+    """Data that cannot be used; the message is one line: what is wrong; what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Observed rows; ``nan`` in ``x`` means "not observed".
+
+    Attributes
+    ----------
+    x : ndarray (N, D), float64, read-only
+    features : tuple of str, length D
+    counts : ndarray (N,), how many times each row was seen
+    rows : ndarray (N,), int64, number of each row in its source, from 0
+    ids : the user's own row names, or None
+    classes : known classes ("" for unknown), never used in fitting, or None
+    name : what the data are called in messages and reports
+    notes : sentences about what happened on the way in
+    """
+
+    x: np.ndarray
+    features: tuple[str, ...]
+    counts: np.ndarray
+    rows: np.ndarray
+    ids: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
+    name: str = "data"
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        x: Any,
+        features: Sequence[str] | None = None,
+        *,
+        ids: Sequence[Any] | None = None,
+        classes: Sequence[Any] | None = None,
+        name: str = "data",
+        notes: Sequence[str] = (),
+    ) -> Dataset:
+        """Make a dataset from an array (N, D) or (N,), a DataFrame, or a dataset.
+
+        Raises
+        ------
+        DataError
+            If there is no row or no column, a value is infinite or not a number, or names do not match.
+        """
+        if isinstance(x, cls):
+            return x
+        if features is None and hasattr(x, "columns"):
+            features = [str(column) for column in x.columns]
+        values = _values(x)
+        n_rows, n_features = values.shape
+        names = tuple(features) if features is not None else tuple(f"x{d}" for d in range(n_features))
+        _check(values, names)
+        return cls(
+            x=values,
+            features=names,
+            counts=_read_only(np.ones(n_rows)),
+            rows=_read_only(np.arange(n_rows)),
+            ids=_strings(ids, n_rows, "ids"),
+            classes=_strings(classes, n_rows, "classes"),
+            name=name,
+            notes=tuple(notes),
+        )
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.x.shape[0])
+
+    @property
+    def n_features(self) -> int:
+        return int(self.x.shape[1])
+
+    @functools.cached_property
+    def complete(self) -> bool:
+        """Whether every cell is observed."""
+        return not bool(np.isnan(self.x).any())
+
+    @functools.cached_property
+    def n_observed_rows(self) -> float:
+        """N of the information criteria: rows with an observed cell, counts counted (statistics, section 6)."""
+        return float(self.counts[~np.isnan(self.x).all(axis=1)].sum())
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hex SHA-256 of what a fit sees: the features' names, the cells and the counts."""
+        digest = hashlib.sha256("\x1f".join(self.features).encode())
+        cells = np.where(np.isnan(self.x), np.nan, self.x + 0.0)  # one nan, one zero
+        for array in (cells, self.counts):
+            digest.update(str(array.shape).encode())
+            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+        return digest.hexdigest()
+
+    def blocks(self, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (x, counts) of up to ``rows`` rows at a time, in order."""
+        for start in range(0, self.n_rows, rows):
+            yield self.x[start : start + rows], self.counts[start : start + rows]
+
+    def take(self, indices: Any) -> Dataset:
+        """Return the rows at ``indices``, each keeping its number, id and class."""
+        index = np.asarray(indices)
+        return replace(
+            self,
+            x=_read_only(self.x[index]),
+            counts=_read_only(self.counts[index]),
+            rows=_read_only(self.rows[index]),
+            ids=None if self.ids is None else tuple(self.ids[i] for i in index),
+            classes=None if self.classes is None else tuple(self.classes[i] for i in index),
+        )
+
+
+def _values(x: Any) -> np.ndarray:
+    try:
+        values = np.array(x, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"a column is not numeric ({error}); name numeric columns, or code the others as numbers") from None
+    values = values[:, None] if values.ndim == 1 else values
+    if values.ndim != 2:
+        raise DataError(f"data have {values.ndim} dimensions; give an array of rows and columns")
+    values.setflags(write=False)
+    return values
+
+
+def _check(values: np.ndarray, features: tuple[str, ...]) -> None:
+    n_rows, n_features = values.shape
+    if n_rows == 0 or n_features == 0:
+        raise DataError(f"there are no data ({n_rows} rows, {n_features} columns); give at least one row and one column")
+    if len(features) != n_features:
+        raise DataError(f"{len(features)} names for {n_features} columns; give one name a column")
+    if len(set(features)) < n_features:
+        twice = next(name for name in features if features.count(name) > 1)
+        raise DataError(f"column {twice!r} is there twice; rename or leave out one")
+    if np.isinf(values).any():
+        row, column = np.argwhere(np.isinf(values))[0]
+        raise DataError(f"row {row}, column {features[column]!r} is infinite; leave the cell empty if it was not observed")
+
+
+def _strings(values: Sequence[Any] | None, n_rows: int, what: str) -> tuple[str, ...] | None:
+    if values is None:
+        return None
+    if len(values) != n_rows:
+        raise DataError(f"{len(values)} {what} for {n_rows} rows; give one a row")
+    return tuple(str(value) for value in values)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array = np.ascontiguousarray(array)
+    array.setflags(write=False)
+    return array

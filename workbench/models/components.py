@@ -1,0 +1,97 @@
+"""Components: what K components of one family can do, whatever the family."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.models.shapes import Flags, Labels, PerComponent, Permutation, Rows, Weights
+from workbench.models.terms import Statistics, Terms
+
+
+@dataclass(frozen=True, eq=False)
+class Regularity:
+    """Whether a solution is singular, or spurious (statistics, section 3), for each fit of a batch."""
+
+    singular: Flags
+    spurious: Flags
+
+    @classmethod
+    def regular(cls, batch_shape: tuple[int, ...]) -> Regularity:
+        """Nothing is wrong with any of them: families whose likelihood is bounded."""
+        return cls(np.zeros(batch_shape, bool), np.zeros(batch_shape, bool))
+
+
+@dataclass(frozen=True, eq=False)
+class Components(ABC):
+    """The parameters of K components; every field is an array (*batch, K, ...).
+
+    A concrete family's dataclass *is* its parametrisation: its fields are the names that users see.
+    """
+
+    dims: ClassVar[dict[str, tuple[str, ...]]]
+    """For each parameter the names of its axes after the batch, ``component`` first."""
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        name, array = next(iter(self.parameters().items()))
+        return array.shape[: array.ndim - len(self.dims[name])]
+
+    @property
+    def n_components(self) -> int:
+        name, array = next(iter(self.parameters().items()))
+        return int(array.shape[array.ndim - len(self.dims[name])])
+
+    def map(self, function: Callable[[np.ndarray], np.ndarray]) -> Self:
+        """The same family with ``function`` applied to every parameter array."""
+        return type(self)(**{name: function(array) for name, array in self.parameters().items()})
+
+    def take(self, index: Any) -> Self:
+        """Index the batch axes."""
+        return self.map(lambda array: array[index])
+
+    def relabelled(self, permutation: Permutation) -> Self:
+        """Component ``permutation[k]`` of this becomes component k; (*batch, K) or (K,)."""
+        return self.map(lambda array: _permuted(array, permutation, len(self.batch_shape)))
+
+    @abstractmethod
+    def terms(self, weights: Weights) -> Terms:
+        """The coefficients of log p(x, z = k) under these parameters and ``weights``."""
+
+    @abstractmethod
+    def maximise(self, statistics: Any) -> Self:
+        """The maximum-likelihood parameters given ``statistics``; a component without rows stays as it is."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, labels: Labels) -> Rows:
+        """One row for each label; an unbatched mixture only."""
+
+    @abstractmethod
+    def regularity(self, weights: Weights, data: Dataset) -> Regularity:
+        """Which fits of the batch are singular or spurious on ``data``."""
+
+    @abstractmethod
+    def collapsed(self, scale: np.ndarray) -> Flags:
+        """Which fits of the batch have run into the boundary where the likelihood has no bound.
+
+        ``scale`` (D,) are the data's standard deviations.
+        """
+
+
+def _permuted(array: np.ndarray, permutation: Permutation, batch: int) -> np.ndarray:
+    index = np.broadcast_to(permutation, array.shape[: batch + 1])
+    return np.take_along_axis(array, index.reshape(index.shape + (1,) * (array.ndim - batch - 1)), axis=batch)
+
+
+def counted(statistics: Statistics) -> PerComponent:
+    """Counts (*batch, K) with 1 in place of 0, to divide by."""
+    return np.where(statistics.counts > 0, statistics.counts, 1.0)

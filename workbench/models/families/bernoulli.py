@@ -1,0 +1,195 @@
+"""Bernoulli components: independent binary features (latent class analysis), each with a beta prior; nan is skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.models.components import Components, Regularity
+from workbench.models.families.family import Family
+from workbench.models.prior import ComponentsPrior, Prior, plain, positive
+from workbench.models.shapes import (
+    Coordinates,
+    Flags,
+    Labels,
+    LogJoint,
+    PerComponent,
+    PerFit,
+    Probs,
+    Responsibilities,
+    Rows,
+    Weights,
+)
+
+LOG_ZERO = -1e30
+"""Stands for log 0 inside a matrix product, where -inf times a feature that is not there would be nan."""
+
+
+@dataclass(frozen=True, eq=False)
+class BernoulliStatistics:
+    """Counts N_k, and for each feature the weighted number of ones and of observed cells."""
+
+    counts: PerComponent
+    ones: Probs
+    seen: Probs
+
+    def merge(self, other: BernoulliStatistics) -> BernoulliStatistics:
+        return BernoulliStatistics(self.counts + other.counts, self.ones + other.ones, self.seen + other.seen)
+
+
+def statistics(x: Rows, responsibilities: Responsibilities) -> BernoulliStatistics:
+    """Weighted sums over the observed cells."""
+    weights = np.swapaxes(responsibilities, -1, -2)  # (*batch, K, N)
+    observed = ~np.isnan(x)
+    return BernoulliStatistics(weights.sum(axis=-1), weights @ np.where(observed, x, 0.0), weights @ observed.astype(float))
+
+
+@dataclass(frozen=True, eq=False)
+class BernoulliTerms:
+    """log p(x, z = k) = constant_k + sum over observed d of x_d log p_kd + (1 - x_d) log (1 - p_kd)."""
+
+    constant: PerComponent
+    log_probs: Probs
+    log_complements: Probs
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.constant.shape[:-1]
+
+    def log_joint(self, x: Rows) -> LogJoint:
+        ones, zeros = (x == 1.0).astype(float), (x == 0.0).astype(float)
+        total = ones @ np.swapaxes(self.log_probs, -1, -2) + zeros @ np.swapaxes(self.log_complements, -1, -2)
+        return np.asarray(np.where(total < LOG_ZERO / 2.0, -np.inf, total) + self.constant[..., None, :])
+
+    def statistics(self, x: Rows, responsibilities: Responsibilities) -> BernoulliStatistics:
+        return statistics(x, responsibilities)
+
+
+@dataclass(frozen=True, eq=False)
+class BernoulliComponents(Components):
+    """Independent binary features.
+
+    Attributes
+    ----------
+    probs : ndarray (*batch, K, D), probability of a one
+    """
+
+    dims: ClassVar[dict[str, tuple[str, ...]]] = {"probs": ("component", "feature")}
+
+    probs: Probs
+
+    def terms(self, weights: Weights) -> BernoulliTerms:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.maximum(np.log(self.probs), LOG_ZERO)
+            complements = np.maximum(np.log1p(-self.probs), LOG_ZERO)
+            return BernoulliTerms(np.log(weights), logs, complements)
+
+    def maximise(self, statistics: BernoulliStatistics) -> Self:
+        """Weighted shares of ones (Bishop 2006, eq. 9.59); a feature never seen in a component stays as it is."""
+        shares = np.divide(statistics.ones, statistics.seen, out=np.array(self.probs), where=statistics.seen > 0)
+        return type(self)(np.clip(shares, 0.0, 1.0))
+
+    def sample(self, rng: np.random.Generator, labels: Labels) -> Rows:
+        return np.asarray(rng.random((labels.size, self.probs.shape[-1])) < self.probs[labels], dtype=float)
+
+    def regularity(self, weights: Weights, data: Dataset) -> Regularity:
+        """The likelihood is bounded: nothing is singular."""
+        return Regularity.regular(self.batch_shape)
+
+    def collapsed(self, scale: np.ndarray) -> Flags:
+        return np.zeros(self.batch_shape, bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Beta(ComponentsPrior):
+    """probs ~ Beta(a, b) for every feature, alike for all components; (*batch, K, D) after an update."""
+
+    a: np.ndarray
+    b: np.ndarray
+
+    def log_density(self, components: BernoulliComponents) -> PerFit:
+        from scipy.special import betaln, xlog1py, xlogy
+
+        kernel = xlogy(self.a - 1.0, components.probs) + xlog1py(self.b - 1.0, -components.probs)
+        return np.asarray((kernel - betaln(self.a, self.b)).sum(axis=(-1, -2)))
+
+    def log_normaliser(self) -> np.ndarray:
+        from scipy.special import betaln
+
+        return np.asarray(betaln(self.a, self.b).sum(axis=-1))
+
+    def posterior(self, statistics: BernoulliStatistics) -> Self:
+        return type(self)(self.a + statistics.ones, self.b + (statistics.seen - statistics.ones))
+
+    def mode(self) -> BernoulliComponents:
+        """(a - 1) / (a + b - 2); a flat posterior (nothing seen, a = b = 1) gives one half."""
+        ones, zeros = np.maximum(self.a - 1.0, 0.0), np.maximum(self.b - 1.0, 0.0)
+        total = ones + zeros
+        return BernoulliComponents(np.divide(ones, total, out=np.full_like(total, 0.5), where=total > 0))
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> BernoulliComponents:
+        size = (*shape, self.a.shape[-1])
+        return BernoulliComponents(rng.beta(np.broadcast_to(self.a, size), np.broadcast_to(self.b, size)))
+
+    def numbers(self) -> dict[str, Any]:
+        return {"a": plain(self.a), "b": plain(self.b)}
+
+    def dim(self, n_components: int) -> int:
+        return n_components * int(self.a.shape[-1])
+
+    def flatten(self, components: BernoulliComponents) -> tuple[Coordinates, PerFit]:
+        """logit(probs) (K, D); infinite at 0 and 1."""
+        with np.errstate(divide="ignore"):
+            logs, complements = np.log(components.probs), np.log1p(-components.probs)
+        return (logs - complements).reshape(*components.batch_shape, -1), (logs + complements).sum(axis=(-1, -2))
+
+    def unflatten(self, u: Coordinates, n_components: int) -> tuple[BernoulliComponents, PerFit]:
+        logits = u.reshape(*u.shape[:-1], n_components, -1)
+        jacobian = -(np.logaddexp(0.0, logits) + np.logaddexp(0.0, -logits)).sum(axis=(-1, -2))
+        return BernoulliComponents(np.exp(-np.logaddexp(0.0, -logits))), jacobian
+
+
+@dataclass(frozen=True)
+class Bernoulli(Family):
+    """Independent binary features (Bishop 2006, section 9.3.3); cells are 0, 1 or not observed."""
+
+    name: ClassVar[str] = "bernoulli"
+    hyperparameters: ClassVar[tuple[str, ...]] = ("a", "b")
+    shapes_with_no_mode: ClassVar[tuple[str, ...]] = ("a", "b")
+
+    @property
+    def components_type(self) -> type[Components]:
+        return BernoulliComponents
+
+    def refuses(self, data: Dataset) -> str | None:
+        other = ~(np.isnan(data.x) | (data.x == 0.0) | (data.x == 1.0))
+        if not other.any():
+            return None
+        row, column = np.argwhere(other)[0]
+        return (
+            f"column {data.features[column]!r} holds {data.x[row, column]:g} (row {data.rows[row]}) and bernoulli takes 0, 1 or "
+            "an empty cell; choose binary columns, or another family"
+        )
+
+    def statistics(self, data: Dataset, responsibilities: Responsibilities) -> BernoulliStatistics:
+        return statistics(data.x, responsibilities * data.counts[:, None])
+
+    def maximise(self, statistics: BernoulliStatistics) -> BernoulliComponents:
+        return BernoulliComponents(np.full_like(statistics.ones, 0.5)).maximise(statistics)
+
+    def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
+        return {"concentration": 1.0, "a": 1.0, "b": 1.0}
+
+    def components_prior(self, numbers: Mapping[str, Any], n_features: int) -> ComponentsPrior:
+        return Beta(positive(numbers["a"], "a", (n_features,)), positive(numbers["b"], "b", (n_features,)))
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        return n_components - 1 + n_components * n_features
+
+    def coordinates(self, data: Dataset, n_components: int) -> Prior:
+        flat = np.ones(data.n_features)
+        return Prior(np.ones(n_components), Beta(flat, flat))

@@ -1,0 +1,109 @@
+"""Family: what the model's section of a config chooses; its fields are the YAML keys beside ``family``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.models.components import Components
+from workbench.models.mixture import Mixture
+from workbench.models.prior import ComponentsPrior, Prior, PriorError, positive
+from workbench.models.shapes import Responsibilities
+from workbench.models.terms import Statistics
+
+
+@dataclass(frozen=True)
+class Family(ABC):
+    """A family of component densities with one parametrisation."""
+
+    name: ClassVar[str]
+    hyperparameters: ClassVar[tuple[str, ...]]
+    """Names that ``prior:`` takes beside ``concentration``."""
+    shapes_with_no_mode: ClassVar[tuple[str, ...]] = ()
+    """Hyperparameters for which a value below 1 leaves no interior mode (statistics, section 1)."""
+
+    @property
+    @abstractmethod
+    def components_type(self) -> type[Components]:
+        """The dataclass of its parameters."""
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        """For every parameter, weights first, the names of its axes."""
+        return {"weights": ("component",), **self.components_type.dims}
+
+    @abstractmethod
+    def refuses(self, data: Dataset) -> str | None:
+        """Why this family cannot model ``data``: what is wrong; what to do. None if it can."""
+
+    @abstractmethod
+    def statistics(self, data: Dataset, responsibilities: Responsibilities) -> Statistics:
+        """Statistics of complete labels or responsibilities (*batch, N, K), before there are parameters."""
+
+    @abstractmethod
+    def maximise(self, statistics: Any) -> Components:
+        """The maximum-likelihood components of ``statistics``."""
+
+    @abstractmethod
+    def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
+        """The default hyperparameters, worked out once from the fitted rows (statistics, section 1).
+
+        Raises
+        ------
+        PriorError
+            If the data have none: names the columns.
+        """
+
+    @abstractmethod
+    def components_prior(self, numbers: Mapping[str, Any], n_features: int) -> ComponentsPrior:
+        """The components' prior of complete ``numbers``.
+
+        Raises
+        ------
+        PriorError
+            With the key of a number that is impossible.
+        """
+
+    @abstractmethod
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        """Free parameters of the structure, weights K - 1."""
+
+    @abstractmethod
+    def coordinates(self, data: Dataset, n_components: int) -> Prior:
+        """A prior used for its unconstrained coordinates alone, on any data, however degenerate."""
+
+    def prior(self, numbers: Mapping[str, Any], n_components: int, n_features: int) -> Prior:
+        """The prior of complete ``numbers``, ``concentration`` among them.
+
+        Raises
+        ------
+        PriorError
+            With the key of a number that is unknown, missing or impossible.
+        """
+        known = ("concentration", *self.hyperparameters)
+        for key in numbers:
+            if key not in known:
+                raise PriorError(f"is not a hyperparameter of {self.name}; there are {', '.join(known)}", key)
+        for key in known:
+            if key not in numbers:
+                raise PriorError("is missing; give it, or a default can be worked out only from regular data", key)
+        concentration = positive(numbers["concentration"], "concentration", (n_components,))
+        return Prior(concentration, self.components_prior(numbers, n_features))
+
+    def mixture(self, parameters: Mapping[str, Any]) -> Mixture:
+        """A mixture (or a batch) from its parameters by name, ``weights`` among them."""
+        arrays = {name: np.asarray(value, dtype=float) for name, value in parameters.items()}
+        weights = arrays.pop("weights")
+        return Mixture(weights, self.components_type(**arrays))
+
+    def no_interior_mode(self, numbers: Mapping[str, Any]) -> str | None:
+        """The first hyperparameter with an entry below 1 for which the posterior need not have a mode, or None."""
+        for key in ("concentration", *self.shapes_with_no_mode):
+            if (np.asarray(numbers[key], dtype=float) < 1.0).any():
+                return key
+        return None

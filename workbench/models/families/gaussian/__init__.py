@@ -1,0 +1,93 @@
+"""Gaussian components: one file a covariance structure, one row in STRUCTURES."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.models.components import Components
+from workbench.models.families.family import Family
+from workbench.models.families.gaussian import moments
+from workbench.models.families.gaussian.diagonal import DIAGONAL
+from workbench.models.families.gaussian.full import FULL
+from workbench.models.families.gaussian.structure import Structure
+from workbench.models.prior import ComponentsPrior, Prior, PriorError
+from workbench.models.shapes import Responsibilities
+from workbench.models.terms import Statistics
+
+STRUCTURES: dict[str, Structure] = {"full": FULL, "diagonal": DIAGONAL}
+
+
+@dataclass(frozen=True)
+class Gaussian(Family):
+    """Multivariate normal components (Bishop 2006, section 9.2).
+
+    Parameters
+    ----------
+    covariance : ``full`` (a covariance matrix each) or ``diagonal`` (independent features)
+    """
+
+    name: ClassVar[str] = "gaussian"
+    hyperparameters: ClassVar[tuple[str, ...]] = ("mean", "mean_strength", "dof", "scale")
+
+    covariance: Literal["full", "diagonal"] = "full"
+
+    @property
+    def structure(self) -> Structure:
+        return STRUCTURES[self.covariance]
+
+    @property
+    def components_type(self) -> type[Components]:
+        return self.structure.components
+
+    def refuses(self, data: Dataset) -> str | None:
+        if data.complete:
+            return None
+        empty = np.isnan(data.x)
+        columns = ", ".join(name for name, some in zip(data.features, empty.any(axis=0), strict=True) if some)
+        return (
+            f"{int(empty.sum())} cells are not observed (columns {columns}) and gaussian components cannot take that yet; "
+            "keep the complete rows with `complete_rows: true`, or choose other columns"
+        )
+
+    def statistics(self, data: Dataset, responsibilities: Responsibilities) -> Statistics:
+        return self.structure.statistics(data.x, responsibilities * data.counts[:, None])
+
+    def maximise(self, statistics: Any) -> Components:
+        return self.structure.maximise(statistics)
+
+    def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
+        covariance = moments.covariance(data)
+        self.structure.check(covariance, data.features)
+        shrunk = covariance * n_components ** (-2.0 / data.n_features)
+        return {
+            "concentration": 1.0,
+            "mean": moments.mean(data).tolist(),
+            "mean_strength": 0.01,
+            "dof": self.structure.default_dof(data.n_features),
+            "scale": self.structure.scale(shrunk).tolist(),
+        }
+
+    def components_prior(self, numbers: Mapping[str, Any], n_features: int) -> ComponentsPrior:
+        return self.structure.prior(numbers, n_features)
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        return n_components - 1 + self.structure.n_parameters(n_components, n_features)
+
+    def coordinates(self, data: Dataset, n_components: int) -> Prior:
+        variance = np.diagonal(moments.covariance(data))
+        spread = np.where(np.isfinite(variance) & (variance > 0), variance, 1.0)
+        numbers = {
+            "mean": moments.mean(data),
+            "mean_strength": 1.0,
+            "dof": data.n_features + 2.0,
+            "scale": self.structure.scale(np.diag(spread)),
+        }
+        return Prior(np.ones(n_components), self.components_prior(numbers, data.n_features))
+
+
+__all__ = ["STRUCTURES", "Gaussian", "PriorError"]

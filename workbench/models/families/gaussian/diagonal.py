@@ -1,0 +1,237 @@
+"""Diagonal covariance: independent features within a component, each with the one-dimensional conjugate prior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.models.components import Components, Regularity, counted
+from workbench.models.families.gaussian import moments
+from workbench.models.families.gaussian.full import LOG_2PI
+from workbench.models.families.gaussian.structure import Structure
+from workbench.models.prior import ComponentsPrior, numeric, plain, positive
+from workbench.models.shapes import (
+    Coordinates,
+    Flags,
+    Labels,
+    LogJoint,
+    Means,
+    PerComponent,
+    PerFit,
+    Responsibilities,
+    Rows,
+    Variances,
+    Weights,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalStatistics:
+    """Counts N_k, means and sums of squares about them, feature by feature."""
+
+    counts: PerComponent
+    means: Means
+    scatters: Variances
+
+    def merge(self, other: DiagonalStatistics) -> DiagonalStatistics:
+        """Both sets of rows together (Chan, Golub and LeVeque 1983)."""
+        counts = self.counts + other.counts
+        share = np.divide(other.counts, counts, out=np.zeros_like(counts), where=counts > 0)
+        gap = other.means - self.means
+        between = (self.counts * share)[..., None] * gap**2
+        return DiagonalStatistics(counts, self.means + share[..., None] * gap, self.scatters + other.scatters + between)
+
+
+def statistics(x: Rows, responsibilities: Responsibilities) -> DiagonalStatistics:
+    """Weighted counts, means and sums of squares."""
+    weights = np.swapaxes(responsibilities, -1, -2)  # (*batch, K, N)
+    counts = weights.sum(axis=-1)
+    means = np.divide(weights @ x, counts[..., None], out=np.zeros((*counts.shape, x.shape[1])), where=counts[..., None] > 0)
+    deviations = x - means[..., None, :]
+    return DiagonalStatistics(counts, means, np.einsum("...n,...nd->...d", weights, deviations**2))
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalTerms:
+    """log p(x, z = k) = constant_k - sum_d (factors_kd (x_d - centres_kd))^2 / 2."""
+
+    constant: PerComponent
+    factors: Variances
+    centres: Means
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.constant.shape[:-1]
+
+    def log_joint(self, x: Rows) -> LogJoint:
+        deviations = (x - self.centres[..., None, :]) * self.factors[..., None, :]
+        squares = np.einsum("...nd,...nd->...n", deviations, deviations)
+        return np.swapaxes(self.constant[..., None] - squares / 2.0, -1, -2)
+
+    def statistics(self, x: Rows, responsibilities: Responsibilities) -> DiagonalStatistics:
+        return statistics(x, responsibilities)
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalComponents(Components):
+    """Normal components with independent features.
+
+    Attributes
+    ----------
+    means : ndarray (*batch, K, D), in the data's units
+    variances : ndarray (*batch, K, D), in the data's units squared
+    """
+
+    dims: ClassVar[dict[str, tuple[str, ...]]] = {
+        "means": ("component", "feature"),
+        "variances": ("component", "feature"),
+    }
+
+    means: Means
+    variances: Variances
+
+    def terms(self, weights: Weights) -> DiagonalTerms:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factors = 1.0 / np.sqrt(self.variances)
+            constant = np.log(weights) + np.log(factors).sum(axis=-1) - self.means.shape[-1] * LOG_2PI / 2.0
+        return DiagonalTerms(constant, factors, self.means)
+
+    def maximise(self, statistics: DiagonalStatistics) -> Self:
+        """Weighted means and variances."""
+        empty = ~(statistics.counts > 0)[..., None]
+        variances = statistics.scatters / counted(statistics)[..., None]
+        return type(self)(np.where(empty, self.means, statistics.means), np.where(empty, self.variances, variances))
+
+    def sample(self, rng: np.random.Generator, labels: Labels) -> Rows:
+        noise = rng.standard_normal((labels.size, self.means.shape[-1]))
+        return np.asarray(self.means[labels] + np.sqrt(self.variances[labels]) * noise)
+
+    def regularity(self, weights: Weights, data: Dataset) -> Regularity:
+        """By variance relative to the data's and to the pooled within variance, and by count (statistics, section 3)."""
+        pooled = (weights[..., None] * self.variances).sum(axis=-2, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            in_data = self.variances / np.diagonal(moments.covariance(data))
+            in_pooled = self.variances / pooled
+        thin = ~(in_data >= 1e-6) & ~(in_pooled >= 1e-6)
+        singular = thin.any(axis=-1) | (data.counts.sum() * weights < 2.0)
+        return Regularity(singular.any(axis=-1), np.zeros(self.batch_shape, bool))
+
+    def collapsed(self, scale: np.ndarray) -> Flags:
+        """A variance is zero in working precision."""
+        return np.asarray(~(self.variances / scale**2 > 1e-16).all(axis=(-1, -2)))
+
+
+@dataclass(frozen=True, eq=False)
+class NormalInverseGamma(ComponentsPrior):
+    """The normal-inverse-Wishart of one dimension, feature by feature: variance ~ inverse-gamma(dof / 2, scale / 2).
+
+    Leading axes: none for a prior, (*batch, K) after an update.
+
+    Attributes
+    ----------
+    mean, scale : ndarray (..., D)
+    mean_strength, dof : ndarray (...)
+    """
+
+    mean: np.ndarray
+    mean_strength: np.ndarray
+    dof: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def n_features(self) -> int:
+        return int(self.mean.shape[-1])
+
+    def log_density(self, components: DiagonalComponents) -> PerFit:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(components.variances)
+            squares = self.mean_strength[..., None] * (components.means - self.mean) ** 2
+            kernel = -(self.dof[..., None] + 3.0) * logs / 2.0 - (self.scale + squares) / components.variances / 2.0
+        return np.asarray((kernel.sum(axis=-1) - self.log_normaliser()).sum(axis=-1))
+
+    def log_normaliser(self) -> np.ndarray:
+        from scipy.special import gammaln
+
+        half = self.dof[..., None] / 2.0
+        spread = (LOG_2PI - np.log(self.mean_strength[..., None])) / 2.0
+        return np.asarray((gammaln(half) - half * np.log(self.scale / 2.0) + spread).sum(axis=-1))
+
+    def posterior(self, statistics: DiagonalStatistics) -> Self:
+        """Counts of means and variances grow apart (statistics, section 1)."""
+        counts = statistics.counts
+        strength = self.mean_strength + counts
+        gap = statistics.means - self.mean
+        mean = self.mean + (counts / strength)[..., None] * gap
+        between = (self.mean_strength * counts / strength)[..., None] * gap**2
+        return type(self)(mean, strength, self.dof + counts, self.scale + statistics.scatters + between)
+
+    def mode(self) -> DiagonalComponents:
+        return DiagonalComponents(self.mean, self.scale / (self.dof + 3.0)[..., None])
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> DiagonalComponents:
+        size = (*shape, self.n_features)
+        c = rng.chisquare(np.broadcast_to(self.dof[..., None], size))
+        return self._from_coordinates(c, rng.standard_normal(size))
+
+    def _from_coordinates(self, c: np.ndarray, eps: np.ndarray) -> DiagonalComponents:
+        variances = self.scale / c
+        return DiagonalComponents(self.mean + np.sqrt(variances / self.mean_strength[..., None]) * eps, variances)
+
+    def numbers(self) -> dict[str, Any]:
+        return {
+            "mean": plain(self.mean),
+            "mean_strength": float(self.mean_strength),
+            "dof": float(self.dof),
+            "scale": plain(self.scale),
+        }
+
+    def dim(self, n_components: int) -> int:
+        return 2 * n_components * self.n_features
+
+    def flatten(self, components: DiagonalComponents) -> tuple[Coordinates, PerFit]:
+        """log c (K, D) with c = scale / variance, then eps (K, D) with mean + sqrt(variance / mean_strength) eps."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_c = np.log(self.scale) - np.log(components.variances)
+            eps = (components.means - self.mean) * np.sqrt(self.mean_strength / components.variances)
+        parts = [part.reshape(*components.batch_shape, -1) for part in (log_c, eps)]
+        return np.concatenate(parts, axis=-1), self._log_jacobian(log_c)
+
+    def unflatten(self, u: Coordinates, n_components: int) -> tuple[DiagonalComponents, PerFit]:
+        parts = u.reshape(*u.shape[:-1], 2, n_components, self.n_features)
+        log_c, eps = parts[..., 0, :, :], parts[..., 1, :, :]
+        return self._from_coordinates(np.exp(log_c), eps), self._log_jacobian(log_c)
+
+    def _log_jacobian(self, log_c: np.ndarray) -> PerFit:
+        """d variance / d log c = -variance; d mean / d eps = sqrt(variance / mean_strength)."""
+        log_variance = np.log(self.scale) - log_c
+        return np.asarray((1.5 * log_variance - np.log(self.mean_strength) / 2.0).sum(axis=(-1, -2)))
+
+
+def _prior(numbers: Mapping[str, Any], n_features: int) -> NormalInverseGamma:
+    return NormalInverseGamma(
+        mean=numeric(numbers["mean"], "mean", (n_features,)),
+        mean_strength=positive(numbers["mean_strength"], "mean_strength", ()),
+        dof=positive(numbers["dof"], "dof", ()),
+        scale=positive(numbers["scale"], "scale", (n_features,)),
+    )
+
+
+def _maximise(statistics: DiagonalStatistics) -> DiagonalComponents:
+    blank = DiagonalComponents(np.zeros_like(statistics.means), np.zeros_like(statistics.scatters))
+    return blank.maximise(statistics)
+
+
+DIAGONAL = Structure(
+    components=DiagonalComponents,
+    statistics=statistics,
+    maximise=_maximise,
+    prior=_prior,
+    default_dof=lambda n_features: 3.0,
+    scale=lambda covariance: np.diagonal(covariance).copy(),
+    check=moments.check_spread,
+    n_parameters=lambda n_components, n_features: 2 * n_components * n_features,
+)

@@ -1,0 +1,68 @@
+"""Moments of the fitted rows, from which the default prior is worked out once (statistics, section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.models.prior import PriorError
+
+SMALLEST_CORRELATION_EIGENVALUE = 1e-12
+"""Below this the columns are collinear to working precision."""
+
+
+def mean(data: Dataset) -> np.ndarray:
+    """Column means (D,), rows by their counts."""
+    return np.asarray(np.average(data.x, axis=0, weights=data.counts))
+
+
+def covariance(data: Dataset) -> np.ndarray:
+    """Covariance (D, D) of the rows, divisor N - 1; its diagonal alone where N <= D; nan for a single row."""
+    total = data.counts.sum()
+    deviations = data.x - mean(data)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        matrix = (deviations * data.counts[:, None]).T @ deviations / np.float64(total - 1.0)
+    return np.diag(np.diagonal(matrix)) if total <= data.n_features else matrix
+
+
+def check_spread(matrix: np.ndarray, features: Sequence[str]) -> None:
+    """Every column varies.
+
+    Raises
+    ------
+    PriorError
+        Naming the columns that do not.
+    """
+    variances = np.diagonal(matrix)
+    constant = [name for name, value in zip(features, variances, strict=True) if not value > 0]
+    if constant:
+        raise PriorError(
+            f"no default prior: {_columns(constant)} constant, so the data's covariance is singular; "
+            "leave out what does not vary, or give `prior:` by hand"
+        )
+
+
+def check_definite(matrix: np.ndarray, features: Sequence[str]) -> None:
+    """The covariance is positive definite, whatever the columns' units.
+
+    Raises
+    ------
+    PriorError
+        Naming the columns that are constant or collinear.
+    """
+    check_spread(matrix, features)
+    sd = np.sqrt(np.diagonal(matrix))
+    values, vectors = np.linalg.eigh(matrix / np.outer(sd, sd))
+    if values[0] > SMALLEST_CORRELATION_EIGENVALUE:
+        return
+    involved = [name for name, loading in zip(features, vectors[:, 0], strict=True) if abs(loading) > 0.05]
+    raise PriorError(
+        f"no default prior: columns {', '.join(involved)} are collinear, so the data's covariance is singular; "
+        "leave one of them out, choose `covariance: diagonal`, or give `prior:` by hand"
+    )
+
+
+def _columns(names: Sequence[str]) -> str:
+    return f"column {names[0]} is" if len(names) == 1 else f"columns {', '.join(names)} are"

@@ -1,0 +1,49 @@
+"""Triangular algebra over leading axes, where one bad matrix gives nan instead of an exception for all."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def cholesky(matrices: np.ndarray) -> np.ndarray:
+    """Lower Cholesky factors of (..., D, D); those that are not positive definite are nan or have a zero pivot."""
+    size = matrices.shape[-1]
+    factor = np.zeros_like(matrices)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        for j in range(size):
+            row = factor[..., j, :j]
+            factor[..., j, j] = np.sqrt(matrices[..., j, j] - (row * row).sum(axis=-1))
+            if j + 1 < size:
+                below = matrices[..., j + 1 :, j] - (factor[..., j + 1 :, :j] * row[..., None, :]).sum(axis=-1)
+                factor[..., j + 1 :, j] = below / factor[..., j, j, None]
+    return factor
+
+
+def inverse(factors: np.ndarray) -> np.ndarray:
+    """Inverses of lower triangular (..., D, D) by forward substitution; nan where a pivot is zero or nan."""
+    size = factors.shape[-1]
+    result = np.zeros_like(factors)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        for j in range(size):
+            result[..., j, j] = 1.0 / factors[..., j, j]
+            if j:
+                inner = (factors[..., j, :j, None] * result[..., :j, :j]).sum(axis=-2)
+                result[..., j, :j] = -inner * result[..., j, j, None]
+    return result
+
+
+def transposed(matrices: np.ndarray) -> np.ndarray:
+    return np.swapaxes(matrices, -1, -2)
+
+
+def diagonal(matrices: np.ndarray) -> np.ndarray:
+    return np.diagonal(matrices, axis1=-2, axis2=-1)
+
+
+def smallest_eigenvalue(matrices: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Smallest eigenvalue of (..., D, D) in coordinates where ``factor factor'`` is the identity; 0 where not finite."""
+    whitener = inverse(factor)
+    relative = whitener @ matrices @ transposed(whitener)
+    finite = np.isfinite(relative).all(axis=(-1, -2))
+    safe = np.where(finite[..., None, None], relative, 0.0)
+    return np.asarray(np.linalg.eigvalsh((safe + transposed(safe)) / 2.0)[..., 0])

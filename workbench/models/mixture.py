@@ -1,0 +1,115 @@
+"""Mixture: weights and components, and what follows from them for rows of data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from workbench.models.components import Components
+from workbench.models.shapes import Labels, LogDensity, LogJoint, Permutation, Responsibilities, Rows, Weights
+from workbench.models.terms import Terms, log_sum_exp
+
+BLOCK = 1 << 18
+"""Numbers of an intermediate array (batch, K, rows, D) worked on at a time: 2 MiB, which stays in cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """A mixture model p(x) = sum_k weights_k p(x | theta_k), or a batch of them (restarts, draws).
+
+    Attributes
+    ----------
+    weights : ndarray (*batch, K)
+    components : Components with the same batch
+    """
+
+    weights: Weights
+    components: Components
+
+    @property
+    def n_components(self) -> int:
+        return int(self.weights.shape[-1])
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.weights.shape[:-1]
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """All parameters by name, weights first."""
+        return {"weights": self.weights, **self.components.parameters()}
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        return {"weights": ("component",), **self.components.dims}
+
+    def take(self, index: Any) -> Mixture:
+        """Index the batch axes."""
+        return Mixture(self.weights[index], self.components.take(index))
+
+    def reshaped(self, *batch_shape: int) -> Mixture:
+        """The same mixtures with another batch shape."""
+        skip = len(self.batch_shape)
+        return Mixture(
+            self.weights.reshape(*batch_shape, *self.weights.shape[skip:]),
+            self.components.map(lambda array: array.reshape(*batch_shape, *array.shape[skip:])),
+        )
+
+    def relabelled(self, permutation: Permutation) -> Mixture:
+        """Component ``permutation[k]`` of this becomes component k."""
+        index = np.broadcast_to(permutation, self.weights.shape)
+        return Mixture(np.take_along_axis(self.weights, index, axis=-1), self.components.relabelled(permutation))
+
+    def terms(self) -> Terms:
+        return self.components.terms(self.weights)
+
+    def log_joint(self, x: Rows) -> LogJoint:
+        """log p(x_n, z_n = k), shape (*batch, N, K)."""
+        return self.terms().log_joint(x)
+
+    def log_density(self, x: Rows) -> LogDensity:
+        """log p(x_n), shape (*batch, N)."""
+        return log_sum_exp(self.log_joint(x))
+
+    def responsibilities(self, x: Rows) -> Responsibilities:
+        """p(z_n = k | x_n), shape (*batch, N, K) (Bishop 2006, eq. 9.13)."""
+        log_joint = self.log_joint(x)
+        return np.asarray(np.exp(log_joint - log_sum_exp(log_joint)[..., None]))
+
+    def blocks(self, x: Rows) -> Iterator[tuple[slice, LogJoint]]:
+        """Yield (rows, log joint of those rows), as many at a time as stay in cache."""
+        terms = self.terms()
+        size = rows_per_block(self.weights.size * x.shape[1])
+        for start in range(0, x.shape[0], size):
+            rows = slice(start, min(start + size, x.shape[0]))
+            yield rows, terms.log_joint(x[rows])
+
+    def log_likelihood(self, x: Rows, counts: np.ndarray | None = None) -> np.ndarray:
+        """Sum of log p(x_n) over the rows, each ``counts`` times; shape (*batch), no array with an N axis kept."""
+        total = np.zeros(self.batch_shape)
+        for rows, log_joint in self.blocks(x):
+            density = log_sum_exp(log_joint)
+            total = total + (density if counts is None else density * counts[rows]).sum(axis=-1)
+        return total
+
+    def sample(self, rng: np.random.Generator, n_rows: int) -> tuple[Rows, Labels]:
+        """Draw rows and the labels they came from; an unbatched mixture only."""
+        if self.batch_shape:
+            raise ValueError(f"sample needs one mixture, not a batch of shape {self.batch_shape}; take one first")
+        labels = rng.choice(self.n_components, size=n_rows, p=self.weights / self.weights.sum())
+        return self.components.sample(rng, labels), labels
+
+
+def rows_per_block(numbers_per_row: int) -> int:
+    """Rows of a block of about ``BLOCK`` numbers; at least 64, so that little data is not cut up."""
+    return max(64, BLOCK // max(1, numbers_per_row))
+
+
+def stacked(mixtures: list[Mixture]) -> Mixture:
+    """One batch out of several mixtures of the same shape, along a new first axis."""
+    first = mixtures[0]
+    names = first.components.parameters()
+    arrays = {name: np.stack([mixture.components.parameters()[name] for mixture in mixtures]) for name in names}
+    return Mixture(np.stack([mixture.weights for mixture in mixtures]), type(first.components)(**arrays))

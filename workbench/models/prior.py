@@ -1,0 +1,206 @@
+"""Prior: one conjugate prior for every method: density, update, mode, draws, normaliser and coordinates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from workbench.models.components import Components
+from workbench.models.mixture import Mixture
+from workbench.models.shapes import Coordinates, PerFit, Weights
+from workbench.models.terms import Statistics
+
+
+class PriorError(ValueError):
+    """A prior that cannot be formed, or has impossible numbers.
+
+    Attributes
+    ----------
+    key : the hyperparameter at fault, or None when the default cannot be worked out from the data
+    """
+
+    def __init__(self, message: str, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class ComponentsPrior(ABC):
+    """The prior of a family's component parameters; leading axes are none, or (*batch, K) after an update."""
+
+    @abstractmethod
+    def log_density(self, components: Any) -> PerFit:
+        """Log density summed over the K components, constants included, no Jacobian; shape (*batch)."""
+
+    @abstractmethod
+    def posterior(self, statistics: Any) -> Self:
+        """The conjugate update."""
+
+    @abstractmethod
+    def mode(self) -> Components:
+        """Where the density of the natural parameters is highest; needs an updated or K-component prior."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Components:
+        """Independent components of shape (*batch, K)."""
+
+    @abstractmethod
+    def log_normaliser(self) -> np.ndarray:
+        """Log of the integral of the unnormalised density, for each component."""
+
+    @abstractmethod
+    def numbers(self) -> dict[str, Any]:
+        """The hyperparameters by their names in a config, as plain numbers and lists."""
+
+    @abstractmethod
+    def dim(self, n_components: int) -> int:
+        """Number of unconstrained coordinates of K components."""
+
+    @abstractmethod
+    def flatten(self, components: Any) -> tuple[Coordinates, PerFit]:
+        """Unconstrained coordinates u and log |d parameters / d u|."""
+
+    @abstractmethod
+    def unflatten(self, u: Coordinates, n_components: int) -> tuple[Components, PerFit]:
+        """The components at u, and the same log Jacobian."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """Dirichlet weights and conjugate components, as numbers (statistics, section 1).
+
+    Attributes
+    ----------
+    concentration : ndarray (*batch, K), of the Dirichlet
+    components : the family's part
+    """
+
+    concentration: Weights
+    components: ComponentsPrior
+
+    @property
+    def n_components(self) -> int:
+        return int(self.concentration.shape[-1])
+
+    @property
+    def dim(self) -> int:
+        """Number of unconstrained coordinates."""
+        return self.n_components - 1 + self.components.dim(self.n_components)
+
+    def log_density(self, mixture: Mixture) -> PerFit:
+        """Log prior density of (weights, component parameters), constants included, no Jacobian; shape (*batch).
+
+        The weights' density is that of the first K - 1 of them.
+        """
+        from scipy.special import xlogy
+
+        kernel = xlogy(self.concentration - 1.0, mixture.weights).sum(axis=-1)
+        return np.asarray(kernel - self._log_beta() + self.components.log_density(mixture.components))
+
+    def posterior(self, statistics: Statistics) -> Prior:
+        """The conjugate update by expected statistics: MAP's M step is its mode, variational Bayes' q is itself."""
+        return Prior(self.concentration + statistics.counts, self.components.posterior(statistics))
+
+    def mode(self) -> Mixture:
+        """The mode in natural coordinates (statistics, sections 1 and 2); concentrations below 1 count as 1 - there is no
+        interior mode, and configs refuse them."""
+        excess = np.maximum(self.concentration - 1.0, 0.0)
+        total = excess.sum(axis=-1, keepdims=True)
+        flat = np.full_like(excess, 1.0 / self.n_components)
+        return Mixture(np.divide(excess, total, out=flat, where=total > 0), self.components.mode())
+
+    def sample(self, rng: np.random.Generator, size: tuple[int, ...] = ()) -> Mixture:
+        """Draw mixtures of batch shape ``size``."""
+        weights = rng.dirichlet(self.concentration, size=size)
+        return Mixture(weights, self.components.sample(rng, (*size, self.n_components)))
+
+    def log_normaliser(self) -> PerFit:
+        """Log normaliser, so that log p(x) of complete labels is a difference of two; shape (*batch)."""
+        return np.asarray(self._log_beta() + self.components.log_normaliser().sum(axis=-1))
+
+    def _log_beta(self) -> np.ndarray:
+        from scipy.special import gammaln
+
+        return np.asarray(gammaln(self.concentration).sum(axis=-1) - gammaln(self.concentration.sum(axis=-1)))
+
+    def numbers(self) -> dict[str, Any]:
+        """The hyperparameters by their names in a config: what ``prior:`` takes."""
+        return {"concentration": plain(self.concentration), **self.components.numbers()}
+
+    def flatten(self, mixture: Mixture) -> tuple[Coordinates, PerFit]:
+        """Unconstrained coordinates in the order of PyMC's value variables, and log |d natural / d u|."""
+        weights, jacobian = simplex_forward(mixture.weights)
+        rest, rest_jacobian = self.components.flatten(mixture.components)
+        return np.concatenate([weights, rest], axis=-1), jacobian + rest_jacobian
+
+    def unflatten(self, u: Coordinates) -> tuple[Mixture, PerFit]:
+        """The mixture at u, and log |d natural / d u|: a density over u is that of the mixture plus this."""
+        cut = self.n_components - 1
+        weights, jacobian = simplex_backward(u[..., :cut])
+        components, rest = self.components.unflatten(u[..., cut:], self.n_components)
+        return Mixture(weights, components), jacobian + rest
+
+
+def simplex_forward(weights: Weights) -> tuple[Coordinates, PerFit]:
+    """Centred log ratios without the last, as PyMC's simplex transform has them; -inf where a weight is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(weights)
+        u = (logs - logs.mean(axis=-1, keepdims=True))[..., :-1]
+        return u, np.log(weights.shape[-1]) + logs.sum(axis=-1)
+
+
+def simplex_backward(u: Coordinates) -> tuple[Weights, PerFit]:
+    """Weights at u (*batch, K - 1), and log |d weights[:-1] / d u| = log K + sum of log weights."""
+    logits = np.concatenate([u, -u.sum(axis=-1, keepdims=True)], axis=-1)
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    logs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    return np.exp(logs), np.log(logs.shape[-1]) + logs.sum(axis=-1)
+
+
+def plain(array: Any) -> Any:
+    """A float where all entries are equal or there is one, else nested lists: what YAML shows."""
+    values = np.asarray(array, dtype=float)
+    if values.ndim < 2 and values.size and (values == values.flat[0]).all():
+        return float(values.flat[0])
+    return values.tolist()
+
+
+def positive(value: Any, key: str, shape: tuple[int, ...], *, above: float = 0.0) -> np.ndarray:
+    """``value`` as a float array broadcast to ``shape``, every entry above ``above``.
+
+    Raises
+    ------
+    PriorError
+        With ``key``, if it is not a number or list of the right length, or an entry is too small.
+    """
+    array = numeric(value, key, shape)
+    if not (array > above).all():
+        raise PriorError(f"is {plain(value)}; every entry must be above {above:g}", key)
+    return array
+
+
+def numeric(value: Any, key: str, shape: tuple[int, ...]) -> np.ndarray:
+    """``value`` as a finite float array broadcast to ``shape``.
+
+    Raises
+    ------
+    PriorError
+        With ``key``, if it is not numeric or does not fit.
+    """
+    try:
+        array = np.asarray(value, dtype=float)
+        spread = np.array(np.broadcast_to(array, shape))
+    except (TypeError, ValueError):
+        raise PriorError(f"is {value!r}; give {_wanted(shape)}", key) from None
+    if not np.isfinite(spread).all() or isinstance(value, bool):
+        raise PriorError(f"is {value!r}; give finite numbers", key)
+    return spread
+
+
+def _wanted(shape: Sequence[int]) -> str:
+    if not shape:
+        return "a number"
+    return "a number, or a list of " + " lists of ".join(str(n) for n in shape)

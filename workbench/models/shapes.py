@@ -1,0 +1,29 @@
+"""Array shapes by name, spelt in one place: N rows, D features, K components, leading batch axes (restarts, draws)."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+Rows = Float[np.ndarray, "N D"]
+"""Data ``x``; nan is "not observed"."""
+Counts = Float[np.ndarray, " N"]
+"""Multiplicity of each row."""
+Labels = Int[np.ndarray, " N"]
+Weights = Float[np.ndarray, "*batch K"]
+LogJoint = Float[np.ndarray, "*batch N K"]
+"""log p(x_n, z_n = k)."""
+Responsibilities = Float[np.ndarray, "*batch N K"]
+LogDensity = Float[np.ndarray, "*batch N"]
+"""log p(x_n)."""
+PerFit = Float[np.ndarray, "*batch"]
+"""One number a restart or draw."""
+PerComponent = Float[np.ndarray, "*batch K"]
+Means = Float[np.ndarray, "*batch K D"]
+Variances = Float[np.ndarray, "*batch K D"]
+Probs = Float[np.ndarray, "*batch K D"]
+Covariances = Float[np.ndarray, "*batch K D D"]
+Coordinates = Float[np.ndarray, "*batch dim"]
+"""Unconstrained coordinates u, in the order of PyMC's value variables."""
+Permutation = Int[np.ndarray, "*batch K"]
+Flags = Bool[np.ndarray, "*batch"]
