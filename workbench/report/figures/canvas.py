@@ -1,0 +1,112 @@
+"""A blank figure in the house style, and its SVG text: small, deterministic, in the page's own ink."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from workbench.report.palette import GREY, INK, LIGHT, PAPER
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from matplotlib.axes import Axes
+
+WIDTH = 4.4  # inches: at one CSS pixel a point it just fits a phone
+STYLE: dict[Any, Any] = {
+    "axes.edgecolor": GREY,
+    "axes.facecolor": "none",
+    "axes.formatter.useoffset": False,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "none",
+    "font.size": 9.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "savefig.facecolor": "none",
+    "svg.fonttype": "none",
+    "text.color": INK,
+    "text.parse_math": False,  # a name with two dollar signs is a name
+    "xtick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.color": GREY,
+    "ytick.labelcolor": INK,
+}
+MOST_MARKS = 1500  # more than this many points are drawn as a picture inside the SVG
+
+
+def drawing(stem: str, height: float, paint: Callable[[Figure], None], width: float = WIDTH) -> str:
+    """SVG text of a figure that `paint` fills; the same bytes for the same strokes, whatever the user's matplotlibrc says."""
+    buffer = io.StringIO()
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a glyph that matplotlib's font lacks is in the reader's
+        mpl.rcdefaults()
+        for name, value in {**STYLE, "svg.hashsalt": stem}.items():
+            mpl.rcParams[name] = value
+        figure = Figure(figsize=(width, height), dpi=144, layout="constrained")
+        FigureCanvasSVG(figure)
+        paint(figure)
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def panel(stem: str, height: float, paint: Callable[[Axes], None]) -> str:
+    """SVG text of a figure with one pair of axes."""
+    return drawing(stem, height, lambda figure: paint(figure.add_subplot()))
+
+
+def inlined(svg: str, stem: str, title: str) -> str:
+    """The drawing as an element of the page: no prologue, names of its own, inks that follow light and dark."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, count=1, flags=re.DOTALL)
+    used = set(re.findall(r'(?:href="|url\()#([^")]*)', svg))
+    svg = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", svg)
+    svg = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{stem}-", svg)
+    svg = svg.replace(INK, "currentColor").replace(PAPER, "var(--paper)")
+    for index, colour in enumerate(LIGHT):
+        svg = svg.replace(colour, f"var(--method-{index})")
+    box = re.search(r'viewBox="[^"]*"', svg)
+    start = f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" {box[0] if box else ""} role="img" aria-label="{html.escape(title)}">'
+    return start + svg[svg.index(">") + 1 :]
+
+
+def standing(svg: str) -> str:
+    """The drawing as a file of its own: on white, in black."""
+    start = svg.index(">", svg.index("<svg")) + 1
+    return svg[:start] + '<rect width="100%" height="100%" fill="#ffffff"/>' + svg[start:]
+
+
+def shortened(text: str, most: int = 18) -> str:
+    """A label that fits: its start, and its end after an ellipsis."""
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-(most - most // 2 - 1) :]}"
+
+
+def thinned(length: int, most: int) -> Int[np.ndarray, " n"]:
+    """At most `most` places of a long series, dense at its start as on a logarithmic axis, the last one among them."""
+    if length <= most:
+        return np.arange(length)
+    return np.unique(np.geomspace(1, length, most).astype(int)) - 1
+
+
+def stretched(axes: Axes, linear: float, last: float) -> None:
+    """A logarithmic axis from 0 on: linear up to `linear`, with plain numbers at its ticks."""
+    axes.set_xscale("symlog", linthresh=linear)
+    axes.set_xlim(0, max(last, linear))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def marks(axes: Axes, x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], **how: Any) -> None:
+    """Points, drawn as a picture inside the SVG when they are many."""
+    axes.plot(x, y, linestyle="none", rasterized=len(x) > MOST_MARKS, **how)

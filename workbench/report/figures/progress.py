@@ -1,0 +1,57 @@
+"""Objectives of the reported restarts, method beside method, by iteration or by second."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.report.figures.canvas import panel, shortened, stretched, thinned
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from workbench.report.palette import Look
+
+
+MOST_POINTS = 1000
+
+
+def progress(stem: str, traces: Mapping[str, pd.DataFrame], looks: Mapping[str, Look], column: str, objective_name: str) -> str:
+    """One line a method; the axis of the objective leaves out the first steps, which are far below."""
+
+    def paint(axes: Axes) -> None:
+        ends: list[float] = []
+        starts: list[float] = []
+        firsts: list[float] = []
+        last = 0.0
+        for method, trace in traces.items():
+            x, y = trace[column].to_numpy(), trace["objective"].to_numpy()
+            kept = np.isfinite(x) & np.isfinite(y)
+            x, y = x[kept], y[kept]
+            if not len(y):
+                continue
+            look, kept = looks[method], thinned(len(y), MOST_POINTS)
+            marker = look.marker if len(y) == 1 else ""
+            axes.plot(x[kept], y[kept], color=look.colour, linestyle=look.line, linewidth=1.6, label=shortened(method), marker=marker)
+            ends.append(y.max())
+            starts.append(np.percentile(y, 15))
+            firsts.extend(x[x > 0][:1])
+            last = max(last, float(x.max()))
+        frame(axes, ends, starts)
+        stretched(axes, 1.0 if column == "iteration" else max(min(firsts, default=1.0), 1e-4), last)
+        axes.set(xlabel="iteration" if column == "iteration" else "seconds", ylabel=f"{objective_name.replace('_', ' ')} (nats)")
+        axes.legend(loc="lower right")
+
+    return panel(stem, 2.9, paint)
+
+
+def frame(axes: Axes, ends: list[float], starts: list[float]) -> None:
+    """Limits that show how the lines arrive."""
+    if ends:
+        high, low = max(ends), min(min(starts), min(ends))
+        span = max(high - low, 1e-9 * abs(high), 1e-6)
+        axes.set_ylim(low - 0.25 * span, high + 0.08 * span)

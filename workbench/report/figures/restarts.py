@@ -1,0 +1,117 @@
+"""Where restarts end: each one's way up, and beside it the strip of final objectives."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.collections import LineCollection
+
+from workbench.report.figures.canvas import drawing, stretched, thinned
+from workbench.report.palette import GREY, INK, Look
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Float
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+GOLDEN = (math.sqrt(5) - 1) / 2
+MARKS = {"regular": "o", "singular": "^", "spurious": "D", "no optimum": "x"}
+MOST_WAYS = 200
+MOST_POINTS = 300  # of one way
+MOST_STEPS = 4000  # points of all ways together; above, they are drawn as a picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Ends:
+    """The final objectives of one method's restarts and what each ended at.
+
+    Attributes
+    ----------
+    objective : ndarray (restart,)
+    optimum : ndarray (restart,), nan where it ended at none
+    fate : list of the keys of MARKS
+    reported : the number of the restart that is reported, or nan
+    """
+
+    restart: Float[np.ndarray, " R"]
+    objective: Float[np.ndarray, " R"]
+    fate: list[str]
+    reported: float
+
+
+def ends(restarts: pd.DataFrame, optima: pd.DataFrame) -> Ends:
+    """Join one method's restarts to its optima."""
+    known = {}
+    for number, singular, spurious in zip(optima["optimum"], optima["singular"], optima["spurious"], strict=True):
+        known[number] = "singular" if singular is True else "spurious" if spurious is True else "regular"
+    optimum = restarts["optimum"].to_numpy(dtype=float)
+    plain = "no optimum" if known else "regular"
+    fate = [known.get(number, plain) for number in optimum]
+    objective = restarts["objective"].to_numpy(dtype=float)
+    good = [i for i, end in enumerate(fate) if end == "regular" and math.isfinite(objective[i])]
+    best = max(good, key=lambda i: objective[i], default=None)
+    number = restarts["restart"].to_numpy(dtype=float)
+    return Ends(number, objective, fate, math.nan if best is None else float(number[best]))
+
+
+def window(final: Ends, ways: Float[np.ndarray, " S"]) -> tuple[float, float]:
+    """The part of the objective's axis where the differences between restarts are."""
+    values = final.objective[[end == "regular" for end in final.fate]]
+    values = values[np.isfinite(values)]
+    if not len(values):
+        values = final.objective[np.isfinite(final.objective)]
+    if not len(values):
+        return 0.0, 1.0
+    high, low = values.max(), values.min()
+    climbed = high - np.percentile(ways, 10) if len(ways) else 0.0
+    span = max(high - low, 0.3 * climbed, 1e-9 * abs(high), 1e-6)
+    return low - 0.3 * span, high + 0.12 * span
+
+
+def strip(axes: Axes, final: Ends, look: Look, low: float, high: float) -> None:
+    """Final objectives, spread sideways so that equal ones can be counted; those out of the window at its edge."""
+    shown = np.clip(final.objective, low, high)
+    for fate, mark in MARKS.items():
+        place = [i for i, end in enumerate(final.fate) if end == fate and math.isfinite(shown[i])]
+        if place:
+            aside = [(i * GOLDEN) % 1 for i in range(len(place))]
+            colour = look.colour if fate == "regular" else INK
+            axes.plot(aside, shown[place], mark, color=colour, markersize=4, alpha=0.75, markeredgewidth=0.9 if mark == "x" else 0.4, clip_on=False, label=fate)
+    axes.set(xlim=(-0.25, 1.25), xticks=[], xlabel="final")
+    axes.spines.bottom.set_visible(False)
+    if set(final.fate) - {"regular"}:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), handletextpad=0.1, borderpad=0)
+
+
+def climbs(axes: Axes, trace: pd.DataFrame, final: Ends, look: Look) -> None:
+    """The objective of every restart by iteration, the reported one on top."""
+    numbers = list(dict.fromkeys(trace["restart"]))
+    groups = {number: group[["iteration", "objective"]].to_numpy() for number, group in trace.groupby("restart", sort=False)}
+    drawn = [groups[number][thinned(len(groups[number]), MOST_POINTS)] for number in numbers[:MOST_WAYS]]
+    lines = LineCollection(drawn, colors=GREY, linewidths=0.6, alpha=0.5, rasterized=sum(map(len, drawn)) > MOST_STEPS)
+    axes.add_collection(lines)
+    if final.reported in groups:
+        way = groups[final.reported]
+        axes.plot(*way[thinned(len(way), 5 * MOST_POINTS)].T, color=look.colour, linewidth=1.8)
+    stretched(axes, 1.0, float(trace["iteration"].max()))
+
+
+def ways(stem: str, trace: pd.DataFrame, final: Ends, look: Look, objective_name: str) -> str:
+    """Traces at the left and the strip at the right, on one axis of the objective."""
+    low, high = window(final, trace["objective"].dropna().to_numpy())
+
+    def paint(figure: Figure) -> None:
+        if len(trace):
+            left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2.6, 1))
+            climbs(left, trace, final, look)
+            left.set_xlabel("iteration")
+        else:
+            left = right = figure.add_subplot()
+        strip(right, final, look, low, high)
+        left.set(ylim=(low, high), ylabel=f"{objective_name.replace('_', ' ')} (nats)")
+
+    return drawing(stem, 3.0, paint)

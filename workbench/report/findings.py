@@ -1,0 +1,238 @@
+"""Findings in plain sentences, made from the numbers of one cell's tables."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench.report.numerals import count, counted, difference, estimated, fraction, listed, nats
+from workbench.report.slices import records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.report.slices import Slice
+
+FEW_PAIRS = 3
+MOST_WARNINGS = 6
+
+
+def findings(cell: Slice) -> list[str]:
+    """What the cell shows: what failed first, then scores, restarts, draws, agreement."""
+    makers = (failed, held_out, ended, sampled, bounded, averaged, agreed, classed, covered, warned)
+    return [sentence for maker in makers for sentence in maker(cell)]
+
+
+def spoken(objective_name: str) -> str:
+    return {"elbo": "ELBO"}.get(objective_name, objective_name.replace("_", " "))
+
+
+def sentence(text: str) -> str:
+    """Somebody's words as the end of a sentence."""
+    text = " ".join(text.split())
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def failed(cell: Slice) -> Iterator[str]:
+    """Methods that have nothing to show, with the reason that they gave."""
+    for method in cell.methods:
+        if method not in cell.fitted:
+            yield f"{method} gave no result: {sentence(cell.row(method).text('status') or 'it says no reason')}"
+
+
+def held_out(cell: Slice) -> Iterator[str]:
+    """With held-out rows, the one score that ranks points and draws together."""
+    scores = {method: cell.row(method).number("held_out_lpd") for method in cell.fitted}
+    ranked = sorted((m for m in scores if math.isfinite(scores[m])), key=lambda method: -scores[method])
+    if not ranked:
+        return
+    best, *others = ranked
+    behind = [f"{method} by {difference(scores[best] - scores[method])}" for method in others]
+    tail = f"; behind it {listed(behind)} nats" if behind else ""
+    yield f"On the held-out rows {best} predicts best, with a log predictive density of {nats(scores[best])}{tail}. This score compares points with draws."
+
+
+def ended(cell: Slice) -> Iterator[str]:
+    """Where the restarts of each method ended."""
+    for method in cell.methods:
+        restarts, optima = cell.rows("restarts", method), cell.rows("optima", method)
+        if len(restarts) > 1:
+            yield ended_at_optima(method, restarts, optima) if len(optima) else ended_between(method, restarts)
+
+
+def ended_at_optima(method: str, restarts: pd.DataFrame, optima: pd.DataFrame) -> str:
+    total, name = len(restarts), spoken(restarts["objective_name"].iloc[0])
+    strange = (optima["singular"].isin([True])) | (optima["spurious"].isin([True]))
+    regular = optima[~strange]
+    if regular.empty:
+        start = f"None of the {total} restarts of {method} ended at a regular optimum"
+    else:
+        best = regular.iloc[0]
+        hits = "All" if best["restarts"] == total else f"{count(best['restarts'])} of"
+        start = f"{hits} {total} restarts of {method} ended at the best optimum, {name} {nats(best['objective'])}"
+    parts = [start, *worse(regular.iloc[1:]), *strangers(optima)]
+    unplaced = total - int(optima["restarts"].sum())
+    if unplaced > 0:
+        parts.append(f"{unplaced} at none")
+    return "; ".join(parts) + "."
+
+
+def worse(others: pd.DataFrame) -> Iterator[str]:
+    """Regular optima below the best."""
+    if len(others) == 1:
+        yield f"{count(others['restarts'].iloc[0])} at a worse one, {difference(others['gap'].iloc[0])} nats lower"
+    elif len(others):
+        low, high = difference(others["gap"].min()), difference(others["gap"].max())
+        yield f"{count(others['restarts'].sum())} at {len(others)} worse ones, {low} to {high} nats lower"
+
+
+def strangers(optima: pd.DataFrame) -> Iterator[str]:
+    """Singular and spurious ends."""
+    meanings = {"singular": "a component collapsed", "spurious": "a component of a few rows in a line"}
+    for column, meaning in meanings.items():
+        these = optima[optima[column].isin([True])]
+        if len(these):
+            yield f"{count(these['restarts'].sum())} at {column} ones ({meaning}), never counted as best"
+
+
+def ended_between(method: str, restarts: pd.DataFrame) -> str:
+    values = restarts["objective"].dropna()
+    name = spoken(restarts["objective_name"].iloc[0])
+    if values.empty:
+        return f"None of the {len(restarts)} restarts of {method} has a final {name}."
+    low, high = nats(values.min()), nats(values.max())
+    where = f"at {name} {high}" if low == high else f"between {name} {low} and {high}; the best is reported"
+    return f"The {len(restarts)} restarts of {method} ended {where}."
+
+
+def sampled(cell: Slice) -> Iterator[str]:
+    """Did the chains mix: divergences and R-hat, as diagnostics.csv has them."""
+    for method in cell.estimates("sample"):
+        rows = cell.rows("diagnostics", method)
+        values = dict(zip(rows["quantity"], rows["value"], strict=True))
+        parts = []
+        for quantity, value in values.items():
+            number = figure(value)
+            if quantity == "divergences":
+                parts.append("no divergences" if number == 0 else counted(number, "divergence"))
+            elif "rhat" in quantity.replace("_", "").replace("-", ""):
+                parts.append(f"R-hat {number:.3f}" + ("" if quantity in ("rhat", "r_hat", "rhat_max", "max_rhat") else f" ({quantity})"))
+            elif quantity in ("ess_bulk", "ess_bulk_min", "min_ess_bulk", "ess"):
+                parts.append(f"at least {count(number)} effective draws")
+        if parts:
+            yield f"{method}: {listed(parts)}."
+
+
+def figure(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def bounded(cell: Slice) -> Iterator[str]:
+    """The ELBO of each approximation, and how far it is below the evidence where that is known."""
+    elbos = {}
+    for method in cell.estimates("approximation"):
+        row = cell.row(method)
+        elbo = row.number("elbo")
+        if math.isfinite(elbo):
+            elbos[method] = elbo
+            yield f"{method}: ELBO {estimated(elbo, row.number('elbo_mcse'))} nats{gap(cell, method)}."
+    if len(elbos) > 1:
+        best, last = max(elbos, key=lambda m: elbos[m]), min(elbos, key=lambda m: elbos[m])
+        yield f"The ELBO of {best} is {difference(elbos[best] - elbos[last])} nats above that of {last}: so much at least does {last} lose by its form of q or its optimiser."
+
+
+def gap(cell: Slice, method: str) -> str:
+    rows = cell.rows("evidence", method)
+    known = rows[rows["kl"].notna()]
+    if known.empty:
+        return "; no estimate of the log evidence in this run, so its gap is not known"
+    row = known.iloc[0]
+    return f", {estimated(row['kl'], row['kl_mcse'])} below the log evidence by {row['reference']}: the price of the approximation"
+
+
+def averaged(cell: Slice) -> Iterator[str]:
+    """Where the mean over draws lies below the best point, the p/2 that is expected of any posterior beside it."""
+    scores = {method: cell.row(method).number("log_likelihood") for method in cell.estimates("point")}
+    finite = [method for method in scores if math.isfinite(scores[method])]
+    if not finite:
+        return
+    best = max(finite, key=lambda method: scores[method])
+    below = {method: scores[best] - cell.row(method).number("log_likelihood") for method in cell.estimates("approximation", "sample")}
+    parts = [f"{difference(value)} nats ({method})" for method, value in below.items() if math.isfinite(value)]
+    p = cell.row(best).number("n_parameters")
+    if parts and math.isfinite(p):
+        yield (
+            f"Averaged over draws, the log likelihood lies {listed(parts)} below the point of {best}. With {count(p)} parameters about p/2 = {p / 2:g} is "
+            "expected of an average over any posterior: this is not a verdict on a method."
+        )
+
+
+def agreed(cell: Slice) -> Iterator[str]:
+    """How far the methods' responsibilities lie apart: from the first method, and the furthest pair."""
+    table = cell.tables["agreement"]
+    table = table[(table["method_b"] != "classes") & table["mean_total_variation"].notna()]
+    if table.empty:
+        return
+    if len(table) <= FEW_PAIRS:
+        yield from (apart(row) for row in records(table))
+        return
+    hub = next(method for method in cell.methods if method in set(table["method_a"]) | set(table["method_b"]))
+    mine = table[(table["method_a"] == hub) | (table["method_b"] == hub)]
+    parts = [f"{fraction(row['mean_total_variation'])} {other(row, hub)}" for row in records(mine)]
+    yield f"From the responsibilities of {hub} the others differ on average (total variation) by {listed(parts)}."
+    furthest = max(records(table), key=lambda row: float(row["mean_total_variation"]))
+    yield f"Furthest apart: {apart(furthest, '')}"
+
+
+def other(row: Mapping[str, Any], hub: str) -> str:
+    """`(nuts; 3 rows get another label)`."""
+    return f"({row['method_b'] if row['method_a'] == hub else row['method_a']}; {relabelled(row)})"
+
+
+def apart(row: Mapping[str, Any], start: str = "Responsibilities of ") -> str:
+    return (
+        f"{start}{row['method_a']} and {row['method_b']} differ by {fraction(row['mean_total_variation'])} on average "
+        f"(total variation; {fraction(row['max_total_variation'])} at most); {relabelled(row)}."
+    )
+
+
+def relabelled(row: Mapping[str, Any]) -> str:
+    number = row["rows_with_other_label"]
+    return counted(number, "row gets", "rows get") + " another label" if number else "every row gets the same label"
+
+
+def classed(cell: Slice) -> Iterator[str]:
+    """Known classes, never used in fitting."""
+    table = cell.tables["agreement"]
+    table = table[(table["method_b"] == "classes") & table["adjusted_rand"].notna()]
+    if len(table):
+        parts = [f"{method} {value:.3f}" for method, value in zip(table["method_a"], table["adjusted_rand"], strict=True)]
+        yield f"Adjusted Rand index against the known classes (1 is equal, 0 is chance): {listed(parts)}."
+
+
+def covered(cell: Slice) -> Iterator[str]:
+    """Where the truth is known, how many parameters' intervals hold it."""
+    table = cell.tables["parameters"].dropna(subset=["truth", "lower", "upper"])
+    for method, rows in table.groupby("method", sort=False):
+        held = int(((rows["lower"] <= rows["truth"]) & (rows["truth"] <= rows["upper"])).sum())
+        yield f"The intervals of {method} hold the truth for {held} of {counted(len(rows), 'parameter')}."
+
+
+def warned(cell: Slice) -> Iterator[str]:
+    """Diagnostics beyond their threshold."""
+    table = cell.tables["diagnostics"]
+    wrong = [row for row in records(table) if is_wrong(row["verdict"])]
+    for row in itertools.islice(wrong, MOST_WARNINGS):
+        limit = f" (threshold {row['threshold']})" if row["threshold"] else ""
+        yield f"Look at {row['method']}: {row['quantity']} is {row['value']}{limit}. {sentence(row['advice'] or row['verdict'])}"
+    if len(wrong) > MOST_WARNINGS:
+        yield f"{len(wrong) - MOST_WARNINGS} more warnings stand under Diagnostics."
+
+
+def is_wrong(verdict: str) -> bool:
+    return verdict.lower() not in ("", "ok", "good", "fine", "pass", "passed", "info", "note", "none")

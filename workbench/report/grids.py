@@ -1,0 +1,232 @@
+"""Tables of the page: selected rows of the run's tables, formatted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from workbench.report.blocks import Field, Grid, Head
+from workbench.report.findings import is_wrong, spoken
+from workbench.report.numerals import DASH, amount, count, counted, estimated, fraction, listed, nats
+from workbench.report.quantities import QUANTITIES, Quantity
+from workbench.report.slices import records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.report.slices import Slice
+
+MOST_OPTIMA = 8  # a method
+MOST_PARAMETERS = 40
+MOST_CONTESTED = 12
+GROUPS = {"Points": ("point",), "Draws: approximations and samples": ("approximation", "sample")}
+
+
+def likelihoods(cell: Slice) -> Iterator[Grid]:
+    """One grid for points and one for draws, which are not ranked against each other: quantities down, methods across."""
+    for title, estimates in GROUPS.items():
+        methods = [method for method in cell.methods if cell.row(method).text("estimate") in estimates]
+        if methods:
+            yield likelihood(cell, title, methods, "point" in estimates)
+
+
+def likelihood(cell: Slice, title: str, methods: list[str], point: bool) -> Grid:
+    columns = tuple(Head(method, kind_note(cell, method), method) for method in methods)
+    rows, absent, holes = [], [], False
+    for quantity in QUANTITIES:
+        meaning = quantity.point if point else quantity.draws
+        fields = tuple(scored(cell, method, quantity) for method in methods)
+        if meaning and any(field.text != DASH for field in fields):
+            rows.append((Head(quantity.name, meaning), fields))
+            holes = holes or any(field.text == DASH for field in fields)
+        elif meaning:
+            absent.append(quantity.name)
+    rows.append((Head("status", "Why it stopped."), tuple(Field(cell.row(m).text("status") or DASH, numeric=False) for m in methods)))
+    return Grid(title, columns, tuple(rows), tuple(hole_notes(absent, holes)), "likelihoods")
+
+
+def kind_note(cell: Slice, method: str) -> str:
+    row = cell.row(method)
+    kind, estimate = row.text("kind"), row.text("estimate")
+    return estimate if kind in ("", method) else f"{kind}, {estimate}"
+
+
+def scored(cell: Slice, method: str, quantity: Quantity) -> Field:
+    row = cell.row(method)
+    value = row.number(quantity.column)
+    error = row.number(quantity.error) if quantity.error else math.nan
+    return Field(estimated(value, error) if math.isfinite(error) else quantity.write(value))
+
+
+def hole_notes(absent: list[str], holes: bool) -> Iterator[str]:
+    """Why something is not there."""
+    if holes:
+        yield f"{DASH} stands where a method failed, cannot have the number, or the number was not asked for."
+    if absent:
+        yield f"Left out, since no method here has it in this run: {listed(absent)}."
+
+
+def optima(cell: Slice) -> Iterator[Grid]:
+    """The distinct ends of each method's restarts, best first, the singular and spurious ones last."""
+    for method in cell.methods:
+        table = cell.rows("optima", method)
+        if len(table):
+            yield optima_of(cell, method, table)
+
+
+def optima_of(cell: Slice, method: str, table: pd.DataFrame) -> Grid:
+    names = cell.rows("restarts", method)["objective_name"]
+    objective = spoken(names.iloc[0]) if len(names) else "objective"
+    heads = [f"{objective} (nats)", "gap to the best", "restarts", "share", "kind of end"]
+    optional = {"local_maximum": "local maximum", "posterior_share": "share of draws"}
+    extra = [column for column in optional if table[column].notna().any()]
+    rows = []
+    for row in records(table.head(MOST_OPTIMA)):
+        texts = [nats(row["objective"]), nats(row["gap"]), count(row["restarts"]), fraction(row["share"]), end(row)]
+        texts += [decided(row[column]) if column == "local_maximum" else fraction(row[column]) for column in extra]
+        rows.append((Head(count(row["optimum"])), tuple(Field(text, numeric=i != 4) for i, text in enumerate(texts))))
+    notes = [f"{len(table) - MOST_OPTIMA} more in the table."] if len(table) > MOST_OPTIMA else []
+    if table["gap"].head(MOST_OPTIMA).isna().any():
+        notes.append(f"{DASH}: a gap is measured between regular optima only.")
+    columns = tuple(Head(text) for text in (*heads, *(optional[column] for column in extra)))
+    return Grid(f"Optima of {method}", columns, tuple(rows), tuple(notes), "optima")
+
+
+def end(row: dict[str, Any]) -> str:
+    return "singular" if row["singular"] is True else "spurious" if row["spurious"] is True else "regular"
+
+
+def decided(value: Any) -> str:
+    return {True: "yes", False: "no"}.get(value, "undecided")
+
+
+def parameters(cell: Slice) -> Iterator[Grid]:
+    """Parameters down, methods across: the value, and under it the interval where there is one."""
+    table = cell.tables["parameters"]
+    table = table[table["row"].isna()]
+    if table.empty:
+        return
+    keys = ["parameter", "component", "feature", "feature_2", "level"]
+    names = list(dict.fromkeys(map(tuple, table[keys].fillna(-1).to_numpy().tolist())))
+    methods = [method for method in cell.methods if method in set(table["method"])]
+    known = bool(table["truth"].notna().any())
+    found = {}
+    for row in records(table):
+        found[row["method"], *(row[key] if row[key] == row[key] else -1 for key in keys)] = row
+    rows = []
+    for name in names[:MOST_PARAMETERS]:
+        own = [found.get((method, *name)) for method in methods]
+        fields = [Field(interval(row)) for row in own]
+        if known:
+            fields.insert(0, Field(amount(next((row["truth"] for row in own if row), math.nan))))
+        rows.append((Head(named(name)), tuple(fields)))
+    columns = tuple(Head(method, method=method) for method in methods)
+    yield Grid("Parameters", (Head("truth"), *columns) if known else columns, tuple(rows), tuple(parameter_notes(cell, methods, len(names))), "parameters")
+
+
+def interval(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return DASH
+    between = f" [{amount(row['lower'])}, {amount(row['upper'])}]" if math.isfinite(row["lower"]) else ""
+    return amount(row["mean"]) + between
+
+
+def named(name: Sequence[object]) -> str:
+    """`means[0, waiting]`."""
+    parameter, component, *features = name
+    index = [count(float(component))] if isinstance(component, float) and component >= 0 else []
+    index += [str(feature) for feature in features if feature not in ("", -1)]
+    return f"{parameter}[{', '.join(index)}]" if index else str(parameter)
+
+
+def parameter_notes(cell: Slice, methods: list[str], n_parameters: int) -> Iterator[str]:
+    if any(cell.row(method).text("estimate") != "point" for method in methods):
+        yield "Means over the draws, with the interval of the table's columns lower and upper; a point has no interval."
+    if n_parameters > MOST_PARAMETERS:
+        yield f"The first {MOST_PARAMETERS} of {counted(n_parameters, 'parameter')}; the others are in the table."
+
+
+def components(cell: Slice) -> Iterator[Grid]:
+    """Sizes of the components, methods across."""
+    table = cell.tables["components"]
+    methods = [method for method in cell.methods if method in set(table["method"])]
+    found = {(row["method"], row["component"]): row for row in records(table)}
+    rows = []
+    for k in sorted(set(table["component"])):
+        own = [found.get((method, k)) for method in methods]
+        fields = tuple(Field(f"{count(row['rows_assigned'])} ({fraction(row['weight'])})" if row else DASH) for row in own)
+        rows.append((Head(f"component {count(k)}"), fields))
+    if rows:
+        yield Grid("Rows assigned to each component (and its weight)", tuple(Head(m, method=m) for m in methods), tuple(rows), (), "components")
+
+
+def agreement(cell: Slice) -> Iterator[Grid]:
+    """Pairs of methods, then methods beside known classes, which have labels but no responsibilities."""
+    table = cell.tables["agreement"]
+    classes = table["method_b"] == "classes"
+    note = "Total variation is taken after the best common alignment of labels; 0 is equal, 1 as different as can be."
+    yield from agreement_of("Agreement between methods", table[~classes], note)
+    yield from agreement_of("Agreement with the known classes", table[classes], "The classes were never used in fitting. 1 is equal, 0 is chance.")
+
+
+def agreement_of(title: str, table: pd.DataFrame, note: str) -> Iterator[Grid]:
+    writers = {
+        "mean_total_variation": ("mean total variation", fraction),
+        "max_total_variation": ("largest", fraction),
+        "rows_with_other_label": ("rows with another label", count),
+        "adjusted_rand": ("adjusted Rand", lambda value: amount(value, 3)),
+        "coclustering_difference": ("co-clustering difference", fraction),
+    }
+    shown = {column: writer for column, writer in writers.items() if table[column].notna().any()}
+    rows = []
+    for row in records(table.head(MOST_PARAMETERS)):
+        fields = tuple(Field(write(row[column])) for column, (_, write) in shown.items())
+        rows.append((Head(f"{row['method_a']} and {row['method_b']}"), fields))
+    more = (f"The first {MOST_PARAMETERS} of {len(table)} pairs.",) if len(table) > MOST_PARAMETERS else ()
+    if rows and shown:
+        yield Grid(title, tuple(Head(name) for name, _ in shown.values()), tuple(rows), (note, *more), "agreement")
+
+
+def contested(cell: Slice) -> Iterator[Grid]:
+    """Rows to which the methods give different labels."""
+    table = cell.tables["assignments"]
+    methods = [method for method in cell.methods if method in set(table["method"])]
+    if len(methods) < 2:
+        return
+    labels = table.pivot(index="row", columns="method", values="label")[methods]
+    rows = labels.index[(labels.nunique(axis=1) > 1) & labels.notna().all(axis=1)]
+    if not len(rows):
+        return
+    found = {(row["method"], row["row"]): row for row in records(table[table["row"].isin(rows[:MOST_CONTESTED])])}
+    lines = []
+    for number in rows[:MOST_CONTESTED]:
+        own = [found[method, number] for method in methods]
+        fields = tuple(Field(f"{count(row['label'])} ({fraction(row['responsibility'])})") for row in own)
+        lines.append((Head(own[0]["id"] or f"row {count(number)}"), fields))
+    note = "The label, and in brackets its responsibility." + (
+        f" The first {MOST_CONTESTED} of {count(len(rows))} such rows." if len(rows) > MOST_CONTESTED else ""
+    )
+    yield Grid("Rows that get different labels", tuple(Head(m, method=m) for m in methods), tuple(lines), (note,), "assignments")
+
+
+def diagnostics(cell: Slice) -> Iterator[Grid]:
+    """Every diagnostic, those beyond their threshold first."""
+    table = records(cell.tables["diagnostics"])
+    rows = []
+    for row in sorted(table, key=lambda row: not is_wrong(str(row["verdict"]))):
+        texts = [rounded(str(row["value"])), rounded(str(row["threshold"])), str(row["verdict"]), str(row["advice"])]
+        fields = tuple(Field(text or DASH, numeric=i < 2) for i, text in enumerate(texts))
+        rows.append((Head(str(row["quantity"]).replace("_", " "), str(row["method"]), str(row["method"])), fields))
+    if rows:
+        heads = tuple(Head(name) for name in ("value", "threshold", "verdict", "advice"))
+        notes = (f"{DASH}: no threshold, or nothing to advise.",)
+        yield Grid("Diagnostics", heads, tuple(rows), notes, "diagnostics", compact=True)
+
+
+def rounded(text: str) -> str:
+    """A number to four digits; words as they are."""
+    try:
+        return amount(float(text))
+    except ValueError:
+        return text

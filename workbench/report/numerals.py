@@ -1,0 +1,74 @@
+"""Numbers as text: as many digits as the quantity deserves, an en dash for an empty cell."""
+
+from __future__ import annotations
+
+import math
+
+DASH = "\N{EN DASH}"
+
+
+def nats(value: float) -> str:
+    """A log density or a difference of two: three decimals, one where they would be noise beside the size."""
+    if not math.isfinite(value):
+        return DASH
+    return f"{value:.3f}" if abs(value) < 1e5 else f"{value:.1f}"
+
+
+def difference(value: float) -> str:
+    """A difference of two log densities, to what it tells: two digits, more only where it has whole nats."""
+    return amount(value, 2)
+
+
+def estimated(value: float, error: float) -> str:
+    """A number with its Monte-Carlo error, both to the error's second digit."""
+    if not (math.isfinite(value) and math.isfinite(error) and error > 0):
+        return nats(value)
+    decimals = min(6, max(0, 1 - math.floor(math.log10(error))))
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
+def amount(value: float, digits: int = 4) -> str:
+    """A number of any size to `digits` significant digits, in exponents only when it is tiny or huge."""
+    if not math.isfinite(value):
+        return DASH
+    if value == 0 or float(value).is_integer() and abs(value) < 1e6:
+        return f"{value:.0f}"
+    if not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
+
+
+def fraction(value: float) -> str:
+    """A number between 0 and 1, never rounded to an end that it is not at."""
+    if not math.isfinite(value):
+        return DASH
+    if 0 < value < 0.0005:
+        return "< 0.001"
+    if 0.9995 < value < 1:
+        return "> 0.999"
+    return f"{value:.3f}"
+
+
+def count(value: float) -> str:
+    """A whole number, with thin spaces from ten thousand on."""
+    if not math.isfinite(value):
+        return DASH
+    text = f"{value:,.0f}"
+    return text.replace(",", "\N{NARROW NO-BREAK SPACE}") if abs(value) >= 1e4 else text.replace(",", "")
+
+
+def seconds(value: float) -> str:
+    """A duration in seconds to two or three digits."""
+    if not math.isfinite(value):
+        return DASH
+    return f"{value:.2f} s" if value < 10 else f"{value:.1f} s" if value < 100 else f"{value:.0f} s"
+
+
+def counted(number: float, noun: str, plural: str = "") -> str:
+    """`1 row`, `3 rows`."""
+    return f"{count(number)} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(words: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

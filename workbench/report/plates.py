@@ -1,0 +1,197 @@
+"""Figures of one cell: which panels there are, and the caption that says what to see in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.report.blocks import Panel, Plate
+from workbench.report.figures import gaussians, intervals, probs, responsibilities
+from workbench.report.figures import progress as steps
+from workbench.report.figures import restarts as ways
+from workbench.report.findings import spoken
+from workbench.report.numerals import count, counted, fraction
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Float
+
+    from workbench.report.slices import Slice
+
+MOST_FORESTS = 9
+
+
+def restarts(cell: Slice, prefix: str) -> Iterator[Plate]:
+    """A panel for each method with several restarts."""
+    panels, cut = [], False
+    for method in cell.methods:
+        table = cell.rows("restarts", method)
+        if len(table) < 2 or table["objective"].isna().all():
+            continue
+        name = table["objective_name"].iloc[0]
+        trace = cell.rows("trace", method)
+        trace = trace[trace["objective_name"] == name]
+        cut = cut or trace["restart"].nunique() > ways.MOST_WAYS
+        ends = ways.ends(table, cell.rows("optima", method))
+        stem = f"{prefix}restarts-{method}"
+        panels.append(Panel(method, stem, ways.ways(stem, trace, ends, cell.looks[method], spoken(name)), method))
+    if panels:
+        caption = (
+            "Each thin line is a restart on its way up, the coloured one is the restart that is reported. At the right, where each ended: dots on one height "
+            "are one optimum. The axis shows the last part of the climb only; marks at its edge lie beyond it. Triangles are singular ends, diamonds spurious "
+            "ones, crosses ended at no optimum; none of these can be best."
+        )
+        more = f" Of the lines the first {ways.MOST_WAYS} are drawn." if cut else ""
+        yield Plate(tuple(panels), caption + more, "restarts, trace and optima")
+
+
+def fitted(cell: Slice, prefix: str) -> Iterator[Plate]:
+    """The data with each method's mixture over them, by the parameters that the fits have."""
+    names = set(cell.tables["parameters"]["parameter"])
+    if "means" in names and names & {"covariances", "variances"}:
+        yield from bells(cell, prefix)
+    elif "probs" in names:
+        yield from heats(cell, prefix)
+
+
+def bells(cell: Slice, prefix: str) -> Iterator[Plate]:
+    features, n_features = cell.data.features, len(cell.data.features)
+    x = cell.data.x if n_features == 1 else subsample(cell.data.x, gaussians.MOST_POINTS)
+    panels = []
+    for method in cell.fitted:
+        bell = gaussians.bells(cell.rows("parameters", method), features)
+        if not len(bell.weights):
+            continue
+        stem, look = f"{prefix}data-{method}", cell.looks[method]
+        if n_features == 1:
+            svg = gaussians.histogram(stem, x[np.isfinite(x[:, 0]), 0], bell, look, features[0])
+        elif n_features == 2:
+            svg = gaussians.scatter(stem, x, bell, look, (features[0], features[1]))
+        else:
+            svg = gaussians.pairs(stem, x, bell, look, features)
+        panels.append(Panel(method, stem, svg, method))
+    if panels:
+        yield Plate(tuple(panels), bells_caption(cell, len(x)), "parameters")
+
+
+def bells_caption(cell: Slice, drawn: int) -> str:
+    features, n_rows = cell.data.features, len(cell.data.x)
+    if len(features) == 1:
+        text = f"Bars: the {count(n_rows)} rows. Thick line: the fitted density; thin broken lines: its components, which add up to it."
+    else:
+        text = "Grey: the rows. Ellipses: each component at one standard deviation (thick) and around 95 % of its rows (thin)."
+        text += " The digits are the components' numbers, at their means." if len(features) == 2 else ""
+    if drawn < n_rows:
+        text += f" Of {count(n_rows)} rows {count(drawn)}, drawn at random, are shown."
+    if len(features) > gaussians.MOST_FEATURES:
+        text += f" The first {gaussians.MOST_FEATURES} of {len(features)} features are shown."
+    if np.isnan(cell.data.x).any():
+        text += " Rows are left out of a panel where one of its features was not observed."
+    text += " Look for methods that put a component elsewhere, or make it wider. Approximations and samples are drawn at the mean of their draws."
+    return text
+
+
+def subsample(x: Float[np.ndarray, "N D"], most: int) -> Float[np.ndarray, "n D"]:
+    """At most `most` rows, the same ones each time."""
+    if len(x) <= most:
+        return x
+    return x[np.sort(np.random.default_rng(0).choice(len(x), most, replace=False))]
+
+
+def heats(cell: Slice, prefix: str) -> Iterator[Plate]:
+    panels = []
+    for method in cell.fitted:
+        rows = cell.rows("parameters", method)
+        if (rows["parameter"] == "probs").any():
+            stem = f"{prefix}data-{method}"
+            panels.append(Panel(method, stem, probs.heat(stem, probs.table(rows, cell.data.features), cell.data.features), method))
+    if panels:
+        caption = (
+            "Probability of a 1 in each feature (down) by component (across); dark is 0, light is 1. Features that are light in one column and dark in another "
+            "tell the components apart; methods that agree have the same picture. Approximations and samples are drawn at the mean of their draws."
+        )
+        yield Plate(tuple(panels), caption, "parameters")
+
+
+def shared(cell: Slice, prefix: str) -> Iterator[Plate]:
+    """Responsibilities: the rows that the methods see most differently, then all rows."""
+    share = responsibilities.shares(cell.tables["responsibilities"], cell.fitted)
+    if share is None or share.values.shape[-1] < 2:
+        return
+    panels, text = [], "A column is a row of the data, a colour is a component, from component 0 at the bottom."
+    if len(share.methods) > 1:
+        first = np.argsort(-share.quarrel, kind="stable")[: responsibilities.MOST_CLOSE]
+        stem = f"{prefix}responsibilities-first"
+        panels.append(Panel("Disagreements first", stem, responsibilities.bands(stem, share, first, row_names(cell, share.rows[first]))))
+        text += f" First panel: the {counted(len(first), 'row')} that the methods see most differently, worst at the left"
+        text += f" (after them no row differs by more than {fraction(float(share.quarrel[first[-1]]))})." if len(first) < len(share.rows) else "."
+    order = share.order
+    if len(order) > responsibilities.MOST_ROWS:
+        order = order[np.linspace(0, len(order) - 1, responsibilities.MOST_ROWS).astype(int)]
+        text += f" Of {count(len(share.rows))} rows every {count(len(share.rows) / len(order))}th or so is shown in the picture of all."
+    stem = f"{prefix}responsibilities-all"
+    panels.append(Panel("All rows", stem, responsibilities.bands(stem, share, order, [])))
+    text += f" All rows are sorted by {share.methods[0]}'s responsibilities: soft edges are rows between components, and speckles are rows that another method sees differently."
+    yield Plate(tuple(panels), text, "responsibilities")
+
+
+def row_names(cell: Slice, rows: Float[np.ndarray, " n"]) -> list[str]:
+    """The user's own names of rows where there are some, their numbers otherwise."""
+    ids = cell.data.ids
+    if ids is None:
+        return [count(row) for row in rows]
+    place = {int(row): i for i, row in enumerate(cell.data.rows)}
+    return [ids[place[int(row)]] if int(row) in place else count(row) for row in rows]
+
+
+def progress(cell: Slice, prefix: str) -> Iterator[Plate]:
+    """Traces of the reported restarts, a pair of panels for each objective."""
+    table = cell.tables["trace"]
+    panels = []
+    for name in dict.fromkeys(table["objective_name"]):
+        traces = {method: reported(cell, method, name) for method in cell.methods}
+        traces = {method: trace for method, trace in traces.items() if len(trace) and trace["objective"].notna().any()}
+        if not traces:
+            continue
+        for column, words in {"iteration": "by iteration", "seconds": "by second"}.items():
+            stem = f"{prefix}trace-{name}-{column}"
+            panels.append(Panel(f"{spoken(name)} {words}", stem, steps.progress(stem, traces, cell.looks, column, spoken(name))))
+    if panels:
+        caption = (
+            "The restart that each method reports, from its start; the first, steepest part lies below the axis. An iteration of one method is not the work of an "
+            "iteration of another: seconds are what compares them. Objectives with different names have different panels, since they are different functions."
+        )
+        yield Plate(tuple(panels), caption, "trace")
+
+
+def reported(cell: Slice, method: str, objective_name: str) -> pd.DataFrame:
+    """The trace of a method's reported restart; of the first one where none is."""
+    trace = cell.rows("trace", method)
+    trace = trace[trace["objective_name"] == objective_name]
+    if trace.empty:
+        return trace
+    best = ways.ends(cell.rows("restarts", method), cell.rows("optima", method)).reported
+    return trace[trace["restart"] == (best if best in set(trace["restart"]) else trace["restart"].iloc[0])]
+
+
+def forests(cell: Slice, prefix: str) -> Iterator[Plate]:
+    """Weights, and each feature's other parameters, where several methods or an interval or a truth can be compared."""
+    table = cell.tables["parameters"]
+    table = table[table["row"].isna() & ((table["feature_2"] == "") | (table["feature"] == table["feature_2"]))]
+    table = table[table["parameter"] != "probs"]
+    groups = list(table.groupby(["parameter", "feature", "level"], sort=False))
+    panels = []
+    for i, ((parameter, feature, level), rows) in enumerate(groups[:MOST_FORESTS]):
+        name = " ".join(part for part in (str(parameter), str(feature), str(level)) if part)
+        stem = f"{prefix}parameters-{i}"
+        panels.append(Panel(name, stem, intervals.forest(stem, rows, cell.looks, name)))
+    if panels:
+        caption = (
+            "A mark is a point, or the mean over draws; a bar is the interval of the draws. A mark outside another method's bar is a difference worth a look. "
+            "Of covariances the diagonal is drawn."
+        )
+        caption += f" The first {MOST_FORESTS} of {len(groups)} groups are drawn." if len(groups) > MOST_FORESTS else ""
+        caption += " Dotted lines are the truth that the data were made from." if table["truth"].notna().any() else ""
+        yield Plate(tuple(panels), caption, "parameters")

@@ -1,0 +1,89 @@
+"""What the cells of a sweep show together: scores by swept value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from workbench.report.blocks import Field, Grid, Head, Panel, Plate
+from workbench.report.figures.sweep import curve
+from workbench.report.numerals import DASH, counted, listed, nats
+
+if TYPE_CHECKING:
+    from workbench.report.slices import Slice
+
+# score: its name, whether more is better, what to know of it
+SCORES = {
+    "held_out_lpd": ("held-out log predictive density", True, "Higher is better; the same rows in every cell."),
+    "bic": ("BIC", False, "Lower is better; points only."),
+    "elpd_loo": ("leave-one-out log density", True, "Higher is better."),
+    "log_evidence": ("log evidence", True, "Higher is better; it depends on the prior."),
+    "elbo": ("ELBO", True, "A bound of the log evidence, not the evidence: a gap that differs between cells can mislead."),
+}
+
+
+def scores(cells: list[Slice], column: str) -> dict[str, list[float]]:
+    """By method, the score in each cell; methods without any are left out."""
+    methods = dict.fromkeys(method for cell in cells for method in cell.methods)
+    found = {method: [cell.row(method).number(column) if method in cell.methods else math.nan for cell in cells] for method in methods}
+    return {method: values for method, values in found.items() if any(map(math.isfinite, values))}
+
+
+def findings(cells: list[Slice]) -> Iterator[str]:
+    """Failures, then which cell each score prefers."""
+    lost = [f"{method} at {cell.title}" for cell in cells for method in cell.methods if method not in cell.fitted]
+    if lost:
+        yield f"{counted(len(lost), 'fit')} gave no result, with the reason in the section of the cell: {listed(lost[:8])}{' and others' if len(lost) > 8 else ''}."
+    for column, (name, more, _) in SCORES.items():
+        table = scores(cells, column)
+        if column in ("bic", "held_out_lpd") or not any(c in ("bic", "held_out_lpd") and scores(cells, c) for c in SCORES):
+            yield from preferred(cells, table, name, more)
+
+
+def preferred(cells: list[Slice], table: dict[str, list[float]], name: str, more: bool) -> Iterator[str]:
+    """`BIC prefers n_components = 3 (em, em_map)`, with the lead over the next."""
+    choices: dict[int, list[str]] = {}
+    leads = []
+    for method, values in table.items():
+        finite = sorted((i for i in range(len(values)) if math.isfinite(values[i])), key=lambda i: -values[i] if more else values[i])
+        choices.setdefault(finite[0], []).append(method)
+        if len(finite) > 1:
+            leads.append(abs(values[finite[0]] - values[finite[1]]))
+    for i, methods in choices.items():
+        title, values = cells[i].title, [table[method][i] for method in methods]
+        lead = f"; the next value is {nats(min(leads))} behind" if len(choices) == 1 and len(methods) == 1 and leads else ""
+        by = f"{methods[0]} {nats(values[0])}" if len(methods) == 1 else listed([f"{m} {nats(v)}" for m, v in zip(methods, values, strict=True)])
+        yield f"{name[0].upper()}{name[1:]} prefers {title} ({by}{lead})."
+
+
+def keys(cells: list[Slice]) -> tuple[str, list[str]]:
+    """The name of the axis and a short name for each cell."""
+    names = list(cells[0].values)
+    if len(names) == 1:
+        return names[0], [str(cell.values[names[0]]) for cell in cells]
+    return "", [", ".join(str(value) for value in cell.values.values()) for cell in cells]
+
+
+def plates(cells: list[Slice]) -> Iterator[Plate]:
+    """A curve for each score that some method has."""
+    key, names = keys(cells)
+    panels, words = [], []
+    for column, (name, _, note) in SCORES.items():
+        table = scores(cells, column)
+        if table:
+            panels.append(Panel(name, f"sweep-{column}", curve(f"sweep-{column}", names, table, cells[0].looks, name, key or listed(list(cells[0].values)))))
+            words.append(f"{name[0].upper()}{name[1:]}: {note}")
+    if panels:
+        yield Plate(tuple(panels), f"Scores by swept value. {' '.join(words)} A gap in a line is a cell without that number.", "likelihoods")
+
+
+def grids(cells: list[Slice]) -> Iterator[Grid]:
+    """The same numbers, cells down and methods across."""
+    for column, (name, _, note) in SCORES.items():
+        table = scores(cells, column)
+        if table:
+            rows = tuple((Head(cell.title), tuple(Field(nats(values[i])) for values in table.values())) for i, cell in enumerate(cells))
+            holes = any(field.text == DASH for _, fields in rows for field in fields)
+            notes = (note, f"{DASH}: the method has no such number in that cell; its status says why.") if holes else (note,)
+            yield Grid(f"{name[0].upper()}{name[1:]}", tuple(Head(method, method=method) for method in table), rows, notes, "likelihoods")
