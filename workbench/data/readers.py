@@ -1,0 +1,175 @@
+"""Files as tables: one reader a format, one row in READERS."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.data.spelling import there_are
+from workbench.data.table import Column, SourceError, Table, number_of
+
+DELIMITERS = ",;\t"
+
+
+def read_table(path: Path, shown: str | None = None) -> Table:
+    """Read a file.
+
+    Parameters
+    ----------
+    path : a CSV, TSV, Parquet, NPY or NPZ file
+    shown : what messages call it; the path if None
+
+    Raises
+    ------
+    DataError
+        If it is missing, of another kind, damaged or empty.
+    """
+    name = shown or str(path)
+    if not path.is_file():
+        raise SourceError(_missing(path, name), "file")
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise SourceError(f"{name}: files of this kind cannot be read; {there_are(READERS)}", "file")
+    try:
+        return reader(path, name)
+    except UnicodeDecodeError:
+        raise SourceError(f"{name}: is not UTF-8 text; save it as UTF-8", "file") from None
+    except OSError as error:
+        raise SourceError(f"{name}: cannot be read ({error.strerror or error}); check the file", "file") from None
+
+
+def _missing(path: Path, name: str) -> str:
+    if path.is_dir():
+        return f"{name}: is a folder; give a file in it"
+    near = sorted(p.name for p in path.parent.glob(f"{path.stem}.*")) if path.parent.is_dir() else []
+    hint = f"did you mean {near[0]}?" if near else "give a path relative to the config"
+    return f"{name}: there is no such file; {hint}"
+
+
+def read_csv(path: Path, name: str) -> Table:
+    """Read delimited text with one header row; an empty cell, ``nan`` or ``NA`` is not observed."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        first = file.readline()
+        file.seek(0)
+        delimiter = max(DELIMITERS, key=first.count)
+        rows, lines = _rows(csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True), name)
+    if not rows:
+        raise SourceError(f"{name}: the file is empty; give a header row and at least one row", "file")
+    header, body, places = rows[0], rows[1:], lines[1:]
+    if all(number_of(cell) is not None for cell in header) and any(header):
+        raise SourceError(f"{name}:1: the first row holds numbers, not names; put a row of column names above it", "file")
+    columns = [Column(title, list(cells)) for title, cells in zip(header, zip(*body, strict=True), strict=True)] if body else []
+    return Table.of(name, columns, lambda row: f"{name}:{places[row]}")
+
+
+def _rows(reader: Any, name: str) -> tuple[list[list[str]], list[int]]:
+    """Read rows and the line each begins on, blank lines left out, all as long as the first."""
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    for line, cells in _numbered(reader, name):
+        if rows and len(cells) != len(rows[0]):
+            raise SourceError(f"{name}:{line}: has {len(cells)} cells and the header {len(rows[0])}; mend the row", "file")
+        rows.append([cell.strip() for cell in cells])
+        lines.append(line)
+    return rows, lines
+
+
+def _numbered(reader: Any, name: str) -> Iterator[tuple[int, list[str]]]:
+    line = 1
+    try:
+        for cells in reader:
+            if cells:
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise SourceError(f"{name}:{reader.line_num}: is not CSV ({error}); mend the line", "file") from None
+
+
+def read_parquet(path: Path, name: str) -> Table:
+    """Read a Parquet file; null is not observed."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowException as error:
+        raise SourceError(f"{name}: is not a Parquet file ({str(error).splitlines()[0]}); check the file", "file") from None
+    columns = [Column(title, _arrow_cells(table.column(title), pa)) for title in table.column_names]
+    return Table.of(name, columns)
+
+
+def _arrow_cells(column: Any, pa: Any) -> list[str] | np.ndarray:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
+    if any(is_kind(column.type) for is_kind in kinds):
+        values = [np.nan if value is None else float(value) for value in column.to_pylist()]
+        return np.array(values, dtype=np.float64)
+    return ["" if value is None else str(value) for value in column.to_pylist()]
+
+
+def read_npy(path: Path, name: str) -> Table:
+    """Read one array (N,) or (N, D); the columns are called x0, x1, ..."""
+    array = _load(path, name)
+    if not isinstance(array, np.ndarray):
+        raise SourceError(f"{name}: holds several arrays; call it .npz", "file")
+    return Table.of(name, _array_columns(np.atleast_2d(array.T).T, "x", name))
+
+
+def read_npz(path: Path, name: str) -> Table:
+    """Read named arrays of N rows: (N,) is a column of that name, (N, D) gives NAME0, NAME1, ..."""
+    archive = _load(path, name)
+    if isinstance(archive, np.ndarray):
+        raise SourceError(f"{name}: is not an NPZ archive; save it with numpy.savez", "file")
+    with archive:
+        columns = [column for key in archive.files for column in _array_columns(_member(archive, key, name), key, name)]
+    sizes = sorted({len(column.cells) for column in columns})
+    if len(sizes) > 1:
+        raise SourceError(f"{name}: its arrays have {' and '.join(map(str, sizes))} rows; give all the same number", "file")
+    return Table.of(name, columns)
+
+
+def _load(path: Path, name: str) -> Any:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else "it is cut short"
+        raise SourceError(f"{name}: cannot be read as NumPy arrays ({reason}); save plain numbers", "file") from None
+
+
+def _member(archive: Any, key: str, name: str) -> np.ndarray:
+    try:
+        return np.asarray(archive[key])
+    except ValueError:
+        raise SourceError(f"{name}: array {key!r} holds objects; save numbers or text", "file") from None
+
+
+def _array_columns(array: np.ndarray, key: str, name: str) -> list[Column]:
+    if array.ndim == 1:
+        return [Column(key, _array_cells(array, key, name))]
+    if array.ndim == 2:
+        return [Column(f"{key}{d}", _array_cells(array[:, d], key, name)) for d in range(array.shape[1])]
+    raise SourceError(f"{name}: array {key!r} has {array.ndim} dimensions; give rows and columns", "file")
+
+
+def _array_cells(array: np.ndarray, key: str, name: str) -> list[str] | np.ndarray:
+    if array.dtype.kind in "US":
+        return [str(value).strip() for value in array.astype(str)]
+    if array.dtype.kind not in "biuf":
+        raise SourceError(f"{name}: array {key!r} holds {array.dtype}; save numbers or text", "file")
+    return np.asarray(array, dtype=np.float64)
+
+
+READERS: dict[str, Callable[[Path, str], Table]] = {
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".txt": read_csv,
+    ".parquet": read_parquet,
+    ".npy": read_npy,
+    ".npz": read_npz,
+}

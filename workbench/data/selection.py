@@ -1,0 +1,119 @@
+"""From a table to a dataset: which columns are features, which name the rows, which are known classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from workbench.data.dataset import DataError, Dataset
+from workbench.data.spelling import advice
+from workbench.data.table import Column, SourceError, Table
+
+
+def select(
+    table: Table,
+    *,
+    columns: Sequence[str] | None = None,
+    id: str | None = None,
+    classes: str | None = None,
+    complete_rows: bool = False,
+    name: str = "data",
+) -> Dataset:
+    """Make a dataset of some columns of a table.
+
+    Parameters
+    ----------
+    columns : the features; None takes every column of numbers that is neither ``id`` nor ``classes``
+    id, classes : the columns that name the rows and that hold known classes
+    complete_rows : keep only rows without an empty cell in ``columns``, and note how many went
+
+    Raises
+    ------
+    DataError
+        If a column is unknown, named twice, not numeric or infinite, or nothing is left.
+    """
+    for key, chosen in (("id", id), ("classes", classes)):
+        if chosen is not None:
+            _known(table, chosen, key)
+    features, notes = _features(table, columns, [c for c in (id, classes) if c is not None])
+    data = Dataset.of(
+        np.column_stack([_numbers(table, column, index, columns) for index, column in enumerate(features)]),
+        [column.name for column in features],
+        ids=None if id is None else table.columns[id].texts,
+        classes=None if classes is None else table.columns[classes].texts,
+        name=name,
+        notes=notes,
+    )
+    return complete(data) if complete_rows else data
+
+
+def complete(data: Dataset) -> Dataset:
+    """Keep the rows without an empty cell, and note how many went.
+
+    Raises
+    ------
+    DataError
+        If none is left.
+    """
+    observed = ~np.isnan(data.x).any(axis=1)
+    left = int(observed.sum())
+    if left == data.n_rows:
+        return data
+    if left == 0:
+        raise SourceError(f"each of the {data.n_rows} rows has an empty cell; choose other columns", "complete_rows")
+    note = f"{data.n_rows - left} of {data.n_rows} rows with an empty cell left out"
+    return replace(data.take(np.flatnonzero(observed)), notes=(*data.notes, note))
+
+
+def _known(table: Table, chosen: str, key: str, index: int | None = None) -> Column:
+    if chosen not in table.columns:
+        raise SourceError(f"{table.name} has no column {chosen!r}; {advice(chosen, table.columns)}", key, index)
+    return table.columns[chosen]
+
+
+def _features(table: Table, columns: Sequence[str] | None, taken: Sequence[str]) -> tuple[list[Column], list[str]]:
+    """Return the feature columns, and notes on those left out."""
+    if columns is None:
+        return _default_features(table, taken)
+    chosen: list[Column] = []
+    for index, title in enumerate(columns):
+        column = _known(table, title, "columns", index)
+        if column in chosen:
+            raise SourceError(f"{title!r} is there twice; leave out one", "columns", index)
+        if title in taken:
+            raise SourceError(
+                f"{title!r} names rows or classes, which are never fitted; leave it out of one of the two", "columns", index
+            )
+        chosen.append(column)
+    if not chosen:
+        raise SourceError("no column is named; name at least one, or leave the key out", "columns")
+    return chosen, []
+
+
+def _default_features(table: Table, taken: Sequence[str]) -> tuple[list[Column], list[str]]:
+    """Take every column of numbers; one of mostly numbers counts, so that a stray word is not passed over in silence."""
+    others = [column for title, column in table.columns.items() if title not in taken]
+    chosen = [column for column in others if column.mostly_numbers]
+    words = [column.name for column in others if not column.mostly_numbers]
+    if not chosen:
+        raise SourceError(f"{table.name}: no column holds numbers; code the words as numbers", "file")
+    return chosen, [f"Not numbers, so not used: {', '.join(words)}"] if words else []
+
+
+def _numbers(table: Table, column: Column, index: int, columns: Sequence[str] | None) -> np.ndarray:
+    """Return the column's numbers, or raise an error that says where the first thing stands that is none."""
+    key, position = ("columns", index) if columns is not None else ("file", None)
+    row = column.first_text
+    if row is not None:
+        what = f"{table.place(row)}: {column.name}: {column.cells[row]!r} is not a number"
+        raise SourceError(f"{what}; mend the cell (empty: not observed), or choose numeric columns", key, position)
+    infinite = np.isinf(column.numbers)
+    if infinite.any():
+        what = f"{table.place(int(infinite.argmax()))}: {column.name}: is infinite"
+        raise SourceError(f"{what}; leave the cell empty if it was not observed", key, position)
+    return column.numbers
+
+
+__all__ = ["DataError", "complete", "select"]

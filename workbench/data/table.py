@@ -1,0 +1,140 @@
+"""Table: columns as a source holds them, before some are chosen to be a dataset."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from workbench.data.dataset import DataError
+
+NOT_OBSERVED = frozenset({"", "nan", "na"})
+"""Cells, in lower case, that stand for "not observed"."""
+
+
+class SourceError(DataError):
+    """A fault of the data that belongs to one key of the ``data:`` section.
+
+    Attributes
+    ----------
+    key : the key at fault, such as ``columns``
+    index : the position in its list, or None
+    """
+
+    def __init__(self, message: str, key: str, index: int | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+        self.index = index
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column.
+
+    Attributes
+    ----------
+    name : its name
+    cells : text as it was read, or an array of numbers
+    """
+
+    name: str
+    cells: Sequence[str] | np.ndarray
+
+    @functools.cached_property
+    def parsed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers (N,), nan where there is none, and whether each cell is text that is no number (N,)."""
+        if isinstance(self.cells, np.ndarray):
+            return self.cells, np.zeros(self.cells.size, bool)
+        values = [number_of(cell) for cell in self.cells]
+        numbers = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+        return numbers, np.array([value is None for value in values], dtype=bool)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        return self.parsed[0]
+
+    @property
+    def first_text(self) -> int | None:
+        """Row of the first cell that is neither a number nor empty, or None."""
+        is_text = self.parsed[1]
+        return int(is_text.argmax()) if is_text.any() else None
+
+    @property
+    def mostly_numbers(self) -> bool:
+        """Whether at least half of the cells that hold something hold numbers."""
+        numbers, is_text = self.parsed
+        observed = int((~np.isnan(numbers)).sum())
+        return observed > 0 and observed >= int(is_text.sum())
+
+    @functools.cached_property
+    def texts(self) -> tuple[str, ...]:
+        """Cells as words; whole numbers without a decimal point, "" where nothing was observed."""
+        if isinstance(self.cells, np.ndarray):
+            return tuple("" if math.isnan(value) else f"{value:.17g}" for value in self.cells.tolist())
+        return tuple("" if cell.lower() in NOT_OBSERVED else cell for cell in self.cells)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of equal length, by name, and how to say where a row is.
+
+    Attributes
+    ----------
+    name : what the source is called in messages
+    columns : Column by name, in the source's order
+    place : row -> "FILE:LINE" or "FILE, row N"
+    """
+
+    name: str
+    columns: dict[str, Column]
+    place: Callable[[int], str] = field(repr=False)
+
+    @classmethod
+    def of(cls, name: str, columns: Sequence[Column], place: Callable[[int], str] | None = None) -> Table:
+        """Collect columns.
+
+        Raises
+        ------
+        DataError
+            If there is no column or no row, a column has no name, or two have the same.
+        """
+        by_name: dict[str, Column] = {}
+        for number, column in enumerate(columns, start=1):
+            if not column.name:
+                raise DataError(f"{name}: column {number} has no name; name it, or write the file without row numbers")
+            if column.name in by_name:
+                raise DataError(f"{name}: column {column.name!r} is there twice; rename or leave out one")
+            by_name[column.name] = column
+        if not by_name or not len(columns[0].cells):
+            raise DataError(f"{name}: there are no data; give at least one row and one column")
+        return cls(name, by_name, place or (lambda row: f"{name}, row {row}"))
+
+    @classmethod
+    def of_frame(cls, frame: Any, name: str = "data") -> Table:
+        """Collect the columns of a DataFrame: those of numbers as numbers, all others as words."""
+        return cls.of(name, [Column(str(key), _cells(frame[key])) for key in frame.columns])
+
+    @property
+    def n_rows(self) -> int:
+        return len(next(iter(self.columns.values())).cells)
+
+
+def number_of(cell: str) -> float | None:
+    """Read a cell: nan if it was not observed, None if it is text."""
+    if cell.lower() in NOT_OBSERVED:
+        return math.nan
+    try:
+        return None if "_" in cell else float(cell)
+    except ValueError:
+        return None
+
+
+def _cells(series: Any) -> Sequence[str] | np.ndarray:
+    try:
+        return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
+    except (TypeError, ValueError):
+        return ["" if missing else str(value) for value, missing in zip(series, series.isna(), strict=True)]
