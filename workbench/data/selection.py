@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from workbench.data.dataset import DataError, Dataset
+from workbench.data.dataset import Dataset
 from workbench.data.spelling import advice
 from workbench.data.table import Column, SourceError, Table
 
@@ -34,12 +34,15 @@ def select(
     DataError
         If a column is unknown, named twice, not numeric or infinite, or nothing is left.
     """
-    for key, chosen in (("id", id), ("classes", classes)):
-        if chosen is not None:
-            _known(table, chosen, key)
-    features, notes = _features(table, columns, [c for c in (id, classes) if c is not None])
+    unknown = [
+        error for key, chosen in (("id", id), ("classes", classes)) if chosen is not None and (error := _unknown(table, chosen, key))
+    ]
+    features, notes, wrong = _features(table, columns, [title for title in (id, classes) if title is not None])
+    errors = [*unknown, *wrong, *(error for index, column in enumerate(features) if (error := _not_finite(table, column, index, columns)))]
+    if errors:
+        raise SourceError.first_of(errors)
     data = Dataset.of(
-        np.column_stack([_numbers(table, column, index, columns) for index, column in enumerate(features)]),
+        np.column_stack([column.numbers for column in features]),
         [column.name for column in features],
         ids=None if id is None else table.columns[id].texts,
         classes=None if classes is None else table.columns[classes].texts,
@@ -67,53 +70,54 @@ def complete(data: Dataset) -> Dataset:
     return replace(data.take(np.flatnonzero(observed)), notes=(*data.notes, note))
 
 
-def _known(table: Table, chosen: str, key: str, index: int | None = None) -> Column:
-    if chosen not in table.columns:
-        raise SourceError(f"{table.name} has no column {chosen!r}; {advice(chosen, table.columns)}", key, index)
-    return table.columns[chosen]
+def _unknown(table: Table, chosen: str, key: str, index: int | None = None) -> SourceError | None:
+    if chosen in table.columns:
+        return None
+    return SourceError(f"{table.name} has no column {chosen!r}; {advice(chosen, table.columns)}", key, index)
 
 
-def _features(table: Table, columns: Sequence[str] | None, taken: Sequence[str]) -> tuple[list[Column], list[str]]:
-    """Return the feature columns, and notes on those left out."""
+def _features(table: Table, columns: Sequence[str] | None, taken: Sequence[str]) -> tuple[list[Column], list[str], list[SourceError]]:
+    """Return the feature columns, notes on those left out, and what is wrong with the choice."""
     if columns is None:
         return _default_features(table, taken)
+    if not columns:
+        return [], [], [SourceError("no column is named; name at least one, or leave the key out", "columns")]
     chosen: list[Column] = []
+    errors: list[SourceError] = []
     for index, title in enumerate(columns):
-        column = _known(table, title, "columns", index)
-        if column in chosen:
-            raise SourceError(f"{title!r} is there twice; leave out one", "columns", index)
-        if title in taken:
-            raise SourceError(
-                f"{title!r} names rows or classes, which are never fitted; leave it out of one of the two", "columns", index
+        error = _unknown(table, title, "columns", index)
+        if title in columns[:index]:
+            error = SourceError(f"{title!r} is there twice; leave out one", "columns", index)
+        elif title in taken:
+            error = SourceError(
+                f"{title!r} is named as id or classes, which are never fitted; leave it out of one of the two", "columns", index
             )
-        chosen.append(column)
-    if not chosen:
-        raise SourceError("no column is named; name at least one, or leave the key out", "columns")
-    return chosen, []
+        if error:
+            errors.append(error)
+        else:
+            chosen.append(table.columns[title])
+    return chosen, [], errors
 
 
-def _default_features(table: Table, taken: Sequence[str]) -> tuple[list[Column], list[str]]:
+def _default_features(table: Table, taken: Sequence[str]) -> tuple[list[Column], list[str], list[SourceError]]:
     """Take every column of numbers; one of mostly numbers counts, so that a stray word is not passed over in silence."""
     others = [column for title, column in table.columns.items() if title not in taken]
     chosen = [column for column in others if column.mostly_numbers]
     words = [column.name for column in others if not column.mostly_numbers]
     if not chosen:
-        raise SourceError(f"{table.name}: no column holds numbers; code the words as numbers", "file")
-    return chosen, [f"Not numbers, so not used: {', '.join(words)}"] if words else []
+        return [], [], [SourceError(f"{table.name}: no column holds numbers; code the words as numbers", "file")]
+    return chosen, [f"Not numbers, so not used: {', '.join(words)}"] if words else [], []
 
 
-def _numbers(table: Table, column: Column, index: int, columns: Sequence[str] | None) -> np.ndarray:
-    """Return the column's numbers, or raise an error that says where the first thing stands that is none."""
+def _not_finite(table: Table, column: Column, index: int, columns: Sequence[str] | None) -> SourceError | None:
+    """Say where the column's first cell stands that is not a finite number."""
     key, position = ("columns", index) if columns is not None else ("file", None)
     row = column.first_text
     if row is not None:
         what = f"{table.place(row)}: {column.name}: {column.cells[row]!r} is not a number"
-        raise SourceError(f"{what}; mend the cell (empty: not observed), or choose numeric columns", key, position)
+        return SourceError(f"{what}; mend the cell (empty: not observed), or choose numeric columns", key, position)
     infinite = np.isinf(column.numbers)
     if infinite.any():
         what = f"{table.place(int(infinite.argmax()))}: {column.name}: is infinite"
-        raise SourceError(f"{what}; leave the cell empty if it was not observed", key, position)
-    return column.numbers
-
-
-__all__ = ["DataError", "complete", "select"]
+        return SourceError(f"{what}; leave the cell empty if it was not observed", key, position)
+    return None

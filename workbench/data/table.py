@@ -23,12 +23,20 @@ class SourceError(DataError):
     ----------
     key : the key at fault, such as ``columns``
     index : the position in its list, or None
+    others : further faults found at the same time
     """
 
     def __init__(self, message: str, key: str, index: int | None = None) -> None:
         super().__init__(message)
         self.key = key
         self.index = index
+        self.others: tuple[SourceError, ...] = ()
+
+    @classmethod
+    def first_of(cls, errors: Sequence[SourceError]) -> SourceError:
+        """Return the first, which knows of the others."""
+        errors[0].others = tuple(errors[1:])
+        return errors[0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,73 @@
+"""The methods section: labels, kinds and options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.data.spelling import nearest, there_are
+from workbench.experiment.mistakes import Fault
+from workbench.experiment.rewriting import Config
+from workbench.experiment.validation import build, shown
+from workbench.experiment.words import FOREIGN_VALUES, LATER_KINDS, unknown_value
+from workbench.inference import METHODS
+from workbench.inference.method import Method
+
+LABEL = re.compile(r"[a-z][a-z0-9_]*")
+RESERVED = ("classes",)
+"""Labels that mean something else in the tables."""
+
+
+def build_methods(config: Config) -> tuple[dict[str, Method], list[Fault]]:
+    """Make every method that can be made, by label, and say what is wrong with the others."""
+    section = config.get("methods")
+    if not isinstance(section, Mapping):
+        what = "is missing" if section is None else f"is {shown(section)}"
+        return {}, [Fault(("methods",), f"{what}; give methods by label, as in {{em: {{restarts: 100}}}}")]
+    if not section:
+        return {}, [Fault(("methods",), f"no method is named; {there_are(METHODS)}")]
+    methods: dict[str, Method] = {}
+    faults: list[Fault] = []
+    for label, options in section.items():
+        wrong = _label_faults(label)
+        method, more = _build_method(label, options)
+        faults += wrong + more
+        if method is not None:
+            methods[label] = method
+    return methods, faults
+
+
+def _label_faults(label: str) -> list[Fault]:
+    if label in RESERVED:
+        return [Fault(("methods", label), f"{label} is a reserved label; choose another, and give its kind", True)]
+    if not LABEL.fullmatch(label):
+        return [Fault(("methods", label), "a label is lower-case letters, digits and _, a letter first; rename it", True)]
+    return []
+
+
+def _build_method(label: str, options: Any) -> tuple[Method | None, list[Fault]]:
+    path = ("methods", label)
+    if not isinstance(options, Mapping):
+        return None, [Fault(path, f"is {shown(options)}; give options as a mapping, as in {{restarts: 100}}")]
+    kind = options.get("kind", label)
+    if not isinstance(kind, str) or kind not in METHODS:
+        return None, [_kind_fault(label, options)]
+    method, faults = build(METHODS[kind], {k: v for k, v in options.items() if k != "kind"}, path, "method", ("kind",))
+    return method, faults
+
+
+def _kind_fault(label: str, options: Mapping[str, Any]) -> Fault:
+    if "kind" in options:
+        kind, path = options["kind"], ("methods", label, "kind")
+        if not isinstance(kind, str):
+            return Fault(path, f"is {shown(kind)}; {there_are(METHODS)}")
+        return Fault(path, unknown_value("kind", kind, METHODS, LATER_KINDS))
+    if label in LATER_KINDS or label in FOREIGN_VALUES["kind"] or nearest(label, METHODS) not in (None, *_prefixes(label)):
+        return Fault(("methods", label), unknown_value("kind", label, METHODS, LATER_KINDS), True)
+    return Fault(("methods", label), f"the label is no kind of method; give `kind:` ({', '.join(METHODS)})", True)
+
+
+def _prefixes(label: str) -> list[str]:
+    """Kinds that a label such as em_map begins with: it was meant as a label."""
+    return [kind for kind in METHODS if label.startswith(f"{kind}_")]

@@ -1,0 +1,88 @@
+"""The sections of a config as frozen dataclasses: their fields are the YAML keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Lt, MinLen
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """Data drawn from a mixture that is kept as the truth.
+
+    Parameters
+    ----------
+    family : family of the truth; its own options, such as ``covariance``, stand beside it
+    n_rows, n_components, n_features : sizes
+    separation : how far components lie apart, in standard deviations within components
+    missing : share of the cells removed at random
+    """
+
+    family: str = "gaussian"
+    n_rows: Annotated[int, Ge(1)] = 500
+    n_components: Annotated[int, Ge(1)] = 3
+    n_features: Annotated[int, Ge(1)] = 2
+    separation: Annotated[float, Ge(0.0)] = 3.0
+    missing: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is fitted: one of ``name``, ``file`` and ``synthetic``.
+
+    Parameters
+    ----------
+    name : a built-in data set
+    file : a CSV, Parquet, NPY or NPZ file, relative to the config
+    synthetic : data with known truth
+    columns : the features; default: every column of numbers that is not ``id`` or ``classes``
+    id, classes : columns that name the rows, and that hold known classes (never used in fitting)
+    complete_rows : keep only rows without an empty cell
+    held_out : share of the rows that no fit sees
+    """
+
+    name: str | None = None
+    file: str | None = None
+    columns: Annotated[tuple[str, ...], MinLen(1)] | None = None
+    id: str | None = None
+    classes: str | None = None
+    complete_rows: bool = False
+    held_out: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
+
+
+@dataclass(frozen=True)
+class Model:
+    """The mixture: a family with its options, a number of components, a prior.
+
+    Parameters
+    ----------
+    n_components : number of components K
+    family : family of the components; its own options, such as ``covariance``, stand beside it
+    """
+
+    n_components: Annotated[int, Ge(1)]
+    family: str = "gaussian"
+
+
+@dataclass(frozen=True)
+class Top:
+    """What stands at the top of a config beside data, model, methods and sweep.
+
+    Parameters
+    ----------
+    name : name of the run's folder; default: the config's file name
+    description : a sentence for the report
+    seed : the one seed of all randomness
+    report : whether to write the pages
+    """
+
+    name: str | None = None
+    description: str = ""
+    seed: Annotated[int, Ge(0)] = 0
+    report: bool = True
+
+
+SECTIONS = ("name", "description", "data", "model", "methods", "sweep", "seed", "report")
+"""Keys at the top of a config, in the order in which they are written."""

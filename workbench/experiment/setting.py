@@ -1,0 +1,157 @@
+"""Setting: one cell of a sweep, ready to run; and everything that is wrong with one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.data.dataset import DataError, Dataset
+from workbench.data.table import SourceError
+from workbench.experiment.families import build_with_family
+from workbench.experiment.labels import build_methods
+from workbench.experiment.mistakes import Fault, Path
+from workbench.experiment.rewriting import Config
+from workbench.experiment.sections import Data, Model, Synthetic, Top
+from workbench.experiment.sources import Choice, Loaded, Sources
+from workbench.experiment.validation import build, shown
+from workbench.experiment.words import unknown_key
+from workbench.inference.method import Method
+from workbench.models.families import Family
+from workbench.models.mixture import Mixture
+from workbench.models.prior import PriorError
+from workbench.problem import Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """One cell of a sweep.
+
+    Attributes
+    ----------
+    values : the swept keys' values, by dotted key; empty without a sweep
+    problem : data to fit, family, number of components, prior
+    methods : by label, in the config's order
+    seed : of all randomness
+    held_out : rows that no fit sees, or None
+    truth : the mixture that synthetic data came from, or None
+    """
+
+    values: Mapping[str, Any]
+    problem: Problem
+    methods: Mapping[str, Method]
+    seed: int
+    held_out: Dataset | None = None
+    truth: Mixture | None = None
+
+
+def settle(config: Config, sources: Sources, values: Mapping[str, Any]) -> tuple[Setting | None, list[Fault]]:
+    """Make the setting of a config without its sweep, or say all that is wrong with it."""
+    top, faults = build(Top, {key: config[key] for key in config if key in ("seed",)}, (), "config")
+    choice, wrong = choose_data(config)
+    faults += wrong
+    model, family, wrong = choose_model(config)
+    faults += wrong
+    methods, wrong = build_methods(config)
+    faults += wrong
+    loaded, wrong = _load(sources, choice, top.seed) if choice and top else (None, [])
+    faults += wrong
+    problem, wrong = _pose(loaded, family, model, config) if loaded and family and model else (None, [])
+    faults += wrong
+    if problem is not None:
+        faults += [Fault(("methods", label), reason) for label, method in methods.items() if (reason := method.refuses(problem))]
+    if faults or problem is None or top is None or loaded is None:
+        return None, faults
+    return Setting(values, problem, methods, top.seed, loaded.held_out, loaded.truth), []
+
+
+def choose_data(config: Config) -> tuple[Choice | None, list[Fault]]:
+    """Check the data section."""
+    values, path = config.get("data"), ("data",)
+    if not isinstance(values, Mapping):
+        what = "is missing" if values is None else f"is {shown(values)}"
+        return None, [Fault(path, f"{what}; give a built-in data set's name, or a mapping with name, file or synthetic")]
+    faults = []
+    if isinstance(values.get("held_out"), Mapping):
+        faults.append(Fault((*path, "held_out"), "held-out cells are not available yet; hold out rows, as in `held_out: 0.2`"))
+        values = {key: value for key, value in values.items() if key != "held_out"}
+    kinds = [key for key in ("name", "file", "synthetic", "frame") if values.get(key) is not None]
+    if len(kinds) != 1:
+        what = f"has {' and '.join(kinds)}" if kinds else "has none of name, file and synthetic"
+        faults.append(Fault(path, f"{what}; give one of them"))
+    also = ("synthetic", "frame") if "frame" in values else ("synthetic",)
+    data, wrong = build(Data, {k: v for k, v in values.items() if k not in also}, path, "data", also)
+    faults += wrong
+    synthetic, family, wrong = _choose_synthetic(values)
+    faults += wrong
+    return (None, faults) if faults or data is None else (Choice(data, synthetic, family), [])
+
+
+def _choose_synthetic(values: Mapping[str, Any]) -> tuple[Synthetic | None, Family | None, list[Fault]]:
+    drawn, path = values.get("synthetic"), ("data", "synthetic")
+    if drawn is None:
+        return None, None, []
+    if not isinstance(drawn, Mapping):
+        return None, None, [Fault(path, f"is {shown(drawn)}; give a mapping, as in {{family: gaussian, n_rows: 500}}")]
+    faults = [
+        Fault(("data", key), "synthetic data have no such column; leave it out", True)
+        for key in ("columns", "id", "classes")
+        if key in values
+    ]
+    synthetic, family, wrong = build_with_family(Synthetic, drawn, path, "synthetic")
+    return synthetic, family, faults + wrong
+
+
+def choose_model(config: Config) -> tuple[Model | None, Family | None, list[Fault]]:
+    """Check the model section, but for its prior's numbers, which depend on the data."""
+    values = config.get("model")
+    if not isinstance(values, Mapping):
+        what = "is missing" if values is None else f"is {shown(values)}"
+        return None, None, [Fault(("model",), f"{what}; give a mapping, as in {{family: gaussian, n_components: 2}}")]
+    model, family, faults = build_with_family(Model, values, ("model",), "model", ("prior",))
+    prior = values.get("prior", "default")
+    if not isinstance(prior, Mapping) and prior not in ("default", None):
+        faults.append(Fault(("model", "prior"), f"is {shown(prior)}; give default, or hyperparameters by name"))
+    elif isinstance(prior, Mapping) and family is not None:
+        known = ("concentration", *family.hyperparameters)
+        faults += [Fault(("model", "prior", key), unknown_key("prior", key, known), True) for key in prior if key not in known]
+    return (None, None, faults) if faults else (model, family, [])
+
+
+def _load(sources: Sources, choice: Choice, seed: int) -> tuple[Loaded | None, list[Fault]]:
+    try:
+        return sources.load(choice, seed), []
+    except SourceError as error:
+        return None, [_fault(each) for each in (error, *error.others)]
+    except DataError as error:
+        return None, [Fault(("data",), str(error))]
+
+
+def _fault(error: SourceError) -> Fault:
+    path: Path = ("data", error.key) if error.index is None else ("data", error.key, error.index)
+    return Fault(path, str(error))
+
+
+def _pose(loaded: Loaded, family: Family, model: Model, config: Config) -> tuple[Problem | None, list[Fault]]:
+    """Put data and model together."""
+    data, n_components, faults = loaded.train, model.n_components, []
+    if n_components > data.n_rows:
+        faults.append(Fault(("model", "n_components"), f"{n_components} components for {data.n_rows} rows; ask for fewer"))
+    refusal = family.refuses(data)
+    if refusal:
+        faults.append(Fault(("model", "family"), refusal))
+    if faults:
+        return None, faults
+    numbers = config["model"].get("prior") or "default"
+    given = dict(numbers) if isinstance(numbers, Mapping) else None
+    while True:  # one turn for each impossible number, so that all are told at once
+        try:
+            problem = Problem(data, family, n_components, "default" if given is None else given)
+        except PriorError as error:
+            key = error.key
+            faults.append(Fault(("model", "prior", key) if key else ("model", "prior"), str(error)))
+            if given is None or key not in given:
+                return None, faults
+            del given[key]
+        else:
+            return (None, faults) if faults else (problem, [])

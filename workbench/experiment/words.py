@@ -1,0 +1,163 @@
+"""Words that are not ours yet, and words that are other programs': what to answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from workbench.data.spelling import advice
+
+LATER_KINDS = (
+    *("hard_em", "kmeans", "annealed_em", "incremental_em", "stochastic_em", "sampled_em", "gradient"),
+    *("vbem", "gibbs", "pathfinder", "smc", "exact", "imported"),
+)
+LATER_FAMILIES = ("categorical", "poisson", "product", "lda")
+LATER = {
+    "config": ("check",),
+    "data": ("counts",),
+    "synthetic": (),
+    "model": ("blocks",),
+    "prior": ("kind", "mean_covariance", "alpha", "shape", "rate"),
+    "method": ("acceleration", "engine", "split_merge", "batch_size", "m_step", "file", "timeout"),
+    "report": ("study", "language", "features_as_image"),
+    "covariance": ("tied", "spherical"),
+    "init": ("kmeans", "em_short", "uniform", "prior", "em"),
+}
+"""Keys by section, and values by key, that are planned: they are told apart from mistakes."""
+
+FOREIGN_KEYS = {
+    "config": {
+        **dict.fromkeys(("random_state", "random_seed", "rng"), "seed"),
+        **dict.fromkeys(("dataset", "datasets"), "data"),
+        **dict.fromkeys(("algorithms", "inference", "fits", "solvers"), "methods"),
+        **dict.fromkeys(("grid", "matrix"), "sweep"),
+        **dict.fromkeys(("title",), "name"),
+    },
+    "data": {
+        **dict.fromkeys(("path", "filename", "csv"), "file"),
+        **dict.fromkeys(("features", "variables", "usecols", "x", "X"), "columns"),
+        **dict.fromkeys(("index", "index_col", "row_names"), "id"),
+        **dict.fromkeys(("labels", "target", "y", "class"), "classes"),
+        **dict.fromkeys(("dropna", "na_omit", "complete_cases"), "complete_rows"),
+        **dict.fromkeys(("test_size", "test", "holdout", "validation"), "held_out"),
+        **dict.fromkeys(("weights", "sample_weight", "freq"), "counts"),
+    },
+    "synthetic": {
+        **dict.fromkeys(("n", "N", "n_samples", "rows"), "n_rows"),
+        **dict.fromkeys(("k", "K", "G", "centers", "n_clusters"), "n_components"),
+        **dict.fromkeys(("d", "D", "p", "dim", "features"), "n_features"),
+    },
+    "model": {
+        **dict.fromkeys(("k", "K", "G", "n_clusters", "n_mixtures", "nclass", "components", "num_components"), "n_components"),
+        **dict.fromkeys(("covariance_type", "cov_type", "modelNames", "modelName", "structure"), "covariance"),
+        **dict.fromkeys(("distribution", "likelihood", "type"), "family"),
+        **dict.fromkeys(("priors", "hyperparameters"), "prior"),
+    },
+    "prior": {
+        **dict.fromkeys(("weight_concentration_prior", "weight_concentration", "alpha", "weights", "dirichlet"), "concentration"),
+        **dict.fromkeys(("mean_prior", "m0", "mu0"), "mean"),
+        **dict.fromkeys(("mean_precision_prior", "kappa", "kappa0", "shrinkage"), "mean_strength"),
+        **dict.fromkeys(("degrees_of_freedom_prior", "degrees_of_freedom", "df", "nu", "nu0"), "dof"),
+        **dict.fromkeys(("covariance_prior", "psi", "Psi", "scale_matrix"), "scale"),
+        **dict.fromkeys(("beta",), "b"),
+    },
+    "method": {
+        **dict.fromkeys(("n_init", "nrep", "nstart", "n_starts", "n_restarts", "starts", "num_restarts"), "restarts"),
+        **dict.fromkeys(("init_params", "initialization", "start", "initial"), "init"),
+        **dict.fromkeys(("eps", "epsilon", "tolerance", "threshold", "reltol", "tol_rel_obj"), "tol"),
+        **dict.fromkeys(("n_iter", "itmax", "maxit", "maxiter", "iter", "iterations", "max_iterations", "n_steps"), "max_iter"),
+        **dict.fromkeys(("n_samples", "num_samples", "samples", "iter_sampling", "n_draws"), "draws"),
+        **dict.fromkeys(("warmup", "num_warmup", "iter_warmup", "burn_in", "burnin", "n_tune"), "tune"),
+        **dict.fromkeys(("n_chains", "num_chains"), "chains"),
+        **dict.fromkeys(("nuts_sampler", "backend"), "sampler"),
+        **dict.fromkeys(("method", "algorithm", "type"), "kind"),
+    },
+    "report": {},
+}
+"""Keys of other programs (scikit-learn, mclust, flexmix, poLCA, Stan, PyMC), by section, and what they are called here."""
+
+ANSWERS = {
+    **dict.fromkeys(
+        ("reg_covar", "prior_control", "floor"),
+        "nothing is added outside the objective here; `objective: posterior` keeps covariances regular by the prior",
+    ),
+    **dict.fromkeys(("random_state", "random_seed", "seed", "rng"), "it is `seed`, once, at the top of the config"),
+    **dict.fromkeys(("n_jobs", "cores", "n_cores", "jobs"), "it is `--jobs` on the command line"),
+    **dict.fromkeys(("out", "output", "outdir"), "it is `--out` on the command line"),
+    **dict.fromkeys(("verbose", "progressbar", "quiet"), "it is `--quiet` on the command line"),
+    **dict.fromkeys(("n_clusters", "K", "G", "k", "nclass"), "it is `n_components`, under `model:`"),
+    **dict.fromkeys(("covariance_type", "modelNames"), "it is `covariance`, under `model:`"),
+    **dict.fromkeys(("warm_start", "init_kwargs"), "there is nothing like it here; leave it out"),
+}
+"""Answers to keys that no key of their own section replaces."""
+
+HOMES = {
+    "model": ("n_components", "family", "covariance", "prior"),
+    "data": ("columns", "classes", "id", "held_out", "complete_rows", "file", "synthetic"),
+    "method": ("restarts", "tol", "stop", "max_iter", "objective", "init", "draws", "chains", "tune"),
+    "prior": ("concentration", "mean", "mean_strength", "dof", "scale", "a", "b"),
+}
+"""Keys that stand elsewhere, by the section they belong to."""
+
+PLACES = {"model": "under `model:`", "data": "under `data:`", "method": "under a method of `methods:`", "prior": "under `model: prior:`"}
+
+FOREIGN_VALUES = {
+    "covariance": {
+        **dict.fromkeys(("diag", "VVI", "EVI"), "diagonal"),
+        **dict.fromkeys(("VVV", "unrestricted"), "full"),
+        **dict.fromkeys(("EEE",), "tied"),
+        **dict.fromkeys(("VII", "iso", "isotropic"), "spherical"),
+    },
+    "objective": {
+        **dict.fromkeys(("mle", "ml", "log_likelihood", "maximum_likelihood"), "likelihood"),
+        **dict.fromkeys(("map", "log_posterior"), "posterior"),
+    },
+    "family": {
+        **dict.fromkeys(("normal", "gmm", "mvnormal"), "gaussian"),
+        **dict.fromkeys(("binary", "binomial", "lca"), "bernoulli"),
+        **dict.fromkeys(("multinomial",), "categorical"),
+    },
+    "kind": {
+        **dict.fromkeys(("gmm", "mle", "EM"), "em"),
+        **dict.fromkeys(("mcmc", "hmc"), "nuts"),
+        **dict.fromkeys(("vb", "variational_bayes", "cavi"), "vbem"),
+        **dict.fromkeys(("vi", "meanfield"), "advi"),
+        **dict.fromkeys(("fullrank", "full_rank"), "fullrank_advi"),
+    },
+    "init": {
+        **dict.fromkeys(("random", "random_from_data", "data"), "random_rows"),
+        **dict.fromkeys(("k-means++", "kmeanspp"), "kmeans++"),
+        **dict.fromkeys(("k-means",), "kmeans"),
+    },
+}
+"""Values of other programs, by key."""
+
+
+def unknown_key(section: str, key: str, known: Collection[str]) -> str:
+    """Answer a key that ``section`` has not: what is wrong; what to do."""
+    ours = FOREIGN_KEYS.get(section, {}).get(key)
+    if ours in known:
+        return f"unknown key; here it is called {ours}"
+    if key in LATER.get(section, ()) or ours in LATER.get(section, ()):
+        return "not available yet; leave it out"
+    if key in ANSWERS:
+        return f"unknown key; {ANSWERS[key]}"
+    home = next((home for home, keys in HOMES.items() if key in keys and home != section), None)
+    if home:
+        return f"unknown key; it belongs {PLACES[home]}"
+    return f"unknown key; {advice(key, known)}"
+
+
+def unknown_value(key: str, value: str, known: Iterable[str], later: Collection[str] = ()) -> str:
+    """Answer a word that is none of ``known``: what is wrong; what to do."""
+    names = list(known)
+    planned = {*later, *LATER.get(key, ())}
+    ours = FOREIGN_VALUES.get(key, {}).get(value)
+    if value in planned or ours in planned:
+        return f"{ours or value} is not available yet; {_choices(names)}"
+    if ours in names:
+        return f"there is no {value}; here it is called {ours}"
+    return f"there is no {value}; {advice(value, names)}"
+
+
+def _choices(names: list[str]) -> str:
+    return ("there is " if len(names) == 1 else "there are ") + ", ".join(names)
