@@ -1,0 +1,56 @@
+"""Data that came in memory, written beside a run so that its config can be run again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.data.dataset import Dataset
+from workbench.data.table import Column, Table
+
+FILE = "data.parquet"
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A table of data in memory, and which of its columns name rows and classes."""
+
+    table: Table
+    id: str | None = None
+    classes: str | None = None
+
+
+def tabulate(frame: Any) -> Written:
+    """Return a DataFrame, an array or a Dataset as a table."""
+    if hasattr(frame, "columns"):
+        return Written(Table.of_frame(frame))
+    data = Dataset.of(frame)
+    columns = [Column(name, data.x[:, d]) for d, name in enumerate(data.features)]
+    extra: dict[str, str | None] = {"id": None, "classes": None}
+    for what, words in (("id", data.ids), ("classes", data.classes)):
+        if words is not None:
+            extra[what] = _free(what, [column.name for column in columns])
+            columns.append(Column(str(extra[what]), list(words)))
+    return Written(Table.of("data", columns), **extra)
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def write(frame: Any, folder: Path) -> Path:
+    """Write ``frame`` into ``folder``; every number is kept to the last bit."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = tabulate(frame).table.columns
+    arrays = {name: c.cells if isinstance(c.cells, np.ndarray) else list(c.cells) for name, c in columns.items()}
+    path = folder / FILE
+    pq.write_table(pa.table(arrays), path)
+    return path
