@@ -35,6 +35,10 @@ def sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def failed(cell: Slice) -> Iterator[str]:
     """Methods that have nothing to show, with the reason that they gave."""
     for method in cell.methods:
@@ -176,7 +180,7 @@ def agreed(cell: Slice) -> Iterator[str]:
     """How far the methods' responsibilities lie apart: from the first method, and the furthest pair."""
     table = cell.tables["agreement"]
     table = table[(table["method_b"] != "classes") & table["mean_total_variation"].notna()]
-    if table.empty:
+    if table.empty or cell.single:
         return
     if len(table) <= FEW_PAIRS:
         yield from (apart(row) for row in records(table))
@@ -229,7 +233,7 @@ def warned(cell: Slice) -> Iterator[str]:
     wrong = [row for row in records(table) if is_wrong(row["verdict"])]
     for row in itertools.islice(wrong, MOST_WARNINGS):
         limit = f" (threshold {row['threshold']})" if row["threshold"] else ""
-        yield f"Look at {row['method']}: {row['quantity']} is {row['value']}{limit}. {sentence(row['advice'] or row['verdict'])}"
+        yield f"Look at {row['method']}: {row['quantity']} is {row['value']}{limit}. {capital(sentence(row['advice'] or row['verdict']))}"
     if len(wrong) > MOST_WARNINGS:
         yield f"{len(wrong) - MOST_WARNINGS} more warnings stand under Diagnostics."
 

@@ -122,7 +122,7 @@ def parameters(cell: Slice) -> Iterator[Grid]:
             fields.insert(0, Field(amount(next((row["truth"] for row in own if row), math.nan))))
         rows.append((Head(named(name)), tuple(fields)))
     columns = tuple(Head(method, method=method) for method in methods)
-    yield Grid("Parameters", (Head("truth"), *columns) if known else columns, tuple(rows), tuple(parameter_notes(cell, methods, len(names))), "parameters")
+    yield Grid("By method", (Head("truth"), *columns) if known else columns, tuple(rows), tuple(parameter_notes(cell, methods, len(names))), "parameters")
 
 
 def interval(row: dict[str, Any] | None) -> str:
@@ -166,7 +166,8 @@ def agreement(cell: Slice) -> Iterator[Grid]:
     table = cell.tables["agreement"]
     classes = table["method_b"] == "classes"
     note = "Total variation is taken after the best common alignment of labels; 0 is equal, 1 as different as can be."
-    yield from agreement_of("Agreement between methods", table[~classes], note)
+    if not cell.single:
+        yield from agreement_of("Agreement between methods", table[~classes], note)
     yield from agreement_of("Agreement with the known classes", table[classes], "The classes were never used in fitting. 1 is equal, 0 is chance.")
 
 
@@ -221,7 +222,7 @@ def diagnostics(cell: Slice) -> Iterator[Grid]:
     if rows:
         heads = tuple(Head(name) for name in ("value", "threshold", "verdict", "advice"))
         notes = (f"{DASH}: no threshold, or nothing to advise.",)
-        yield Grid("Diagnostics", heads, tuple(rows), notes, "diagnostics", compact=True)
+        yield Grid("", heads, tuple(rows), notes, "diagnostics", compact=True)
 
 
 def rounded(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from workbench.report import sections
+from workbench.report import sections, sweeps
 from workbench.report.blocks import Panel, Plate, Section
 from workbench.report.figures.canvas import inlined, standing
 from workbench.report.numerals import count, counted, listed
@@ -68,10 +68,10 @@ def compose(parts: list[Slice], provenance: Provenance) -> Page:
     back, looks = sections.of_provenance(provenance), parts[0].looks if parts else {}
     if len(parts) == 1:
         return Page(provenance, compared(parts), sections.of_cell(parts[0], ""), (), back, looks)
-    chapters = []
+    chapters, favourite = [], sweeps.favourite(parts)
     for i, part in enumerate(parts):
         anchor = f"cell{i}-{sections.slug(part.title)}"
-        chapters.append(Chapter(part.title, anchor, sections.of_cell(part, f"cell{i}-"), preferred=i == 0))
+        chapters.append(Chapter(part.title, anchor, sections.of_cell(part, f"cell{i}-"), preferred=i == favourite))
     return Page(provenance, compared(parts), sections.of_sweep(parts), tuple(chapters), back, looks)
 
 

@@ -54,7 +54,7 @@ def of_provenance(provenance: Provenance) -> Section:
         "licence of the data": provenance.licence,
     }
     rows = tuple((Head(name), (Field(fact, numeric=False),)) for name, fact in facts.items() if fact)
-    blocks = [Grid("", (Head("fact"),), rows, compact=True)] if rows else []
+    blocks = [Grid("", (Head(""),), rows, compact=True)] if rows else []
     notes = [Sentences(provenance.notes)] if provenance.notes else []
     return Section("Provenance", "provenance", (*blocks, *notes, Listing("Config, with every default", provenance.config_text)))
 

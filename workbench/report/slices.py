@@ -72,6 +72,11 @@ class Slice:
         return Row(records(self.rows("likelihoods", method))[0])
 
     @property
+    def single(self) -> bool:
+        """One component: responsibilities are all 1 and nothing about them is news."""
+        return bool((self.tables["components"]["component"] < 1).all())
+
+    @property
     def fitted(self) -> list[str]:
         """Methods with something to show."""
         drawn = set(self.tables["components"]["method"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
 from workbench.report.figures.sweep import curve
+from workbench.report.findings import capital
 from workbench.report.numerals import DASH, counted, listed, nats
 
 if TYPE_CHECKING:
@@ -54,7 +55,16 @@ def preferred(cells: list[Slice], table: dict[str, list[float]], name: str, more
         title, values = cells[i].title, [table[method][i] for method in methods]
         lead = f"; the next value is {nats(min(leads))} behind" if len(choices) == 1 and len(methods) == 1 and leads else ""
         by = f"{methods[0]} {nats(values[0])}" if len(methods) == 1 else listed([f"{m} {nats(v)}" for m, v in zip(methods, values, strict=True)])
-        yield f"{name[0].upper()}{name[1:]} prefers {title} ({by}{lead})."
+        yield f"{capital(name)} prefers {title} ({by}{lead})."
+
+
+def favourite(cells: list[Slice]) -> int:
+    """The cell whose chapter is open at first: the one that the first method with a score prefers."""
+    for column, (_, more, _) in SCORES.items():
+        for values in scores(cells, column).values():
+            finite = [i for i, value in enumerate(values) if math.isfinite(value)]
+            return max(finite, key=lambda i: values[i] if more else -values[i])
+    return 0
 
 
 def keys(cells: list[Slice]) -> tuple[str, list[str]]:
@@ -73,7 +83,7 @@ def plates(cells: list[Slice]) -> Iterator[Plate]:
         table = scores(cells, column)
         if table:
             panels.append(Panel(name, f"sweep-{column}", curve(f"sweep-{column}", names, table, cells[0].looks, name, key or listed(list(cells[0].values)))))
-            words.append(f"{name[0].upper()}{name[1:]}: {note}")
+            words.append(f"{capital(name)}: {note}")
     if panels:
         yield Plate(tuple(panels), f"Scores by swept value. {' '.join(words)} A gap in a line is a cell without that number.", "likelihoods")
 
@@ -86,4 +96,4 @@ def grids(cells: list[Slice]) -> Iterator[Grid]:
             rows = tuple((Head(cell.title), tuple(Field(nats(values[i])) for values in table.values())) for i, cell in enumerate(cells))
             holes = any(field.text == DASH for _, fields in rows for field in fields)
             notes = (note, f"{DASH}: the method has no such number in that cell; its status says why.") if holes else (note,)
-            yield Grid(f"{name[0].upper()}{name[1:]}", tuple(Head(method, method=method) for method in table), rows, notes, "likelihoods")
+            yield Grid(capital(name), tuple(Head(method, method=method) for method in table), rows, notes, "likelihoods")

@@ -29,7 +29,7 @@ def forest(stem: str, rows: pd.DataFrame, looks: Mapping[str, Look], name: str) 
             place = [components.index(c) for c in own["component"].fillna(-1)]
             y = np.array(place) + 0.7 * ((j + 0.5) / len(methods) - 0.5)
             axes.hlines(y, own["lower"], own["upper"], color=look.colour, linewidth=1.6)
-            axes.plot(own["mean"], y, look.marker, color=look.colour, markersize=5, label=shortened(method))
+            axes.plot(own["mean"], y, look.marker, color=look.colour, markersize=5, label=shortened(method, 14))
         truth = rows.dropna(subset=["truth"]).drop_duplicates("component")
         for component, value in zip(truth["component"].fillna(-1), truth["truth"], strict=True):
             at = components.index(component)
@@ -38,6 +38,6 @@ def forest(stem: str, rows: pd.DataFrame, looks: Mapping[str, Look], name: str) 
         axes.set_ylim(len(components) - 0.4, -0.6)
         axes.set(xlabel=name, ylabel="component")
         axes.locator_params(axis="x", nbins=5)
-        axes.figure.legend(loc="outside upper center", ncols=3, handlelength=1.0, columnspacing=1.2)
+        axes.figure.legend(loc="outside upper center", ncols=4, handlelength=0.8, handletextpad=0.3, columnspacing=0.8)
 
-    return panel(stem, 1.1 + len(components) * (0.2 + 0.11 * len(methods)) + 0.2 * (len(methods) // 3), paint)
+    return panel(stem, 1.1 + len(components) * (0.2 + 0.11 * len(methods)) + 0.2 * ((len(methods) - 1) // 4), paint)

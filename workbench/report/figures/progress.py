@@ -53,5 +53,5 @@ def frame(axes: Axes, ends: list[float], starts: list[float]) -> None:
     """Limits that show how the lines arrive."""
     if ends:
         high, low = max(ends), min(min(starts), min(ends))
-        span = max(high - low, 1e-9 * abs(high), 1e-6)
+        span = max(high - low, 1e-6 * abs(high), 1e-4)
         axes.set_ylim(low - 0.25 * span, high + 0.08 * span)

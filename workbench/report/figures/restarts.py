@@ -68,7 +68,7 @@ def window(final: Ends, ways: Float[np.ndarray, " S"]) -> tuple[float, float]:
         return 0.0, 1.0
     high, low = values.max(), values.min()
     climbed = high - np.percentile(ways, 10) if len(ways) else 0.0
-    span = max(high - low, 0.3 * climbed, 1e-9 * abs(high), 1e-6)
+    span = max(high - low, 0.3 * climbed, 1e-6 * abs(high), 1e-4)
     return low - 0.3 * span, high + 0.12 * span
 
 

@@ -1,0 +1,118 @@
+"""Findings are sentences made from the numbers of the tables."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from workbench.report.findings import findings
+from workbench.report.slices import Slice, slices
+from workbench.report.sweeps import findings as sweep_findings
+
+import made
+
+DATA = made.clusters()
+
+
+def point(method: str = "em", **values: object) -> dict[str, object]:
+    return {"method": method, "kind": "em", "estimate": "point", "n_components": 2, "log_likelihood": -1130.264, "n_parameters": 11} | values
+
+
+def draws(method: str, estimate: str = "sample", **values: object) -> dict[str, object]:
+    return {"method": method, "kind": method, "estimate": estimate, "n_components": 2, "log_likelihood": -1135.784, "n_parameters": 11} | values
+
+
+def said(**tables: list[dict[str, Any]]) -> str:
+    """All findings of one cell with these tables."""
+    return "\n".join(findings(sliced(**tables)))
+
+
+def sliced(**tables: list[dict[str, Any]]) -> Slice:
+    return slices({name: pd.DataFrame(rows) for name, rows in tables.items()}, [made.cell(DATA)])[0]
+
+
+def optimum(number: int, objective: float, restarts: int, **flags: object) -> dict[str, object]:
+    row = {"method": "em", "optimum": number, "objective": objective, "gap": -1130.264 - objective, "restarts": restarts}
+    return row | {"share": restarts / 100, "singular": False, "spurious": False} | flags
+
+
+def restarts(*counts: int) -> list[dict[str, object]]:
+    """So many restarts at each optimum; the last count ends at none."""
+    numbers = [float(i) for i, n in enumerate(counts[:-1]) for _ in range(n)] + [math.nan] * counts[-1]
+    return [{"method": "em", "restart": r, "objective_name": "log_likelihood", "objective": -1130.264, "optimum": o} for r, o in enumerate(numbers)]
+
+
+def test_restarts() -> None:
+    text = said(likelihoods=[point()], restarts=restarts(87, 13, 0), optima=[optimum(0, -1130.264, 87), optimum(1, -1135.36, 13)])
+    assert "87 of 100 restarts of em ended at the best optimum, log likelihood -1130.264; 13 at a worse one, 5.1 nats lower." in text
+
+
+def test_restarts_at_strange_ends() -> None:
+    ends = [optimum(0, -1130.264, 80), optimum(1, -1100.0, 12, singular=True, gap=math.nan), optimum(2, -1120.0, 5, spurious=True, gap=math.nan)]
+    text = said(likelihoods=[point()], restarts=restarts(80, 12, 5, 3), optima=ends)
+    assert "12 at singular ones" in text
+    assert "5 at spurious ones" in text
+    assert text.endswith("3 at none.")
+
+
+def test_no_regular_optimum() -> None:
+    empty = point(log_likelihood=math.nan, status="no regular optimum; add rows")
+    text = said(likelihoods=[empty], restarts=restarts(9, 0), optima=[optimum(0, -900.0, 9, singular=True)])
+    assert text.startswith("em gave no result: no regular optimum; add rows.")
+    assert "None of the 9 restarts of em ended at a regular optimum" in text
+
+
+def test_expected_half_p_is_no_verdict() -> None:
+    text = said(likelihoods=[point(), draws("nuts")])
+    assert "lies 5.5 nats (nuts) below the point of em. With 11 parameters about p/2 = 5.5 is expected" in text
+    assert "not a verdict" in text
+
+
+def test_points_and_draws_are_compared_by_held_out_rows_only() -> None:
+    text = said(likelihoods=[point(held_out_lpd=-301.2), draws("nuts", held_out_lpd=-300.1)])
+    assert text.startswith("On the held-out rows nuts predicts best, with a log predictive density of -300.100; behind it em by 1.1 nats.")
+
+
+def test_sampler() -> None:
+    rows = [
+        {"method": "nuts", "quantity": "divergences", "value": 0, "threshold": 0, "verdict": "ok", "advice": ""},
+        {"method": "nuts", "quantity": "rhat_max", "value": 1.003, "threshold": 1.01, "verdict": "ok", "advice": ""},
+    ]
+    assert "nuts: no divergences and R-hat 1.003." in said(likelihoods=[draws("nuts")], diagnostics=rows)
+
+
+def test_warnings_say_what_to_do() -> None:
+    rows = [{"method": "nuts", "quantity": "rhat_max", "value": 1.05, "threshold": 1.01, "verdict": "warning", "advice": "run longer chains"}]
+    assert "Look at nuts: rhat_max is 1.05 (threshold 1.01). Run longer chains." in said(likelihoods=[draws("nuts")], diagnostics=rows)
+
+
+def test_elbo_and_its_gap() -> None:
+    likelihoods = [draws("advi", "approximation", elbo=-1183.21, elbo_mcse=0.04), draws("full", "approximation", elbo=-1170.0)]
+    evidence = [{"method": "advi", "estimator": "elbo", "log_evidence": -1183.21, "kl": 15.2, "kl_mcse": 0.05, "reference": "bridge"}]
+    text = said(likelihoods=likelihoods, evidence=evidence)
+    assert "advi: ELBO -1183.210 ± 0.040 nats, 15.200 ± 0.050 below the log evidence by bridge" in text
+    assert "The ELBO of full is 13 nats above that of advi" in text
+
+
+def test_agreement() -> None:
+    pair = {"method_a": "em", "method_b": "nuts", "mean_total_variation": 0.0041, "max_total_variation": 0.13, "rows_with_other_label": 3}
+    known = {"method_a": "em", "method_b": "classes", "adjusted_rand": 0.9038}
+    text = said(likelihoods=[point(), draws("nuts")], agreement=[pair, known], components=[{"method": "em", "component": 1}])
+    assert "Responsibilities of em and nuts differ by 0.004 on average (total variation; 0.130 at most); 3 rows get another label." in text
+    assert "Adjusted Rand index against the known classes (1 is equal, 0 is chance): em 0.904." in text
+
+
+def test_truth() -> None:
+    rows = [{"method": "nuts", "parameter": "weights", "component": k, "mean": 0.5, "lower": 0.4, "upper": 0.6, "truth": t} for k, t in enumerate((0.45, 0.7))]
+    assert "The intervals of nuts hold the truth for 1 of 2 parameters." in said(likelihoods=[draws("nuts")], parameters=rows)
+
+
+@pytest.mark.parametrize(("column", "name", "wanted"), [("bic", "BIC", 2), ("held_out_lpd", "Held-out log predictive density", 3)])
+def test_sweep_says_what_it_prefers(column: str, name: str, wanted: int) -> None:
+    values = {1: 2450.5, 2: 2322.2, 3: 2455.0}
+    frame = pd.DataFrame([point(**{column: value, "model.n_components": k}) for k, value in values.items()])
+    cells = slices({"likelihoods": frame}, [made.cell(DATA, model__n_components=k) for k in values])
+    assert any(line.startswith(f"{name} prefers model.n_components = {wanted} (em ") for line in sweep_findings(cells))
