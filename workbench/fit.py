@@ -1,0 +1,170 @@
+"""Fit: what every inference method gives back, and its form on disk, an ArviZ ``xarray.DataTree``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal
+
+import numpy as np
+
+from workbench.models import Family, Mixture
+
+Estimate = Literal["point", "approximation", "sample"]
+
+
+class Status(Enum):
+    """How a fit or a restart ended; the values are sentences that say what happened and what to do next."""
+
+    CONVERGED = "converged"
+    MAX_ITER = "stopped at max_iter before it converged; raise max_iter or tol"
+    SINGULAR = "ran into a singular solution, where the likelihood has no bound; use objective: posterior, or fewer components"
+    LOST_COMPONENT = "lost a component: no row is left to it; use fewer components, or another start"
+    NOT_FINITE = "the objective is not finite; look at the data's scale and at the prior"
+    FELL = "the objective fell beyond rounding, which it never may; please report it with the config"
+    NO_REGULAR_OPTIMUM = (
+        "every restart ended at a singular or spurious optimum, so there is no best point; use objective: posterior, or fewer components"
+    )
+    NOT_SETTLED = "the ELBO was still rising when the iterations ran out; raise iterations"
+    SAMPLED = "sampled"
+
+    @property
+    def good(self) -> bool:
+        return self in (Status.CONVERGED, Status.SAMPLED)
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The objective of every iteration of every restart; 1-D arrays of one length, ordered by restart, then iteration.
+
+    Attributes
+    ----------
+    restart, iteration : int64
+    seconds : float64, since the fit began
+    objective : float64, belongs to the parameters of that iteration
+    log_likelihood : float64 beside it, or None where the method has none
+    """
+
+    restart: np.ndarray
+    iteration: np.ndarray
+    seconds: np.ndarray
+    objective: np.ndarray
+    log_likelihood: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Parameters by iteration, of the reported restart and some others; the mixtures' batch is the row."""
+
+    restart: np.ndarray
+    iteration: np.ndarray
+    mixture: Mixture
+
+    def of_restart(self, restart: int) -> Path:
+        """The rows of one restart, in order of iteration."""
+        rows = np.flatnonzero(self.restart == restart)
+        return Path(self.restart[rows], self.iteration[rows], self.mixture.take(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Restarts:
+    """How every restart ended; arrays (restart,), mixtures with that batch.
+
+    Attributes
+    ----------
+    start_seed : the seed of its start: ``numpy.random.default_rng(start_seed)``
+    init : the kind of start
+    gain_left : Aitken's estimate of what was left to gain, nan where it does not apply
+    mixture : where the restart stopped, or None
+    polished : the same optimum followed to working precision, or None for methods that have no such thing
+    polished_objective : (restart,), nan where there is none
+    singular, spurious : (restart,), of the polished solution (statistics, section 3)
+    """
+
+    start_seed: np.ndarray
+    init: tuple[str, ...]
+    iterations: np.ndarray
+    objective: np.ndarray
+    log_likelihood: np.ndarray
+    log_posterior: np.ndarray
+    gain_left: np.ndarray
+    status: tuple[Status, ...]
+    mixture: Mixture | None = None
+    polished: Mixture | None = None
+    polished_objective: np.ndarray | None = None
+    singular: np.ndarray | None = None
+    spurious: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted mixture, whatever method made it.
+
+    ``draws`` is what is reported and nothing else: one chain of one draw for a point, draws of the best q for an
+    approximation, exchangeable chains for a sample; None when a point method found no regular optimum.
+
+    Attributes
+    ----------
+    kind, estimate : the method's registry name, and what its draws are
+    family : the components' family
+    draws : Mixture with batch (chain, draw), or None
+    log_likelihood, log_posterior, log_q : ndarray (chain, draw); densities over the natural parameters. ``log_posterior`` is
+        the log likelihood plus the log prior density, nan where there is no prior; ``log_q`` for approximations only
+    sample_stats : name -> ndarray (chain, draw)
+    restarts, trace, path : of methods that have them
+    reported : the restart that is reported, or -1
+    approximation : ``mean`` (dim,) and ``scale_tril`` (dim, dim) of q in unconstrained coordinates
+    objective_name : what the method maximises
+    seconds : ``compile`` and ``run``
+    options : the method's options by their YAML names
+    messages : warnings and remarks of the method and its libraries
+    """
+
+    kind: str
+    estimate: Estimate
+    family: Family
+    draws: Mixture | None
+    log_likelihood: np.ndarray
+    log_posterior: np.ndarray
+    objective_name: str
+    status: Status
+    seconds: Mapping[str, float]
+    options: Mapping[str, Any]
+    log_q: np.ndarray | None = None
+    sample_stats: Mapping[str, np.ndarray] = field(default_factory=dict)
+    restarts: Restarts | None = None
+    reported: int = -1
+    trace: Trace | None = None
+    path: Path | None = None
+    approximation: Mapping[str, np.ndarray] = field(default_factory=dict)
+    messages: tuple[str, ...] = ()
+
+    @classmethod
+    def point(cls, mixture: Mixture | None, **fields: Any) -> Fit:
+        """A point estimate: one unbatched mixture, or None; densities are given as (1, 1) arrays, or nan."""
+        draws = None if mixture is None else mixture.reshaped(1, 1)
+        return cls(estimate="point", draws=draws, **fields)
+
+    @classmethod
+    def approximation_of(cls, draws: Mixture, log_q: np.ndarray, **fields: Any) -> Fit:
+        """Draws from an approximation q of the posterior, batch (1, draw), with log q of each."""
+        return cls(estimate="approximation", draws=draws, log_q=log_q, **fields)
+
+    @classmethod
+    def sample(cls, draws: Mixture, **fields: Any) -> Fit:
+        """Draws from the posterior, batch (chain, draw)."""
+        return cls(estimate="sample", draws=draws, **fields)
+
+    @property
+    def mixture(self) -> Mixture:
+        """The point of a point fit, without batch axes.
+
+        Raises
+        ------
+        ValueError
+            If this is no point, or none was found.
+        """
+        if self.estimate != "point" or self.draws is None:
+            raise ValueError(f"this fit has no point: {self.status.value}" if self.draws is None else f"a {self.estimate} has no single point; use draws")
+        return self.draws.take((0, 0))

@@ -1,0 +1,154 @@
+"""Problem: what an inference method is given - training rows, a family, K and one prior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.models import FAMILIES, Family, Mixture, Prior, PriorError
+from workbench.models.shapes import Coordinates, PerFit
+
+
+class ProblemError(ValueError):
+    """Data, family and K that do not go together; one line: what is wrong; what to do."""
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Problem:
+    """A mixture model of data, with a prior.
+
+    Parameters
+    ----------
+    data : Dataset, array (N, D) or (N,), or DataFrame
+        The rows to be fitted; whoever makes a problem owns any split.
+    family : Family or its name, options by keyword (``covariance="diagonal"``)
+    n_components : int, K
+    prior : ``"default"``, hyperparameters by name, a Prior, or None
+        Numbers left out of a mapping are the default's. None leaves likelihood methods only.
+
+    Attributes
+    ----------
+    no_prior : why there is no prior; empty if there is one
+
+    Raises
+    ------
+    ProblemError
+        If the family cannot model the data, or K exceeds the number of rows.
+    PriorError
+        If a hyperparameter is impossible.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> problem = Problem(np.array([1.0, 2.0, 8.0, 9.0]), "gaussian", n_components=2)
+    >>> problem.prior.numbers()["mean_strength"]
+    0.01
+    """
+
+    data: Dataset
+    family: Family
+    n_components: int
+    prior: Prior | None
+    no_prior: str
+
+    def __init__(
+        self,
+        data: Any,
+        family: str | Family = "gaussian",
+        n_components: int = 1,
+        prior: str | Mapping[str, Any] | Prior | None = "default",
+        **options: Any,
+    ) -> None:
+        rows = Dataset.of(data)
+        chosen = FAMILIES[family](**options) if isinstance(family, str) else family
+        _check(rows, chosen, n_components)
+        numbers, reason = _numbers(rows, chosen, n_components, prior)
+        for name, value in (
+            ("data", rows),
+            ("family", chosen),
+            ("n_components", n_components),
+            ("prior", numbers),
+            ("no_prior", reason),
+        ):
+            object.__setattr__(self, name, value)
+
+    @property
+    def coordinates(self) -> Prior:
+        """The prior as a chart of unconstrained coordinates; a stand-in of the data's scale where there is no prior."""
+        return self.prior if self.prior is not None else self.family.coordinates(self.data, self.n_components)
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters, weights K - 1."""
+        return self.family.n_parameters(self.n_components, self.data.n_features)
+
+    def log_likelihood(self, mixture: Mixture) -> PerFit:
+        """Sum of log p(x_n) over the rows for a batch of mixtures."""
+        return mixture.log_likelihood(self.data.x, self.data.counts)
+
+    def log_prior(self, mixture: Mixture) -> PerFit:
+        """Log prior density in natural coordinates; nan where there is no prior."""
+        return np.full(mixture.batch_shape, np.nan) if self.prior is None else self.prior.log_density(mixture)
+
+    def target(self) -> Target:
+        """The posterior over unconstrained coordinates.
+
+        Raises
+        ------
+        PriorError
+            If there is no prior.
+        """
+        if self.prior is None:
+            raise PriorError(self.no_prior)
+        return Target(self, self.prior)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The unnormalised posterior in unconstrained coordinates, batched, without PyMC."""
+
+    problem: Problem
+    prior: Prior
+
+    @property
+    def dim(self) -> int:
+        return self.prior.dim
+
+    def mixture(self, u: Coordinates) -> Mixture:
+        return self.prior.unflatten(u)[0]
+
+    def log_density(self, u: Coordinates) -> PerFit:
+        """log p(x, theta(u)) + log |d theta / d u|, constants included."""
+        mixture, log_jacobian = self.prior.unflatten(u)
+        return self.problem.log_likelihood(mixture) + self.prior.log_density(mixture) + log_jacobian
+
+
+def _check(data: Dataset, family: Family, n_components: int) -> None:
+    if n_components < 1:
+        raise ProblemError(f"n_components is {n_components}; there must be at least 1")
+    if n_components > data.n_rows:
+        raise ProblemError(f"n_components is {n_components} and there are {data.n_rows} rows to fit; choose at most one component a row")
+    if (reason := family.refuses(data)) is not None:
+        raise ProblemError(reason)
+
+
+def _numbers(
+    data: Dataset, family: Family, n_components: int, prior: str | Mapping[str, Any] | Prior | None
+) -> tuple[Prior | None, str]:
+    if prior is None:
+        return None, "this problem was made without a prior; give one"
+    if isinstance(prior, Prior):
+        return prior, ""
+    given = {} if isinstance(prior, str) else dict(prior)
+    known = {"concentration", *family.hyperparameters}
+    try:
+        defaults = {} if known <= given.keys() else family.default_numbers(data, n_components)
+    except PriorError as error:
+        if given:
+            raise
+        return None, str(error)
+    return family.prior({**defaults, **given}, n_components, data.n_features), ""
