@@ -113,3 +113,11 @@ def stacked(mixtures: list[Mixture]) -> Mixture:
     names = first.components.parameters()
     arrays = {name: np.stack([mixture.components.parameters()[name] for mixture in mixtures]) for name in names}
     return Mixture(np.stack([mixture.weights for mixture in mixtures]), type(first.components)(**arrays))
+
+
+def gathered(mixtures: list[Mixture]) -> Mixture:
+    """Several batches one after the other, along the first axis."""
+    first = mixtures[0]
+    names = first.components.parameters()
+    arrays = {name: np.concatenate([mixture.components.parameters()[name] for mixture in mixtures]) for name in names}
+    return Mixture(np.concatenate([mixture.weights for mixture in mixtures]), type(first.components)(**arrays))

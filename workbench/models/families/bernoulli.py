@@ -181,6 +181,14 @@ class Bernoulli(Family):
     def maximise(self, statistics: BernoulliStatistics) -> BernoulliComponents:
         return BernoulliComponents(np.full_like(statistics.ones, 0.5)).maximise(statistics)
 
+    def around(self, centres: np.ndarray, data: Dataset) -> BernoulliComponents:
+        """Rows averaged with the column means: a row alone would be absorbing."""
+        observed = ~np.isnan(data.x)
+        ones = (np.where(observed, data.x, 0.0) * data.counts[:, None]).sum(axis=0)
+        seen = (observed * data.counts[:, None]).sum(axis=0)
+        means = np.divide(ones, seen, out=np.full(seen.shape, 0.5), where=seen > 0)
+        return BernoulliComponents((np.where(np.isnan(centres), means, centres) + means) / 2.0)
+
     def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
         return {"concentration": 1.0, "a": 1.0, "b": 1.0}
 

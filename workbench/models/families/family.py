@@ -50,6 +50,10 @@ class Family(ABC):
         """The maximum-likelihood components of ``statistics``."""
 
     @abstractmethod
+    def around(self, centres: np.ndarray, data: Dataset) -> Components:
+        """Components centred on the rows ``centres`` (K, D), each with the spread of all data: a start."""
+
+    @abstractmethod
     def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
         """The default hyperparameters, worked out once from the fitted rows (statistics, section 1).
 

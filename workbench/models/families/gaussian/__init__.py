@@ -15,6 +15,7 @@ from workbench.models.families.gaussian import moments
 from workbench.models.families.gaussian.diagonal import DIAGONAL
 from workbench.models.families.gaussian.full import FULL
 from workbench.models.families.gaussian.structure import Structure
+from workbench.models.families.gaussian.triangular import cholesky
 from workbench.models.prior import ComponentsPrior, Prior, PriorError
 from workbench.models.shapes import Responsibilities
 from workbench.models.terms import Statistics
@@ -60,6 +61,13 @@ class Gaussian(Family):
     def maximise(self, statistics: Any) -> Components:
         return self.structure.maximise(statistics)
 
+    def around(self, centres: np.ndarray, data: Dataset) -> Components:
+        covariance = moments.covariance(data)
+        if not np.isfinite(cholesky(covariance)).all():
+            covariance = np.diag(moments.spread(covariance))
+        parameters = self.structure.scale(covariance)
+        return self.components_type(centres, np.broadcast_to(parameters, (centres.shape[0], *parameters.shape)))
+
     def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
         covariance = moments.covariance(data)
         self.structure.check(covariance, data.features)
@@ -79,13 +87,11 @@ class Gaussian(Family):
         return n_components - 1 + self.structure.n_parameters(n_components, n_features)
 
     def coordinates(self, data: Dataset, n_components: int) -> Prior:
-        variance = np.diagonal(moments.covariance(data))
-        spread = np.where(np.isfinite(variance) & (variance > 0), variance, 1.0)
         numbers = {
             "mean": moments.mean(data),
             "mean_strength": 1.0,
             "dof": data.n_features + 2.0,
-            "scale": self.structure.scale(np.diag(spread)),
+            "scale": self.structure.scale(np.diag(moments.spread(moments.covariance(data)))),
         }
         return Prior(np.ones(n_components), self.components_prior(numbers, data.n_features))
 

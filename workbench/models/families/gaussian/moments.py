@@ -27,6 +27,12 @@ def covariance(data: Dataset) -> np.ndarray:
     return np.diag(np.diagonal(matrix)) if total <= data.n_features else matrix
 
 
+def spread(matrix: np.ndarray) -> np.ndarray:
+    """Variances (D,) with 1 where a column is constant or there is one row: a scale to measure by, never zero."""
+    variances = np.diagonal(matrix)
+    return np.where(np.isfinite(variances) & (variances > 0), variances, 1.0)
+
+
 def check_spread(matrix: np.ndarray, features: Sequence[str]) -> None:
     """Every column varies.
 

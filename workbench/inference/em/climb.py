@@ -1,0 +1,148 @@
+"""Climb: a batch of restarts run to their stops, with the objective of every iteration of each."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.fit import Path, Status, Trace
+from workbench.inference.em.steps import Iteration, iterate
+from workbench.models import Mixture, Prior
+from workbench.models.mixture import gathered
+from workbench.problem import Problem
+
+LOST = 1e-10
+"""A component with less than this many rows is lost to maximum likelihood."""
+FALL = 1e-10
+"""An objective may fall by this much, relative, from rounding alone."""
+BOUNDARY = 20.0
+"""Unconstrained coordinates beyond this (probabilities within 2e-9 of 0 or 1) count as on the boundary."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When a restart stops: ``rule`` is what may change by less than ``tol``; ``relative`` scales it by the objective."""
+
+    rule: str = "objective"
+    tol: float = 1e-8
+    max_iter: int = 10_000
+    relative: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Climb:
+    """How a batch of restarts ended; arrays (restart,)."""
+
+    mixture: Mixture
+    objective: np.ndarray
+    log_likelihood: np.ndarray
+    iterations: np.ndarray
+    gain_left: np.ndarray
+    status: tuple[Status, ...]
+    trace: Trace
+    path: Path | None
+
+
+def climb(start: Mixture, problem: Problem, prior: Prior | None, stop: Stop, *, keep_path: bool = False) -> Climb:
+    """Run EM from every mixture of the batch ``start`` until each has stopped; finished restarts leave the batch."""
+    ledger = _Ledger(start, problem, prior, stop, keep_path)
+    active = np.arange(start.weights.shape[0])
+    steps = iterate(start, problem, prior)
+    iteration = next(steps)
+    while True:
+        going = ledger.enter(active, iteration)
+        if not going.any():
+            return ledger.climb()
+        active = active[going]
+        iteration = steps.send(going)
+
+
+class _Ledger:
+    """What is known of every restart so far."""
+
+    def __init__(self, start: Mixture, problem: Problem, prior: Prior | None, stop: Stop, keep_path: bool) -> None:
+        count = start.weights.shape[0]
+        self.problem, self.prior, self.stop, self.keep_path = problem, prior, stop, keep_path
+        self.began = time.perf_counter()
+        self.scale = np.sqrt(np.diagonal(np.cov(problem.data.x, rowvar=False, ddof=0).reshape(problem.data.n_features, -1)))
+        self.chart = problem.coordinates
+        self.gains = np.full((2, count), np.nan)
+        self.objective, self.log_likelihood = np.full(count, np.nan), np.full(count, np.nan)
+        self.iterations = np.zeros(count, int)
+        self.status: list[Status] = [Status.MAX_ITER] * count
+        self.ends: list[Mixture] = [start.take(i) for i in range(count)]
+        self.previous: Mixture | None = None
+        self.rows: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
+        self.mixtures: list[Mixture] = []
+        self.step = 0
+
+    def enter(self, active: np.ndarray, iteration: Iteration) -> np.ndarray:
+        """Note an iteration of the ``active`` restarts; True for those that go on."""
+        objective = iteration.objective
+        gain = objective - self.objective[active]
+        status = self._judge(active, iteration, gain)
+        finite = np.isfinite(objective)
+        for i in np.flatnonzero([verdict is not None for verdict in status]):
+            self.status[active[i]] = status[i] or Status.MAX_ITER
+            if finite[i]:
+                self.ends[active[i]] = iteration.mixture.take(i)
+            elif self.previous is not None:
+                self.ends[active[i]] = self.previous.take(i)
+        self._note(active[finite], iteration, finite, gain)
+        self.step += 1
+        going = np.array([s is None for s in status])
+        self.previous = iteration.mixture.take(going)
+        return going
+
+    def _judge(self, active: np.ndarray, iteration: Iteration, gain: np.ndarray) -> list[Status | None]:
+        objective, counts = iteration.objective, iteration.expectation.statistics.counts
+        size = np.maximum(1.0, np.abs(objective))
+        tol = self.stop.tol * size if self.stop.relative else np.full(size.shape, self.stop.tol)
+        if self.stop.rule == "objective":
+            settled = np.abs(gain) < tol
+        else:
+            settled = self._change(iteration.mixture) < self.stop.tol
+        collapsed = iteration.mixture.components.collapsed(np.where(self.scale > 0, self.scale, 1.0))
+        lost = counts.min(axis=-1) < LOST if self.prior is None else np.zeros(size.shape, bool)
+        verdicts = (
+            (collapsed, Status.SINGULAR),
+            (lost, Status.LOST_COMPONENT),
+            (~np.isfinite(objective), Status.NOT_FINITE),
+            (gain < -FALL * size, Status.FELL),
+            (settled, Status.CONVERGED),
+            (np.full(size.shape, self.step >= self.stop.max_iter), Status.MAX_ITER),
+        )
+        return [next((status for flags, status in verdicts if flags[i]), None) for i in range(active.size)]
+
+    def _change(self, mixture: Mixture) -> np.ndarray:
+        """Largest change of a standardised unconstrained coordinate since the last iteration."""
+        if self.previous is None:
+            return np.full(mixture.batch_shape, np.inf)
+        ends = [np.clip(self.chart.flatten(m)[0], -BOUNDARY, BOUNDARY) for m in (self.previous, mixture)]
+        return np.asarray(np.abs(ends[1] - ends[0]).max(axis=-1, initial=0.0))
+
+    def _note(self, restarts: np.ndarray, iteration: Iteration, finite: np.ndarray, gain: np.ndarray) -> None:
+        objective, log_likelihood = iteration.objective[finite], iteration.expectation.log_likelihood[finite]
+        self.objective[restarts], self.log_likelihood[restarts] = objective, log_likelihood
+        self.iterations[restarts] = self.step
+        self.gains[0, restarts], self.gains[1, restarts] = self.gains[1, restarts], gain[finite]
+        seconds = np.full(restarts.size, time.perf_counter() - self.began)
+        self.rows.append((restarts, np.full(restarts.size, self.step), seconds, objective, log_likelihood))
+        if self.keep_path:
+            self.mixtures.append(iteration.mixture.take(finite))
+
+    def climb(self) -> Climb:
+        columns = [np.concatenate(column) for column in zip(*self.rows, strict=True)]
+        order = np.lexsort((columns[1], columns[0]))
+        trace = Trace(*(column[order] for column in columns))
+        path = Path(trace.restart, trace.iteration, gathered(self.mixtures).take(order)) if self.keep_path else None
+        ends = gathered([end.take(None) for end in self.ends])
+        return Climb(ends, self.objective, self.log_likelihood, self.iterations, self._gain_left(), tuple(self.status), trace, path)
+
+    def _gain_left(self) -> np.ndarray:
+        """Aitken: from the last two gains, what a geometric series would still add (statistics, section 3)."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = self.gains[1] / self.gains[0]
+            return np.where((ratio > 0) & (ratio < 1), self.gains[1] * ratio / (1.0 - ratio), np.nan)
