@@ -166,5 +166,6 @@ class Fit:
             If this is no point, or none was found.
         """
         if self.estimate != "point" or self.draws is None:
-            raise ValueError(f"this fit has no point: {self.status.value}" if self.draws is None else f"a {self.estimate} has no single point; use draws")
+            lacking = self.status.value if self.draws is None else f"a {self.estimate} has draws; use those"
+            raise ValueError(f"this fit has no single point: {lacking}")
         return self.draws.take((0, 0))

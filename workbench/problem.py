@@ -124,7 +124,7 @@ class Target:
     def log_density(self, u: Coordinates) -> PerFit:
         """log p(x, theta(u)) + log |d theta / d u|, constants included."""
         mixture, log_jacobian = self.prior.unflatten(u)
-        return self.problem.log_likelihood(mixture) + self.prior.log_density(mixture) + log_jacobian
+        return np.asarray(self.problem.log_likelihood(mixture) + self.prior.log_density(mixture) + log_jacobian)
 
 
 def _check(data: Dataset, family: Family, n_components: int) -> None:
@@ -136,9 +136,7 @@ def _check(data: Dataset, family: Family, n_components: int) -> None:
         raise ProblemError(reason)
 
 
-def _numbers(
-    data: Dataset, family: Family, n_components: int, prior: str | Mapping[str, Any] | Prior | None
-) -> tuple[Prior | None, str]:
+def _numbers(data: Dataset, family: Family, n_components: int, prior: str | Mapping[str, Any] | Prior | None) -> tuple[Prior | None, str]:
     if prior is None:
         return None, "this problem was made without a prior; give one"
     if isinstance(prior, Prior):

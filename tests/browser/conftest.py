@@ -10,7 +10,6 @@ import shutil
 import socketserver
 import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +95,8 @@ class Browser:
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
     binary = next(filter(None, map(shutil.which, NAMES)), None)
     if binary is None:
         pytest.skip(f"no Chromium on this machine (looked for {', '.join(NAMES)})")
-    yield Browser(binary, tmp_path_factory.mktemp("browser"))
+    return Browser(binary, tmp_path_factory.mktemp("browser"))

@@ -90,30 +90,69 @@ def tables_of(
     rng = np.random.default_rng(3)
     fits = sorted((climbed(data.x, n_components, rng) for _ in range(restarts)), key=lambda fit: -fit.climb[-1])
     rows: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in "likelihoods restarts components assignments optima responsibilities agreement parameters trace evidence diagnostics".split()
+        name: []
+        for name in [
+            "likelihoods",
+            "restarts",
+            "components",
+            "assignments",
+            "optima",
+            "responsibilities",
+            "agreement",
+            "parameters",
+            "trace",
+            "evidence",
+            "diagnostics",
+        ]
     }
     shares = {}
     for j, (method, (kind, estimate)) in enumerate(methods.items()):
         best, point = fits[0], estimate == "point"
-        fit = best if point else dataclasses.replace(best, means=best.means + 0.02 * j, shares=(best.shares + 0.01 * j) / (1 + 0.01 * j * n_components))
+        fit = (
+            best
+            if point
+            else dataclasses.replace(best, means=best.means + 0.02 * j, shares=(best.shares + 0.01 * j) / (1 + 0.01 * j * n_components))
+        )
         shares[method] = fit.shares
         p = n_components * (1 + data.n_features + data.n_features * (data.n_features + 1) // 2) - 1
         ll = best.climb[-1] - (0 if point else p / 2)
         rows["likelihoods"].append(
-            {"method": method, "kind": kind, "estimate": estimate, "n_components": n_components, "log_likelihood": ll, "log_likelihood_best": best.climb[-1]}
+            {
+                "method": method,
+                "kind": kind,
+                "estimate": estimate,
+                "n_components": n_components,
+                "log_likelihood": ll,
+                "log_likelihood_best": best.climb[-1],
+            }
             | {
                 "log_posterior": ll - 26.0,
                 "elbo": ll - 40.0 if estimate == "approximation" else math.nan,
                 "elbo_mcse": 0.04 if estimate == "approximation" else math.nan,
             }
-            | {"n_parameters": p, "bic": p * math.log(data.n_rows) - 2 * ll if point else math.nan, "entropy": 3.2, "relative_entropy": 0.98}
-            | {"status": "converged: the objective changed by less than tol", "seconds_compile": math.nan if point else 12.3, "seconds_run": 0.08 * (j + 1)}
+            | {
+                "n_parameters": p,
+                "bic": p * math.log(data.n_rows) - 2 * ll if point else math.nan,
+                "entropy": 3.2,
+                "relative_entropy": 0.98,
+            }
+            | {
+                "status": "converged: the objective changed by less than tol",
+                "seconds_compile": math.nan if point else 12.3,
+                "seconds_run": 0.08 * (j + 1),
+            }
         )
         rows["parameters"] += rows_of_parameters(method, fit, data.features, 0.0 if point else 0.05, family)
         labels = fit.shares.argmax(1)
         for k in range(n_components):
             rows["components"].append(
-                {"method": method, "component": k, "weight": fit.weights[k], "count": fit.shares[:, k].sum(), "rows_assigned": (labels == k).sum()}
+                {
+                    "method": method,
+                    "component": k,
+                    "weight": fit.weights[k],
+                    "count": fit.shares[:, k].sum(),
+                    "rows_assigned": (labels == k).sum(),
+                }
             )
             rows["responsibilities"] += [{"method": method, "row": n, "component": k, "mean": r} for n, r in enumerate(fit.shares[:, k])]
         rows["assignments"] += [{"method": method, "row": n, "label": k, "responsibility": fit.shares[n, k]} for n, k in enumerate(labels)]
@@ -138,7 +177,13 @@ def climb(rows: dict[str, list[dict[str, Any]]], method: str, fits: list[Solutio
         rows["trace"] += [found | {"iteration": i, "seconds": 0.001 * i, "objective": v} for i, v in enumerate(fit.climb)]
     for o, value in enumerate(kinds):
         own = ends.count(value)
-        optimum = {"method": method, "optimum": o, "objective": fits[ends.index(value)].climb[-1], "restarts": own, "share": own / len(fits)}
+        optimum = {
+            "method": method,
+            "optimum": o,
+            "objective": fits[ends.index(value)].climb[-1],
+            "restarts": own,
+            "share": own / len(fits),
+        }
         rows["optima"].append(optimum | {"gap": kinds[0] - value, "singular": False, "spurious": False})
 
 

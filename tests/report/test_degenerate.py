@@ -6,14 +6,13 @@ import dataclasses
 import time
 from pathlib import Path
 
+import made
 import numpy as np
 import pandas as pd
 import pytest
 
 from workbench import report
 from workbench.data.dataset import Dataset
-
-import made
 
 
 def page(folder: Path, tables: dict[str, pd.DataFrame], data: Dataset) -> str:
@@ -94,7 +93,9 @@ def test_many_rows_are_drawn_by_a_subsample_that_is_owned_up_to(tmp_path: Path) 
 
 def test_long_labels_and_markup_in_names(tmp_path: Path) -> None:
     bad = '<script>alert("1")</script>'
-    data = dataclasses.replace(made.clusters(), features=(bad, "$a$ | `b`"), name="<img src=x onerror=y>", ids=tuple(f"<i>{n}" for n in range(120)))
+    data = dataclasses.replace(
+        made.clusters(), features=(bad, "$a$ | `b`"), name="<img src=x onerror=y>", ids=tuple(f"<i>{n}" for n in range(120))
+    )
     label = "a" * 70
     tables = made.tables_of(data, methods={label: ("em", "point"), "nuts": ("nuts", "sample")})
     text = page(tmp_path, tables, data)

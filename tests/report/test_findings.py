@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import made
 import pandas as pd
 import pytest
 
@@ -12,17 +13,29 @@ from workbench.report.findings import findings
 from workbench.report.slices import Slice, slices
 from workbench.report.sweeps import findings as sweep_findings
 
-import made
-
 DATA = made.clusters()
 
 
 def point(method: str = "em", **values: object) -> dict[str, object]:
-    return {"method": method, "kind": "em", "estimate": "point", "n_components": 2, "log_likelihood": -1130.264, "n_parameters": 11} | values
+    return {
+        "method": method,
+        "kind": "em",
+        "estimate": "point",
+        "n_components": 2,
+        "log_likelihood": -1130.264,
+        "n_parameters": 11,
+    } | values
 
 
 def draws(method: str, estimate: str = "sample", **values: object) -> dict[str, object]:
-    return {"method": method, "kind": method, "estimate": estimate, "n_components": 2, "log_likelihood": -1135.784, "n_parameters": 11} | values
+    return {
+        "method": method,
+        "kind": method,
+        "estimate": estimate,
+        "n_components": 2,
+        "log_likelihood": -1135.784,
+        "n_parameters": 11,
+    } | values
 
 
 def said(**tables: list[dict[str, Any]]) -> str:
@@ -42,7 +55,10 @@ def optimum(number: int, objective: float, restarts: int, **flags: object) -> di
 def restarts(*counts: int) -> list[dict[str, object]]:
     """So many restarts at each optimum; the last count ends at none."""
     numbers = [float(i) for i, n in enumerate(counts[:-1]) for _ in range(n)] + [math.nan] * counts[-1]
-    return [{"method": "em", "restart": r, "objective_name": "log_likelihood", "objective": -1130.264, "optimum": o} for r, o in enumerate(numbers)]
+    return [
+        {"method": "em", "restart": r, "objective_name": "log_likelihood", "objective": -1130.264, "optimum": o}
+        for r, o in enumerate(numbers)
+    ]
 
 
 def test_restarts() -> None:
@@ -51,7 +67,11 @@ def test_restarts() -> None:
 
 
 def test_restarts_at_strange_ends() -> None:
-    ends = [optimum(0, -1130.264, 80), optimum(1, -1100.0, 12, singular=True, gap=math.nan), optimum(2, -1120.0, 5, spurious=True, gap=math.nan)]
+    ends = [
+        optimum(0, -1130.264, 80),
+        optimum(1, -1100.0, 12, singular=True, gap=math.nan),
+        optimum(2, -1120.0, 5, spurious=True, gap=math.nan),
+    ]
     text = said(likelihoods=[point()], restarts=restarts(80, 12, 5, 3), optima=ends)
     assert "12 at singular ones" in text
     assert "5 at spurious ones" in text
@@ -85,7 +105,9 @@ def test_sampler() -> None:
 
 
 def test_warnings_say_what_to_do() -> None:
-    rows = [{"method": "nuts", "quantity": "rhat_max", "value": 1.05, "threshold": 1.01, "verdict": "warning", "advice": "run longer chains"}]
+    rows = [
+        {"method": "nuts", "quantity": "rhat_max", "value": 1.05, "threshold": 1.01, "verdict": "warning", "advice": "run longer chains"}
+    ]
     assert "Look at nuts: rhat_max is 1.05 (threshold 1.01). Run longer chains." in said(likelihoods=[draws("nuts")], diagnostics=rows)
 
 
@@ -106,7 +128,10 @@ def test_agreement() -> None:
 
 
 def test_truth() -> None:
-    rows = [{"method": "nuts", "parameter": "weights", "component": k, "mean": 0.5, "lower": 0.4, "upper": 0.6, "truth": t} for k, t in enumerate((0.45, 0.7))]
+    rows = [
+        {"method": "nuts", "parameter": "weights", "component": k, "mean": 0.5, "lower": 0.4, "upper": 0.6, "truth": t}
+        for k, t in enumerate((0.45, 0.7))
+    ]
     assert "The intervals of nuts hold the truth for 1 of 2 parameters." in said(likelihoods=[draws("nuts")], parameters=rows)
 
 

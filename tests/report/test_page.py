@@ -6,12 +6,11 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import made
 import pandas as pd
 import pytest
 
 from workbench import report
-
-import made
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 

@@ -15,7 +15,9 @@ class Synthetic:
     Parameters
     ----------
     family : family of the truth; its own options, such as ``covariance``, stand beside it
-    n_rows, n_components, n_features : sizes
+    n_rows : number of rows N
+    n_components : number of components K of the truth
+    n_features : number of columns D
     separation : how far components lie apart, in standard deviations within components
     missing : share of the cells removed at random
     """
@@ -38,7 +40,8 @@ class Data:
     file : a CSV, Parquet, NPY or NPZ file, relative to the config
     synthetic : data with known truth
     columns : the features; default: every column of numbers that is not ``id`` or ``classes``
-    id, classes : columns that name the rows, and that hold known classes (never used in fitting)
+    id : the column that names the rows
+    classes : the column of known classes, never used in fitting
     complete_rows : keep only rows without an empty cell
     held_out : share of the rows that no fit sees
     """

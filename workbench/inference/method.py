@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from workbench.fit import Fit
 from workbench.problem import Problem
@@ -71,6 +72,7 @@ class Context:
 class Method(Protocol):
     """An inference method: a frozen dataclass whose fields are its YAML keys, with defaults and constraints."""
 
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     kind: ClassVar[str]
     revision: ClassVar[int]
     """Raised whenever the same options and seed give other numbers."""

@@ -53,9 +53,7 @@ def synthetic(
     return Dataset.of(_emptied(x, missing, rng), classes=[str(label) for label in labels], name="synthetic"), truth
 
 
-def _gaussian(
-    family: Family, n_components: int, n_features: int, separation: float, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
+def _gaussian(family: Family, n_components: int, n_features: int, separation: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Spread means, and covariances scattered about the identity."""
     means = _spread(n_components, n_features, rng) * separation
     dof = n_features + 8.0
@@ -79,9 +77,7 @@ def _spread(n_components: int, n_features: int, rng: np.random.Generator) -> np.
     return np.asarray((sets[best] - sets[best].mean(axis=0)) / closest[best])
 
 
-def _bernoulli(
-    family: Family, n_components: int, n_features: int, separation: float, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
+def _bernoulli(family: Family, n_components: int, n_features: int, separation: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Probabilities with normal logits."""
     logits = rng.standard_normal((n_components, n_features)) * separation / np.sqrt(2.0)
     return {"probs": 1.0 / (1.0 + np.exp(-logits))}

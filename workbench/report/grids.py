@@ -122,7 +122,13 @@ def parameters(cell: Slice) -> Iterator[Grid]:
             fields.insert(0, Field(amount(next((row["truth"] for row in own if row), math.nan))))
         rows.append((Head(named(name)), tuple(fields)))
     columns = tuple(Head(method, method=method) for method in methods)
-    yield Grid("By method", (Head("truth"), *columns) if known else columns, tuple(rows), tuple(parameter_notes(cell, methods, len(names))), "parameters")
+    yield Grid(
+        "By method",
+        (Head("truth"), *columns) if known else columns,
+        tuple(rows),
+        tuple(parameter_notes(cell, methods, len(names))),
+        "parameters",
+    )
 
 
 def interval(row: dict[str, Any] | None) -> str:
@@ -158,7 +164,9 @@ def components(cell: Slice) -> Iterator[Grid]:
         fields = tuple(Field(f"{count(row['rows_assigned'])} ({fraction(row['weight'])})" if row else DASH) for row in own)
         rows.append((Head(f"component {count(k)}"), fields))
     if rows:
-        yield Grid("Rows assigned to each component (and its weight)", tuple(Head(m, method=m) for m in methods), tuple(rows), (), "components")
+        yield Grid(
+            "Rows assigned to each component (and its weight)", tuple(Head(m, method=m) for m in methods), tuple(rows), (), "components"
+        )
 
 
 def agreement(cell: Slice) -> Iterator[Grid]:
@@ -168,7 +176,9 @@ def agreement(cell: Slice) -> Iterator[Grid]:
     note = "Total variation is taken after the best common alignment of labels; 0 is equal, 1 as different as can be."
     if not cell.single:
         yield from agreement_of("Agreement between methods", table[~classes], note)
-    yield from agreement_of("Agreement with the known classes", table[classes], "The classes were never used in fitting. 1 is equal, 0 is chance.")
+    yield from agreement_of(
+        "Agreement with the known classes", table[classes], "The classes were never used in fitting. 1 is equal, 0 is chance."
+    )
 
 
 def agreement_of(title: str, table: pd.DataFrame, note: str) -> Iterator[Grid]:

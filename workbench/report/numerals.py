@@ -31,7 +31,7 @@ def amount(value: float, digits: int = 4) -> str:
     """A number of any size to `digits` significant digits, in exponents only when it is tiny or huge."""
     if not math.isfinite(value):
         return DASH
-    if value == 0 or float(value).is_integer() and abs(value) < 1e6:
+    if value == 0 or (float(value).is_integer() and abs(value) < 1e6):
         return f"{value:.0f}"
     if not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}"

@@ -54,7 +54,9 @@ def write(folder: Path, tables: Mapping[str, pd.DataFrame], cells: Sequence[Cell
     figures.mkdir(parents=True, exist_ok=True)
     for panel in drawn(page):
         (figures / f"{panel.stem}.svg").write_text(standing(panel.svg), encoding="utf-8")
-    place = jinja2.Environment(loader=jinja2.PackageLoader("workbench.report"), trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    place = jinja2.Environment(
+        loader=jinja2.PackageLoader("workbench.report"), trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     place.filters.update(inlined=inlined, plain=plain, markdown=markdown, fence=fence)
     paper = {"page": page, "light": declarations(LIGHT), "dark": declarations(DARK)}
     (folder / "report.md").write_text(place.get_template("page.md").render(paper), encoding="utf-8")
@@ -81,7 +83,9 @@ def compared(parts: list[Slice]) -> str:
         return "No cell was run."
     data, methods = parts[0].data, list(parts[0].looks)
     features = list(data.features[:6]) + ([f"{len(data.features) - 6} more"] if len(data.features) > 6 else [])
-    text = f"{listed(methods)} on {data.name}: {counted(len(data.x), 'row')}, {counted(len(data.features), 'feature')} ({', '.join(features)})"
+    text = (
+        f"{listed(methods)} on {data.name}: {counted(len(data.x), 'row')}, {counted(len(data.features), 'feature')} ({', '.join(features)})"
+    )
     if len(parts) > 1:
         text += f"; {count(len(parts))} cells over {listed(list(parts[0].values))}"
     return f"{text}."

@@ -126,7 +126,11 @@ def shared(cell: Slice, prefix: str) -> Iterator[Plate]:
         stem = f"{prefix}responsibilities-first"
         panels.append(Panel("Disagreements first", stem, responsibilities.bands(stem, share, first, row_names(cell, share.rows[first]))))
         text += f" First panel: the {counted(len(first), 'row')} that the methods see most differently, worst at the left"
-        text += f" (after them no row differs by more than {fraction(float(share.quarrel[first[-1]]))})." if len(first) < len(share.rows) else "."
+        text += (
+            f" (after them no row differs by more than {fraction(float(share.quarrel[first[-1]]))})."
+            if len(first) < len(share.rows)
+            else "."
+        )
     order = share.order
     if len(order) > responsibilities.MOST_ROWS:
         order = order[np.linspace(0, len(order) - 1, responsibilities.MOST_ROWS).astype(int)]

@@ -44,7 +44,13 @@ QUANTITIES = (
         "Mean over the draws of log likelihood plus log prior density, up to the constant log p(x).",
     ),
     Quantity("elbo", "ELBO (nats)", "", "A lower bound of the log evidence. Higher is better.", error="elbo_mcse"),
-    Quantity("log_evidence", "log evidence (nats)", "", "Log probability of the data with all parameters integrated out.", error="log_evidence_mcse"),
+    Quantity(
+        "log_evidence",
+        "log evidence (nats)",
+        "",
+        "Log probability of the data with all parameters integrated out.",
+        error="log_evidence_mcse",
+    ),
     Quantity(
         "elpd_loo",
         "leave-one-out log density (nats)",

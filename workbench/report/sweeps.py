@@ -54,7 +54,11 @@ def preferred(cells: list[Slice], table: dict[str, list[float]], name: str, more
     for i, methods in choices.items():
         title, values = cells[i].title, [table[method][i] for method in methods]
         lead = f"; the next value is {nats(min(leads))} behind" if len(choices) == 1 and len(methods) == 1 and leads else ""
-        by = f"{methods[0]} {nats(values[0])}" if len(methods) == 1 else listed([f"{m} {nats(v)}" for m, v in zip(methods, values, strict=True)])
+        by = (
+            f"{methods[0]} {nats(values[0])}"
+            if len(methods) == 1
+            else listed([f"{m} {nats(v)}" for m, v in zip(methods, values, strict=True)])
+        )
         yield f"{capital(name)} prefers {title} ({by}{lead})."
 
 
@@ -82,10 +86,18 @@ def plates(cells: list[Slice]) -> Iterator[Plate]:
     for column, (name, _, note) in SCORES.items():
         table = scores(cells, column)
         if table:
-            panels.append(Panel(name, f"sweep-{column}", curve(f"sweep-{column}", names, table, cells[0].looks, name, key or listed(list(cells[0].values)))))
+            panels.append(
+                Panel(
+                    name,
+                    f"sweep-{column}",
+                    curve(f"sweep-{column}", names, table, cells[0].looks, name, key or listed(list(cells[0].values))),
+                )
+            )
             words.append(f"{capital(name)}: {note}")
     if panels:
-        yield Plate(tuple(panels), f"Scores by swept value. {' '.join(words)} A gap in a line is a cell without that number.", "likelihoods")
+        yield Plate(
+            tuple(panels), f"Scores by swept value. {' '.join(words)} A gap in a line is a cell without that number.", "likelihoods"
+        )
 
 
 def grids(cells: list[Slice]) -> Iterator[Grid]:

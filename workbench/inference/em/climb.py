@@ -100,10 +100,7 @@ class _Ledger:
         objective, counts = iteration.objective, iteration.expectation.statistics.counts
         size = np.maximum(1.0, np.abs(objective))
         tol = self.stop.tol * size if self.stop.relative else np.full(size.shape, self.stop.tol)
-        if self.stop.rule == "objective":
-            settled = np.abs(gain) < tol
-        else:
-            settled = self._change(iteration.mixture) < self.stop.tol
+        settled = np.abs(gain) < tol if self.stop.rule == "objective" else self._change(iteration.mixture) < self.stop.tol
         collapsed = iteration.mixture.components.collapsed(np.where(self.scale > 0, self.scale, 1.0))
         lost = counts.min(axis=-1) < LOST if self.prior is None else np.zeros(size.shape, bool)
         verdicts = (

@@ -51,9 +51,7 @@ STARTS: dict[str, Start] = {
 }
 
 
-def starts(
-    problem: Problem, prior: Prior | None, init: str | Mapping[str, Any], seeds: list[int]
-) -> tuple[Mixture, tuple[str, ...]]:
+def starts(problem: Problem, prior: Prior | None, init: str | Mapping[str, Any], seeds: list[int]) -> tuple[Mixture, tuple[str, ...]]:
     """One start a seed, as a batch, with the kind of each.
 
     ``mixed`` takes random rows for even restarts and random responsibilities for odd ones; a mapping of parameters

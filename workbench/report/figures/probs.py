@@ -52,4 +52,6 @@ def heat(stem: str, probs: Float[np.ndarray, "D K"], features: tuple[str, ...]) 
 def write(axes: Axes, probs: Float[np.ndarray, "D K"]) -> None:
     for (d, k), value in np.ndenumerate(probs):
         if np.isfinite(value):
-            axes.text(k + 0.5, d + 0.5, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color="#ffffff" if value < 0.6 else "#000000")
+            axes.text(
+                k + 0.5, d + 0.5, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color="#ffffff" if value < 0.6 else "#000000"
+            )

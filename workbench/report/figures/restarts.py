@@ -80,7 +80,17 @@ def strip(axes: Axes, final: Ends, look: Look, low: float, high: float) -> None:
         if place:
             aside = [(i * GOLDEN) % 1 for i in range(len(place))]
             colour = look.colour if fate == "regular" else INK
-            axes.plot(aside, shown[place], mark, color=colour, markersize=4, alpha=0.75, markeredgewidth=0.9 if mark == "x" else 0.4, clip_on=False, label=fate)
+            axes.plot(
+                aside,
+                shown[place],
+                mark,
+                color=colour,
+                markersize=4,
+                alpha=0.75,
+                markeredgewidth=0.9 if mark == "x" else 0.4,
+                clip_on=False,
+                label=fate,
+            )
     axes.set(xlim=(-0.25, 1.25), xticks=[], xlabel="final")
     axes.spines.bottom.set_visible(False)
     if set(final.fate) - {"regular"}:

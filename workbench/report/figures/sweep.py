@@ -21,9 +21,13 @@ def curve(stem: str, names: Sequence[str], scores: Mapping[str, Sequence[float]]
     def paint(axes: Axes) -> None:
         for method, values in scores.items():
             look = looks[method]
-            axes.plot(range(len(names)), values, color=look.colour, linestyle=look.line, marker=look.marker, markersize=5, label=shortened(method))
+            axes.plot(
+                range(len(names)), values, color=look.colour, linestyle=look.line, marker=look.marker, markersize=5, label=shortened(method)
+            )
         long = max(map(len, names)) > 4 and len(names) > 4
-        axes.set_xticks(range(len(names)), [shortened(name, 14) for name in names], rotation=60 if long else 0, ha="right" if long else "center")
+        axes.set_xticks(
+            range(len(names)), [shortened(name, 14) for name in names], rotation=60 if long else 0, ha="right" if long else "center"
+        )
         axes.set(xlabel=key, ylabel=label)
         if any(math.isfinite(value) for values in scores.values() for value in values):
             axes.legend(loc="best")

@@ -56,7 +56,8 @@ class Gaussian(Family):
         )
 
     def statistics(self, data: Dataset, responsibilities: Responsibilities) -> Statistics:
-        return self.structure.statistics(data.x, responsibilities * data.counts[:, None])
+        found: Statistics = self.structure.statistics(data.x, responsibilities * data.counts[:, None])
+        return found
 
     def maximise(self, statistics: Any) -> Components:
         return self.structure.maximise(statistics)
@@ -66,7 +67,8 @@ class Gaussian(Family):
         if not np.isfinite(cholesky(covariance)).all():
             covariance = np.diag(moments.spread(covariance))
         parameters = self.structure.scale(covariance)
-        return self.components_type(centres, np.broadcast_to(parameters, (centres.shape[0], *parameters.shape)))
+        spreads = np.broadcast_to(parameters, (centres.shape[0], *parameters.shape))
+        return self.components_type(**dict(zip(self.components_type.dims, (centres, spreads), strict=True)))
 
     def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
         covariance = moments.covariance(data)

@@ -1,0 +1,5 @@
+"""Comparison: fits in, numbers out, whatever method made the fit."""
+
+from workbench.compare.cell import Cell, Failure
+
+__all__ = ["Cell", "Failure"]

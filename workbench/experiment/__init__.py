@@ -1,0 +1,1 @@
+"""Experiments: a config becomes settings, settings become tasks, tasks become artefacts."""

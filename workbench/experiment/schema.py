@@ -1,0 +1,127 @@
+"""JSON schema of a config, for editors; it follows from the registries and the sections."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.data.builtin import BUILT_IN
+from workbench.experiment.labels import LABEL
+from workbench.experiment.sections import Data, Model, Synthetic, Top
+from workbench.experiment.validation import Options, adapters
+from workbench.inference import METHODS
+from workbench.models.families import FAMILIES
+
+Schema = dict[str, Any]
+
+NUMBERS: Schema = {"anyOf": [{"type": "number"}, {"type": "array"}]}
+"""A hyperparameter: a number, a list or a list of lists."""
+
+
+def schema() -> Schema:
+    """Return the schema as plain values."""
+    top = properties(Top)
+    sections = {
+        "name": top["name"],
+        "description": top["description"],
+        "data": _data(),
+        "model": _model(),
+        "methods": _methods(),
+        "sweep": {
+            "type": "object",
+            "description": "Dotted keys to lists of values; every combination is run",
+            "additionalProperties": {"type": "array", "minItems": 1, "items": {"type": ["number", "string", "boolean", "null"]}},
+        },
+        "seed": top["seed"],
+        "report": top["report"],
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",  # what YAML's language server reads best
+        "title": "A workbench experiment",
+        **_closed(sections, required=["data", "model", "methods"]),
+        "definitions": {kind: _closed({"kind": {"const": kind}, **properties(method)}) for kind, method in METHODS.items()},
+    }
+
+
+def properties(options: type[Options]) -> dict[str, Schema]:
+    """Return the schema of every key of a dataclass, with its default and what its docstring says of it."""
+    said = descriptions(options)
+    found: dict[str, Schema] = {}
+    for field in dataclasses.fields(options):
+        if not field.init:
+            continue
+        found[field.name] = adapters(options)[field.name].json_schema()
+        if field.default is not dataclasses.MISSING and field.default is not None:
+            found[field.name]["default"] = field.default
+        if field.name in said:
+            found[field.name]["description"] = said[field.name]
+    return found
+
+
+def descriptions(options: type[Any]) -> dict[str, str]:
+    """Read ``name, other : what`` lines, continued by deeper ones, from a numpydoc Parameters section."""
+    lines = (options.__doc__ or "").partition("Parameters\n")[2].splitlines()
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in lines:
+        head, colon, rest = line.strip().partition(" : ")
+        if colon and not line.startswith(" " * 8):
+            names = [name.strip() for name in head.split(",")]
+            found.update(dict.fromkeys(names, rest.strip()))
+        elif line.startswith(" " * 8) and names:
+            found.update({name: f"{found[name]} {line.strip()}".strip() for name in names})
+        elif not line.strip():
+            names = []
+    return {name: text.replace("``", "") for name, text in found.items()}
+
+
+def _closed(keys: Mapping[str, Schema], required: list[str] | None = None) -> Schema:
+    closed: Schema = {"type": "object", "properties": dict(keys), "additionalProperties": False}
+    return {**closed, "required": required} if required else closed
+
+
+def _family_keys() -> dict[str, Schema]:
+    keys: dict[str, Schema] = {"family": {"enum": list(FAMILIES), "default": "gaussian"}}
+    for family in FAMILIES.values():
+        keys.update(properties(family))
+    return keys
+
+
+def _data() -> Schema:
+    name = {"enum": list(BUILT_IN), "description": "A built-in data set"}
+    keys = {**properties(Data), "name": name, "synthetic": _closed({**properties(Synthetic), **_family_keys()})}
+    one = [{"required": [kind]} for kind in ("name", "file", "synthetic")]
+    return {"description": "What is fitted", "anyOf": [name, {**_closed(keys), "oneOf": one}]}
+
+
+def _model() -> Schema:
+    hyperparameters = {key: NUMBERS for family in FAMILIES.values() for key in ("concentration", *family.hyperparameters)}
+    prior = {
+        "description": "default, or hyperparameters by name; those not named keep their defaults",
+        "anyOf": [{"const": "default"}, _closed(hyperparameters)],
+        "default": "default",
+    }
+    return {"description": "The mixture", **_closed({**properties(Model), **_family_keys(), "prior": prior})}
+
+
+def _methods() -> Schema:
+    named = {kind: {"anyOf": [{"type": "null"}, _kind(kind), *_others(kind)]} for kind in METHODS}
+    labelled = {
+        "type": "object",
+        "minProperties": 1,
+        "properties": named,
+        "patternProperties": {f"^(?!({'|'.join(METHODS)})$){LABEL.pattern}$": {"anyOf": _others()}},
+        "additionalProperties": False,
+    }
+    listed = {"type": "array", "minItems": 1, "items": {"enum": list(METHODS)}}
+    return {"description": "Methods by label; a label that is a kind needs no kind", "anyOf": [labelled, listed, {"enum": list(METHODS)}]}
+
+
+def _kind(kind: str) -> Schema:
+    return {"$ref": f"#/definitions/{kind}"}
+
+
+def _others(label: str | None = None) -> list[Schema]:
+    """Return the kinds that must be named, for a label that is none of them."""
+    return [{"allOf": [_kind(kind), {"required": ["kind"]}]} for kind in METHODS if kind != label]

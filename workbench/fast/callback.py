@@ -1,0 +1,65 @@
+"""A C function around a compiled log density, for samplers that call one through a pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
+
+DOUBLES = numba.types.CPointer(numba.types.double)
+SIGNATURE = numba.types.int64(numba.types.uint64, DOUBLES, DOUBLES, DOUBLES, numba.types.CPointer(numba.types.int64))
+"""(dim, u, gradient, value, data) -> 0, or 3 where something is not finite, which rejects the step."""
+
+
+@intrinsic
+def pointer(typing: Any, address: Any) -> Any:
+    """An integer as a pointer."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+
+    return numba.types.voidptr(address), generate
+
+
+def density_callback(density: Callable[..., Any], dim: int, ranks: Sequence[int]) -> Any:
+    """Compile a C function that evaluates ``density(u, *arrays) -> (value (), gradient (dim,))``.
+
+    The arrays (float64, C order, of the given ranks) are found through ``addresses(arrays)``, so that other data need no
+    compilation. A loop copies the gradient: ``out[...] = gradient`` alone costs four seconds, for its error message.
+    """
+    lines, at = [f"def callback(dim, u_, gradient_, value_, data_):\n    data = carray(data_, ({sum(ranks) + len(ranks)},))"], 0
+    for i, rank in enumerate(ranks):
+        shape = "".join(f"data[{at + 1 + axis}]," for axis in range(rank))
+        lines.append(f"    a{i} = carray(pointer(data[{at}]), ({shape}), float64)")
+        at += 1 + rank
+    names = ", ".join(f"a{i}" for i in range(len(ranks)))
+    lines.append(f"""
+    value, gradient = density(carray(u_, ({dim},)), {names})
+    value_[0] = value.item()
+    good = isfinite(value_[0])
+    for i in range({dim}):
+        gradient_[i] = gradient[i]
+        good = good and isfinite(gradient[i])
+    return 0 if good else 3""")
+    scope = {"carray": numba.carray, "pointer": pointer, "float64": np.float64, "isfinite": np.isfinite, "density": density}
+    exec("\n".join(lines), scope)  # numba needs one argument an array, and their number depends on the model
+    return numba.cfunc(SIGNATURE)(scope["callback"])
+
+
+def addresses(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Where the arrays are and their shapes, as the callback reads them; the caller keeps the arrays alive."""
+    return np.array([number for array in arrays for number in (array.ctypes.data, *array.shape)], dtype=np.int64)
+
+
+@numba.cfunc(
+    numba.types.int64(numba.types.uint64, numba.types.uint64, DOUBLES, DOUBLES, numba.types.CPointer(numba.types.int64)), cache=True
+)
+def identity_callback(dim: int, expanded: int, u: Any, out: Any, data: Any) -> int:
+    """What the sampler stores of a draw: u itself."""
+    for i in range(dim):
+        out[i] = u[i]
+    return 0
