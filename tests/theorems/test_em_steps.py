@@ -122,7 +122,7 @@ def test_units_shift_the_optima_by_the_jacobian() -> None:
     problem = problem_of("gaussian", {}, 8)
     scale = np.array([1e-4, 1e6])
     scaled = Problem(problem.data.x * scale, "gaussian", 3)
-    init = {name: value for name, value in start_of(problem).take(0).parameters().items()}
+    init = start_of(problem).take(0).parameters()
     turned = {**init, "means": init["means"] * scale, "covariances": init["covariances"] * np.outer(scale, scale)}
     one, other = EM(restarts=1, init=init).fit(problem), EM(restarts=1, init=turned).fit(scaled)
     shift = problem.data.n_rows * np.log(scale).sum()
