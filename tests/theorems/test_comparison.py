@@ -1,0 +1,71 @@
+"""The ledger, the grouping of optima and the label-invariant scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from workbench.compare.labels import adjusted_rand, alignment, coclustering_difference
+from workbench.compare.optima import optima
+from workbench.data.builtin import load_built_in
+from workbench.inference import EM
+from workbench.problem import Problem
+from workbench.study import decomposition
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "n_components", "objective"),
+    [
+        ("old_faithful", "gaussian", 3, "likelihood"),
+        ("old_faithful", "gaussian", 3, "posterior"),
+        ("galaxies", "gaussian", 2, "posterior"),
+        ("house_votes", "bernoulli", 3, "likelihood"),
+    ],
+)
+def test_ledger(name: str, family: str, n_components: int, objective: str) -> None:
+    problem = Problem(load_built_in(name), family, n_components)
+    fit = EM(restarts=5, objective=objective).fit(problem)  # type: ignore[arg-type]
+    steps = list(decomposition(problem, fit))
+    assert [step.half_step for step in steps] == ["E", "M"] * (len(steps) // 2) + ["E"]
+    climbed = [step.bound + (step.log_prior if objective == "posterior" else 0.0) for step in steps]
+    size = max(map(abs, climbed))
+    for step in steps:
+        assert step.bound + step.kl == pytest.approx(step.log_likelihood, rel=1e-11)
+        assert step.kl >= -1e-9
+        assert step.half_step == "M" or abs(step.kl) < 1e-9
+    assert (np.diff(climbed) >= -1e-12 * size).all()
+    assert fit.trace is not None
+    traced = fit.trace.log_likelihood[fit.trace.restart == fit.reported]  # type: ignore[index]
+    np.testing.assert_allclose([s.log_likelihood for s in steps if s.half_step == "E"], traced, rtol=1e-11)
+
+
+def test_optima_of_old_faithful_with_three_components() -> None:
+    problem = Problem(load_built_in("old_faithful"), "gaussian", 3)
+    fit = EM(restarts=100).fit(problem)
+    found = optima(problem, fit)
+    assert found[0].objective == pytest.approx(-1114.4398729, abs=1e-5)
+    assert sum(len(optimum.restarts) for optimum in found) == 100
+    assert fit.reported in found[0].restarts
+    objectives = [optimum.objective for optimum in found if optimum.regular]
+    assert objectives == sorted(objectives, reverse=True)
+
+
+def test_alignment_undoes_a_permutation() -> None:
+    reference = np.random.default_rng(0).dirichlet(np.full(4, 0.3), size=50)
+    order = np.array([3, 1, 0, 2])
+    scrambled = reference[:, order]
+    np.testing.assert_array_equal(scrambled[:, alignment(scrambled, reference)], reference)
+
+
+def test_adjusted_rand_by_hand() -> None:
+    assert adjusted_rand(np.array([0, 0, 1, 1]), np.array([1, 1, 0, 0])) == 1.0
+    assert adjusted_rand(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])) == pytest.approx(-0.5)
+
+
+def test_coclustering_difference_by_enumeration() -> None:
+    rng = np.random.default_rng(1)
+    first, second = rng.dirichlet(np.ones(2), size=9), rng.dirichlet(np.ones(3), size=9)
+    pairs = [(i, j) for i in range(9) for j in range(9) if i != j]
+    wanted = np.mean([abs(first[i] @ first[j] - second[i] @ second[j]) for i, j in pairs])
+    assert coclustering_difference(first, second) == pytest.approx(wanted)
+    assert coclustering_difference(first, first[:, ::-1]) == pytest.approx(0.0, abs=1e-15)
