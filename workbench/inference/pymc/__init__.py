@@ -1,0 +1,1 @@
+"""PyMC: the only room where pymc, pytensor and nutpie are imported, and only inside a fit."""
