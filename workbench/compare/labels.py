@@ -33,7 +33,9 @@ def adjusted_rand(labels: np.ndarray, others: np.ndarray) -> float:
     both, of_a, of_b = (float((n * (n - 1) / 2).sum()) for n in (table, table.sum(axis=1), table.sum(axis=0)))
     pairs = a.size * (a.size - 1) / 2
     chance, most = of_a * of_b / max(1.0, pairs), (of_a + of_b) / 2
-    return 1.0 if chance == most else float((both - chance) / (most - chance))
+    if chance == most:
+        return 1.0
+    return float((both - chance) / (most - chance))
 
 
 def coclustering_difference(first: Responsibilities, second: Responsibilities) -> float:
@@ -49,4 +51,4 @@ def coclustering_difference(first: Responsibilities, second: Responsibilities) -
         rows = slice(start, start + 512)
         total += float(np.abs(first[rows] @ first.T - second[rows] @ second.T).sum())
     own = float(np.abs((first**2).sum(axis=1) - (second**2).sum(axis=1)).sum())
-    return (total - own) / (n_rows * (n_rows - 1))
+    return float((total - own) / (n_rows * (n_rows - 1)))

@@ -63,7 +63,8 @@ def _half_step(problem: Problem, iteration: int, half: str, *, q_of: Mixture, th
         log_joint = q_joint if theta is q_of else moved.log_joint(x)
         log_density = log_sum_exp(log_joint)
         q = np.exp(log_q)
-        used = q > 0
+        # An M step can round a probability of 1 - 1e-20 to 1: log p is then -inf where q is of the order of 1e-17.
+        used = (q > 0) & np.isfinite(log_joint)
         with np.errstate(invalid="ignore"):  # -inf minus -inf, where q is 0 and nothing is used
             log_ratio = log_q - (log_joint - log_density[:, None])
         terms = np.stack(
