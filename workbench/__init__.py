@@ -1,0 +1,51 @@
+"""workbench: compare inference for mixture models, every difference in nats.
+
+Public names are loaded when they are first used, so that importing the package is cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.compare.optima import optima as optima
+    from workbench.data import DataError as DataError
+    from workbench.data import Dataset as Dataset
+    from workbench.fit import Fit as Fit
+    from workbench.fit import Status as Status
+    from workbench.inference import EM as EM
+    from workbench.inference import METHODS as METHODS
+    from workbench.inference import Context as Context
+    from workbench.models import FAMILIES as FAMILIES
+    from workbench.models import Bernoulli as Bernoulli
+    from workbench.models import Gaussian as Gaussian
+    from workbench.models import Mixture as Mixture
+    from workbench.models import Prior as Prior
+    from workbench.models import PriorError as PriorError
+    from workbench.problem import Problem as Problem
+    from workbench.problem import ProblemError as ProblemError
+    from workbench.study import decomposition as decomposition
+
+_ROOMS = {
+    "compare.optima": ("optima",),
+    "data": ("DataError", "Dataset"),
+    "fit": ("Fit", "Status"),
+    "inference": ("EM", "METHODS", "Context"),
+    "models": ("FAMILIES", "Bernoulli", "Gaussian", "Mixture", "Prior", "PriorError"),
+    "problem": ("Problem", "ProblemError"),
+    "study": ("decomposition",),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = sorted(_ROOM_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"workbench.{_ROOM_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
