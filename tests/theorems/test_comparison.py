@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from workbench.compare.evaluation import row_view
 from workbench.compare.labels import adjusted_rand, alignment, coclustering_difference
 from workbench.compare.optima import optima
+from workbench.compare.scores import entropies, held_out_lpd, information_criteria
 from workbench.data.builtin import load_built_in
 from workbench.inference import EM
+from workbench.models.mixture import stacked
 from workbench.problem import Problem
 from workbench.study import decomposition
 
@@ -69,3 +74,34 @@ def test_coclustering_difference_by_enumeration() -> None:
     wanted = np.mean([abs(first[i] @ first[j] - second[i] @ second[j]) for i, j in pairs])
     assert coclustering_difference(first, second) == pytest.approx(wanted)
     assert coclustering_difference(first, first[:, ::-1]) == pytest.approx(0.0, abs=1e-15)
+
+
+def test_bic_and_aic_are_those_of_the_reference() -> None:
+    problem = Problem(load_built_in("old_faithful"), "gaussian", 2)
+    fit = EM(restarts=20).fit(problem)
+    view = row_view(problem, fit)
+    assert view is not None
+    criteria = information_criteria(problem, fit, view.mean)
+    assert criteria["bic"] == pytest.approx(2322.192, abs=1e-3)
+    assert criteria["aic"] == pytest.approx(2 * 11 + 2 * 1130.26396, abs=1e-4)
+    likeliest = np.log(view.mean.max(axis=1)).sum()
+    assert criteria["icl"] == pytest.approx(criteria["bic"] - 2 * likeliest)
+    assert view.sd is None
+
+
+def test_draws_under_scrambled_labels_give_the_responsibilities_of_their_point() -> None:
+    problem = Problem(load_built_in("galaxies"), "gaussian", 3)
+    fit = EM(restarts=20).fit(problem)
+    rng = np.random.default_rng(0)
+    scrambled = stacked([fit.mixture.relabelled(rng.permutation(3)) for _ in range(40)]).reshaped(2, 20)
+    log_likelihood = np.full((2, 20), fit.log_likelihood.item())
+    sample = dataclasses.replace(fit, estimate="sample", draws=scrambled, log_likelihood=log_likelihood)
+    reference = fit.mixture.responsibilities(problem.data.x)
+    view = row_view(problem, sample, reference)
+    assert view is not None
+    assert view.sd is not None
+    np.testing.assert_allclose(view.mean, reference, atol=1e-12)
+    assert view.sd.max() < 1e-7
+    assert 0.5 < view.relabelled_share <= 1.0
+    assert held_out_lpd(sample, problem.data) == pytest.approx(fit.log_likelihood.item(), rel=1e-12)
+    assert entropies(problem, reference)["entropy"] > 0
