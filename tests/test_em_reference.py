@@ -67,3 +67,9 @@ def test_iris_singular_and_spurious_are_kept_out_of_best() -> None:
     assert spurious.max() > fit.log_likelihood.item()
     assert np.asarray(restarts.singular).any()
     assert not restarts.spurious[fit.reported]
+
+
+def test_a_collapse_is_named_singular_and_not_merely_not_finite() -> None:
+    fit = EM(restarts=200).fit(Problem(data_of("iris", None).x, "gaussian", 3))
+    assert fit.restarts is not None
+    assert {status.name for status in fit.restarts.status} == {"CONVERGED", "SINGULAR"}

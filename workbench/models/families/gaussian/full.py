@@ -130,7 +130,7 @@ class FullComponents(Components):
 
     def collapsed(self, scale: np.ndarray) -> Flags:
         """A covariance is no longer positive definite in working precision."""
-        pivots = diagonal(cholesky(self.covariances / np.outer(scale, scale)))
+        pivots = diagonal(cholesky(self.covariances)) / scale  # of the factor that the E step itself uses
         return np.asarray(~(pivots > 1e-8).all(axis=(-1, -2)))
 
 
