@@ -13,9 +13,7 @@ import pytensor.tensor as pt
 LOG_2PI = np.float64(math.log(2.0 * math.pi))
 
 
-def log_mixture(
-    log_joint: Callable[..., Any], rows: Any, weights: Any, counts: Any, parameters: tuple[Any, ...], signature: str
-) -> None:
+def log_mixture(log_joint: Callable[..., Any], rows: Any, weights: Any, counts: Any, parameters: tuple[Any, ...], signature: str) -> None:
     """Add ``x`` to the model: each row weighs ``counts`` times log sum_k weights_k exp(log_joint_k).
 
     Parameters
