@@ -1,1 +1,5 @@
 """PyMC: the only room where pymc, pytensor and nutpie are imported, and only inside a fit."""
+
+from workbench.inference.pymc.nuts import NUTS
+
+__all__ = ["NUTS"]

@@ -18,6 +18,8 @@ import pymc as pm  # noqa: E402
 from workbench.inference.pymc.recipes import RECIPES  # noqa: E402
 
 Arrays = dict[str, np.ndarray]
+ROWS = ("counts", "z", "ones", "seen")
+"""Arrays with an axis of rows; the others keep their shape from one problem to the next."""
 
 
 def build(problem: Problem, likelihood: Likelihood | None = None) -> pm.Model:
@@ -50,6 +52,11 @@ def arrays(problem: Problem) -> Arrays:
     return {name: np.array(array, dtype=np.float64, order="C") for name, array in given.items()}
 
 
+def assign(model: pm.Model, given: Arrays) -> None:
+    """Give a model other data: those of another problem of the same family, K and D."""
+    pm.set_data(given, model=model)
+
+
 def _model(family: Family, likelihood: Likelihood, given: Arrays) -> pm.Model:
     """Rows are free to change afterwards; K and D are in the graph."""
     recipe = RECIPES[family]
@@ -57,8 +64,12 @@ def _model(family: Family, likelihood: Likelihood, given: Arrays) -> pm.Model:
     n_features = given["z" if "z" in given else "ones"].shape[1]
     # hyperparameters are checked where the prior is made, and transforms keep the variables inside their support
     with pm.Model(check_bounds=False) as model:
-        data = {name: pm.Data(name, array) for name, array in given.items()}
+        data = {name: pm.Data(name, array, shape=_static(name, array)) for name, array in given.items()}
         weights = pm.Dirichlet("weights", data["concentration"], shape=(n_components,)) if n_components > 1 else None
         variables = recipe.variables(n_components, n_features, data)
         (recipe.compiled if likelihood == "op" else recipe.observe)(weights, variables, data)
     return model
+
+
+def _static(name: str, array: np.ndarray) -> tuple[int | None, ...]:
+    return (None, *array.shape[1:]) if name in ROWS else array.shape

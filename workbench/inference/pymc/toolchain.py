@@ -29,7 +29,7 @@ def prepare() -> None:
 
 class _Collector(logging.Handler):
     def __init__(self, messages: list[str]) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.WARNING)
         self.messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:

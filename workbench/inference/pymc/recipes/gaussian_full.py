@@ -68,5 +68,5 @@ def compiled(weights: Any, variables: tuple[Any, ...], given: Mapping[str, Any])
     """Add the likelihood as one Op around the compiled E step."""
     c, t, eps = variables
     log_weights = pt.zeros((1,), dtype="float64") if weights is None else pt.log(weights)
-    value = GaussianFullLogLikelihood()(log_weights, c, t, eps, given["root"], given["z"], given["counts"])[0]
-    pm.Potential("log_likelihood", value - given["log_volume"] * given["n_rows"])
+    outputs: Any = GaussianFullLogLikelihood()(log_weights, c, t, eps, given["root"], given["z"], given["counts"])
+    pm.Potential("log_likelihood", outputs[0] - given["log_volume"] * given["n_rows"])

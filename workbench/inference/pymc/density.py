@@ -1,0 +1,79 @@
+"""The compiled log posterior and gradient of a family, K and D: compiled once a process, given other data for nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from workbench.fast.callback import density_callback
+from workbench.inference.pymc.choices import Likelihood, chosen
+from workbench.inference.pymc.model import Arrays, build
+from workbench.models import Family
+from workbench.problem import Problem
+
+import pymc as pm  # isort: skip  (after model, which prepares PyTensor)
+import pytensor.tensor as pt  # isort: skip
+from pytensor.graph.replace import clone_replace  # isort: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Density:
+    """log p(x, theta(u)) + log |d theta / d u| and its gradient, PyMC's own priors and transforms.
+
+    Attributes
+    ----------
+    model : the PyMC model, whose data belong to the problem that came last
+    function : PyTensor function u (dim,) -> (value, gradient)
+    names : the data's names in the order in which the compiled code takes them
+    callback : the same as a C function
+    """
+
+    model: pm.Model
+    dim: int
+    function: Any
+    names: tuple[str, ...]
+    callback: Any
+
+    def data(self, given: Arrays) -> tuple[np.ndarray, ...]:
+        return tuple(given[name] for name in self.names)
+
+
+_DENSITIES: dict[tuple[Family, Likelihood, int, int], Density] = {}
+
+
+def density(problem: Problem, likelihood: Likelihood | None) -> Density:
+    """The density for this problem's family, K and D, compiled if this process has not yet."""
+    key = (problem.family, chosen(problem, likelihood), problem.n_components, problem.data.n_features)
+    if key not in _DENSITIES:
+        _DENSITIES[key] = _compile(problem, key[1])
+    return _DENSITIES[key]
+
+
+def _compile(problem: Problem, likelihood: Likelihood) -> Density:
+    model = build(problem, likelihood)
+    u, value, gradient = _joined(model)
+    function = pm.pytensorf.compile([u], [value, gradient], mode="NUMBA")
+    function(np.full(u.type.shape, 0.1))  # numba compiles at the first call
+    shared = function.get_shared()
+    callback = density_callback(function.vm.jit_fn, u.type.shape[0], [variable.type.ndim for variable in shared])
+    return Density(model, u.type.shape[0], function, tuple(variable.name for variable in shared), callback)
+
+
+def _joined(model: pm.Model) -> tuple[Any, Any, Any]:
+    """Flat coordinates, log density and gradient; the gradient by each variable is joined, which leaves fewer nodes to
+    compile than the gradient by the joined variables."""
+    values = model.value_vars
+    value = model.logp()
+    slopes: Any = pt.grad(value, values)
+    gradient = pt.concatenate([slope.ravel() for slope in slopes])
+    sizes = [math.prod(variable.type.shape) for variable in values]
+    u = pt.vector("u", shape=(sum(sizes),))
+    starts = np.cumsum([0, *sizes])
+    parts = {
+        variable: u[start : start + size].reshape(variable.type.shape) for variable, start, size in zip(values, starts, sizes, strict=False)
+    }
+    joined: Any = clone_replace([value, gradient], parts)
+    return u, *joined

@@ -1,0 +1,124 @@
+"""NUTS: the option class; models, compilation and chains are in the files beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt, Lt
+
+from workbench.fit import Fit, Status
+from workbench.inference.em.starts import starts
+from workbench.inference.method import Context
+from workbench.inference.pymc.choices import Likelihood, refusal
+from workbench.inference.pymc.toolchain import captured
+from workbench.problem import Problem
+
+if TYPE_CHECKING:
+    from workbench.inference.pymc.chains import Chains, Settings
+
+Init = Literal["random_rows", "random_responsibilities", "kmeans++"]
+
+
+@dataclass(frozen=True)
+class NUTS:
+    """The No-U-Turn sampler (Hoffman & Gelman 2014) on PyMC's model of the posterior, labels summed out.
+
+    Parameters
+    ----------
+    chains, draws, tune : number of chains, kept draws and warm-up draws of each
+    init : kind of start, drawn anew for every chain
+    sampler : ``nutpie``, or PyMC's own
+    target_accept : mean acceptance that the step size is tuned to
+    max_treedepth : a trajectory has at most 2**max_treedepth - 1 steps
+    likelihood : ``op`` (the compiled E step), ``graph`` (PyMC's own), or the family's default
+    """
+
+    kind: ClassVar[str] = "nuts"
+    revision: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc", "nutpie")
+    compiles: ClassVar[bool] = True
+
+    chains: Annotated[int, Ge(1)] = 4
+    draws: Annotated[int, Ge(1)] = 1000
+    tune: Annotated[int, Ge(1)] = 1000
+    init: Init = "random_rows"
+    sampler: Literal["nutpie", "pymc"] = "nutpie"
+    target_accept: Annotated[float, Gt(0), Lt(1)] = 0.8
+    max_treedepth: Annotated[int, Ge(1)] = 10
+    likelihood: Likelihood | None = None
+
+    def refuses(self, problem: Problem) -> str | None:
+        return refusal(problem, self.likelihood)
+
+    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
+        """Compile, unless this process has compiled the same family, K and D before; then sample."""
+        context = context or Context.default(problem)
+        if (reason := self.refuses(problem)) is not None:
+            raise ValueError(reason)
+        with captured() as messages:
+            chains = self._run(problem, context)
+        return self._report(problem, context, chains, tuple(messages))
+
+    def _run(self, problem: Problem, context: Context) -> Chains:
+        context.progress("compiling", math.nan)
+        with context.clock("compile"):
+            from workbench.inference.pymc import chains
+            from workbench.inference.pymc.density import density
+            from workbench.inference.pymc.model import arrays, assign
+
+            target, given = density(problem, self.likelihood), arrays(problem)
+            settings = self._settings(context)
+            if self.sampler == "pymc":
+                assign(target.model, given)
+                step = chains.pymc_step(target, settings)
+
+        def start(seed: int) -> np.ndarray:
+            return _start(problem, self.init, seed)
+
+        context.progress("sampling", 0.0)
+        with context.clock("run"):
+            if self.sampler == "pymc":
+                return chains.sample_pymc(target, start, settings, step)
+            return chains.sample(target, given, start, settings, lambda fraction: context.progress("sampling", fraction))
+
+    def _settings(self, context: Context) -> Settings:
+        from workbench.inference.pymc.chains import Settings
+
+        return Settings(
+            chains=self.chains,
+            draws=self.draws,
+            tune=self.tune,
+            target_accept=self.target_accept,
+            max_treedepth=self.max_treedepth,
+            seed=context.noise_seed(0),
+            cores=max(1, context.threads),
+        )
+
+    def _report(self, problem: Problem, context: Context, chains: Chains, messages: tuple[str, ...]) -> Fit:
+        with context.clock("run"):
+            mixture = problem.target().mixture(chains.u)
+            log_likelihood = problem.log_likelihood(mixture)
+            log_posterior = log_likelihood + problem.log_prior(mixture)
+        return Fit.sample(
+            mixture,
+            kind=self.kind,
+            family=problem.family,
+            log_likelihood=log_likelihood,
+            log_posterior=log_posterior,
+            objective_name="log_posterior",
+            status=Status.SAMPLED,
+            seconds=context.clock.seconds,
+            options=dataclasses.asdict(self),
+            sample_stats=chains.statistics,
+            messages=messages,
+        )
+
+
+def _start(problem: Problem, init: str, seed: int) -> np.ndarray:
+    """Flat coordinates of a start drawn from a chain's own seed, so that the number of cores changes nothing."""
+    mixture, _ = starts(problem, problem.prior, init, [seed])
+    return np.ascontiguousarray(problem.coordinates.flatten(mixture)[0][0])
