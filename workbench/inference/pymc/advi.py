@@ -1,0 +1,201 @@
+"""ADVI, mean field and full rank: the option classes; the compiled step and its schedule are in the files beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt, MinLen
+
+from workbench.fit import Fit, Restarts, Status, Trace
+from workbench.inference.em.starts import starts
+from workbench.inference.method import Context
+from workbench.inference.pymc.ascent import Ascent, Schedule, ascend
+from workbench.inference.pymc.choices import Likelihood, refusal
+from workbench.inference.pymc.toolchain import captured
+from workbench.problem import Problem
+
+if TYPE_CHECKING:
+    from workbench.inference.pymc.step import Gaussian, Rank
+
+Init = Literal["random_rows", "random_responsibilities", "mixed", "kmeans++"]
+START_SCALE = 0.1
+"""Standard deviation of q at the start. PyMC's own (0.7 to 1.3) throws a start away: first ELBOs 2,000 nats below it."""
+CELLS = 50_000_000
+"""Draws times rows that a restart's ELBO may cost."""
+
+
+@dataclass(frozen=True)
+class ADVI:
+    """Automatic differentiation variational inference, mean field (Kucukelbir et al. 2017), by PyMC.
+
+    q is a normal with independent unconstrained coordinates. Adam climbs one-draw estimates of the ELBO; each rate is kept until
+    the means of windows of steps stop rising, and the restart with the highest ELBO, from fresh draws, is reported.
+
+    Parameters
+    ----------
+    restarts : number of starts
+    init : kind of start of the mean
+    draws : draws from the best q that are kept
+    rates : Adam's learning rates, one after the other
+    window : steps whose mean ELBO is compared with the windows before
+    max_iter : steps after which a restart stops without having settled
+    likelihood : ``op`` (the compiled E step), ``graph`` (PyMC's own), or the family's default
+    """
+
+    kind: ClassVar[str] = "advi"
+    rank: ClassVar[Rank] = "mean_field"
+    revision: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc")
+    compiles: ClassVar[bool] = True
+
+    restarts: Annotated[int, Ge(1)] = 4
+    init: Init = "random_rows"
+    draws: Annotated[int, Ge(2)] = 1000
+    rates: Annotated[tuple[Annotated[float, Gt(0)], ...], MinLen(1)] = (1e-2, 1e-3, 1e-4)
+    window: Annotated[int, Ge(10)] = 1000
+    max_iter: Annotated[int, Ge(10)] = 50_000
+    likelihood: Likelihood | None = None
+
+    def refuses(self, problem: Problem) -> str | None:
+        return refusal(problem, self.likelihood)
+
+    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
+        """Compile, unless this process has compiled the same family, K and D before; climb from every start; draw from the best.
+
+        Raises
+        ------
+        ValueError
+            If the method refuses the problem.
+        FloatingPointError
+            If no restart ended at a finite ELBO.
+        """
+        context = context or Context.default(problem)
+        if (reason := self.refuses(problem)) is not None:
+            raise ValueError(reason)
+        with captured() as messages:
+            seeds = [context.start_seed(i) for i in range(self.restarts)]
+            start, names = starts(problem, problem.prior, self.init, seeds)
+            ascents = self._ascents(problem, context, problem.coordinates.flatten(start)[0])
+        with context.clock("run"):
+            ends = [_End.of(problem, ascent, context.noise_seed(i), self.draws) for i, ascent in enumerate(ascents)]
+            best = _best(ends)
+            verdicts = [f"restart {i}: {ascent.verdict}" for i, ascent in enumerate(ascents)]
+            restarts = _restarts(problem, ascents, ends, seeds, names)
+            drawn = _drawn(problem, ends[best], context.noise_seed(self.restarts + best), self.draws)
+        return Fit.approximation_of(
+            **drawn,
+            kind=self.kind,
+            family=problem.family,
+            objective_name="elbo",
+            status=ascents[best].status,
+            seconds=context.clock.seconds,
+            options=dataclasses.asdict(self),
+            restarts=restarts,
+            reported=best,
+            trace=_trace(ascents),
+            approximation={"mean": ends[best].q.mean, "scale_tril": ends[best].q.scale_tril},
+            messages=(*messages, *verdicts),
+        )
+
+    def _ascents(self, problem: Problem, context: Context, u: np.ndarray) -> list[Ascent]:
+        context.progress("compiling", math.nan)
+        with context.clock("compile"):
+            from workbench.inference.pymc.step import Gaussian, step
+
+            compiled = step(problem, self.rank, self.likelihood)
+        schedule = Schedule(self.rates, self.window, self.max_iter)
+        ascents = []
+        with context.clock("run"):
+            for i in range(self.restarts):
+                start = Gaussian(u[i], START_SCALE * np.eye(u.shape[1]))
+
+                def progress(fraction: float, i: int = i) -> None:
+                    context.progress("climbing", (i + fraction) / self.restarts)
+
+                ascents.append(ascend(compiled, start, context.noise_seed(i), schedule, progress))
+        return ascents
+
+
+@dataclass(frozen=True)
+class FullRankADVI(ADVI):
+    """ADVI with a full covariance of the unconstrained coordinates (Kucukelbir et al. 2017); options as ``ADVI``."""
+
+    kind: ClassVar[str] = "fullrank_advi"
+    rank: ClassVar[Rank] = "full_rank"
+
+
+@dataclass(frozen=True, eq=False)
+class _End:
+    """A restart's q, and means over fresh draws from it of what is compared, by our own densities."""
+
+    q: Gaussian
+    elbo: float
+    log_likelihood: float
+    log_posterior: float
+
+    @classmethod
+    def of(cls, problem: Problem, ascent: Ascent, seed: int, n_draws: int) -> _End:
+        if ascent.status is Status.NOT_FINITE:
+            return cls(ascent.q, math.nan, math.nan, math.nan)
+        drawn = _densities(problem, ascent.q, seed, max(100, min(n_draws, CELLS // problem.data.n_rows)))
+        elbo = float(np.mean(drawn["log_posterior"] - drawn["log_q"]))
+        return cls(ascent.q, elbo, float(drawn["log_likelihood"].mean()), float(drawn["log_posterior"].mean()))
+
+
+def _best(ends: list[_End]) -> int:
+    elbos = np.array([end.elbo for end in ends])
+    if not np.isfinite(elbos).any():
+        raise FloatingPointError(Status.NOT_FINITE.value)
+    return int(np.nanargmax(np.where(np.isfinite(elbos), elbos, np.nan)))
+
+
+def _densities(problem: Problem, q: Gaussian, seed: int, n_draws: int) -> dict[str, Any]:
+    """Draws, and densities over the natural parameters."""
+    u, log_q = q.sample(np.random.default_rng(seed), n_draws)
+    mixture, log_jacobian = problem.coordinates.unflatten(u)
+    log_likelihood = problem.log_likelihood(mixture)
+    return {
+        "draws": mixture,
+        "log_q": log_q - log_jacobian,
+        "log_likelihood": log_likelihood,
+        "log_posterior": log_likelihood + problem.log_prior(mixture),
+    }
+
+
+def _drawn(problem: Problem, end: _End, seed: int, n_draws: int) -> dict[str, Any]:
+    """What is reported: one chain of draws."""
+    found = _densities(problem, end.q, seed, n_draws)
+    draws = found.pop("draws").reshaped(1, n_draws)
+    return {"draws": draws, **{name: values.reshape(1, n_draws) for name, values in found.items()}}
+
+
+def _restarts(problem: Problem, ascents: list[Ascent], ends: list[_End], seeds: list[int], names: tuple[str, ...]) -> Restarts:
+    means = np.stack([end.q.mean for end in ends])
+    return Restarts(
+        start_seed=np.array(seeds),
+        init=names,
+        iterations=np.array([ascent.iteration[-1] for ascent in ascents]),
+        objective=np.array([end.elbo for end in ends]),
+        log_likelihood=np.array([end.log_likelihood for end in ends]),
+        log_posterior=np.array([end.log_posterior for end in ends]),
+        gain_left=np.full(len(ends), np.nan),
+        status=tuple(ascent.status for ascent in ascents),
+        mixture=problem.coordinates.unflatten(means)[0],
+    )
+
+
+def _trace(ascents: list[Ascent]) -> Trace:
+    seconds, begun = [], 0.0
+    for ascent in ascents:
+        seconds.append(begun + ascent.seconds)
+        begun += float(ascent.seconds[-1])
+    return Trace(
+        restart=np.concatenate([np.full(ascent.iteration.size, i) for i, ascent in enumerate(ascents)]),
+        iteration=np.concatenate([ascent.iteration for ascent in ascents]),
+        seconds=np.concatenate(seconds),
+        objective=np.concatenate([ascent.elbo for ascent in ascents]),
+    )
