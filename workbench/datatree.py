@@ -1,0 +1,189 @@
+"""A fit as an ArviZ ``xarray.DataTree`` and back: the same groups, dims and names whatever the method (design, section 4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from workbench.fit import Fit, Path, Restarts, Status, Trace
+from workbench.models import FAMILIES, Mixture
+from workbench.problem import Problem
+
+ROW_BUDGET = 10_000_000
+"""Numbers of the per-row log likelihood kept at most; above, draws are thinned evenly."""
+
+
+def to_tree(problem: Problem, fit: Fit, label: str) -> Any:
+    """The fit as a DataTree.
+
+    Groups: ``posterior`` (what is reported), ``sample_stats`` (densities of the draws and the sampler's own),
+    ``log_likelihood`` (``x``: chain, draw, row), ``observed_data``, ``restarts``, ``polished``, ``trace``, ``path``, ``approximation``;
+    those that a method has.
+    """
+    import xarray as xr
+
+    groups: dict[str, Any] = {"observed_data": xr.Dataset({"x": (("row", "feature"), problem.data.x)})}
+    if fit.draws is not None:
+        groups["posterior"] = _mixtures(fit.draws, ("chain", "draw"))
+        stats = {"log_likelihood_total": fit.log_likelihood, "log_posterior": fit.log_posterior, **fit.sample_stats}
+        if fit.log_q is not None:
+            stats["log_q"] = fit.log_q
+        groups["sample_stats"] = xr.Dataset({name: (("chain", "draw"), value) for name, value in stats.items()})
+        groups["log_likelihood"] = _row_densities(problem, fit.draws)
+    groups |= _restart_groups(fit) | _step_groups(fit)
+    if fit.approximation:
+        dims = {1: ("coordinate",), 2: ("coordinate", "coordinate_2")}
+        groups["approximation"] = xr.Dataset({name: (dims[value.ndim], value) for name, value in fit.approximation.items()})
+    names = {"feature": list(problem.data.features), "feature_2": list(problem.data.features), "row": problem.data.rows}
+    named = {group: _named(data, names) for group, data in groups.items()}
+    tree = xr.DataTree.from_dict({f"/{group}": data for group, data in named.items()})
+    tree.attrs.update(_attributes(problem, fit, label))
+    return tree
+
+
+def from_tree(tree: Any) -> Fit:
+    """The fit that :func:`to_tree` wrote."""
+    attrs = tree.attrs
+    family = FAMILIES[attrs["family"]](**json.loads(attrs["family_options"]))
+    posterior, stats = tree.children.get("posterior"), tree.children.get("sample_stats")
+    missing = np.full((1, 1), np.nan)
+    values = {} if stats is None else {str(name): stats[name].values for name in stats.data_vars}
+    approximation = tree.children.get("approximation")
+    return Fit(
+        kind=attrs["kind"],
+        estimate=attrs["estimate"],
+        family=family,
+        draws=None if posterior is None else _mixture(posterior, family),
+        log_likelihood=values.pop("log_likelihood_total", missing),
+        log_posterior=values.pop("log_posterior", missing),
+        log_q=values.pop("log_q", None),
+        sample_stats=values,
+        objective_name=attrs["objective_name"],
+        status=Status[attrs["status_name"]],
+        seconds={"compile": attrs["seconds_compile"], "run": attrs["seconds_run"]},
+        options=json.loads(attrs["options"]),
+        restarts=_read_restarts(tree, family),
+        reported=int(attrs["reported"]),
+        trace=_read_trace(tree),
+        path=_read_path(tree, family),
+        approximation={} if approximation is None else {str(name): approximation[name].values for name in approximation.data_vars},
+        messages=tuple(json.loads(attrs["messages"])),
+    )
+
+
+def _mixtures(mixture: Mixture, batch: tuple[str, ...]) -> Any:
+    import xarray as xr
+
+    return xr.Dataset({name: ((*batch, *mixture.dims[name]), value) for name, value in mixture.parameters().items()})
+
+
+def _mixture(group: Any, family: Any) -> Mixture:
+    mixture: Mixture = family.mixture({name: group[name].values for name in family.dims})
+    return mixture
+
+
+def _row_densities(problem: Problem, draws: Mixture) -> Any:
+    import xarray as xr
+
+    chains, length = draws.batch_shape
+    step = max(1, -(-chains * length * problem.data.n_rows // ROW_BUDGET))
+    kept = np.arange(0, length, step)
+    values = np.stack([[draws.take((c, d)).log_density(problem.data.x) for d in kept] for c in range(chains)])
+    return xr.Dataset({"x": (("chain", "draw", "row"), values)}, coords={"draw": kept})
+
+
+def _restart_groups(fit: Fit) -> dict[str, Any]:
+    import xarray as xr
+
+    restarts = fit.restarts
+    if restarts is None:
+        return {}
+    columns: dict[str, Any] = {
+        "start_seed": restarts.start_seed,
+        "init": np.array(restarts.init, dtype=object),
+        "iterations": restarts.iterations,
+        "objective": restarts.objective,
+        "log_likelihood": restarts.log_likelihood,
+        "log_posterior": restarts.log_posterior,
+        "gain_left": restarts.gain_left,
+        "status": np.array([status.name for status in restarts.status], dtype=object),
+    }
+    table = xr.Dataset({name: (("restart",), value) for name, value in columns.items()})
+    groups = {"restarts": table if restarts.mixture is None else table.merge(_mixtures(restarts.mixture, ("restart",)))}
+    if restarts.polished is not None and restarts.polished_objective is not None:
+        flags = {"singular": restarts.singular, "spurious": restarts.spurious}
+        ends = {"objective": restarts.polished_objective, **{name: np.asarray(value).astype(np.int8) for name, value in flags.items()}}
+        table = xr.Dataset({name: (("restart",), value) for name, value in ends.items()})
+        groups["polished"] = table.merge(_mixtures(restarts.polished, ("restart",)))
+    return groups
+
+
+def _read_restarts(tree: Any, family: Any) -> Restarts | None:
+    group, polished = tree.children.get("restarts"), tree.children.get("polished")
+    if group is None:
+        return None
+    names = ("start_seed", "iterations", "objective", "log_likelihood", "log_posterior", "gain_left")
+    return Restarts(
+        **{name: group[name].values for name in names},
+        init=tuple(str(value) for value in group["init"].values),
+        status=tuple(Status[str(value)] for value in group["status"].values),
+        mixture=_mixture(group, family) if "weights" in group.data_vars else None,
+        polished=None if polished is None else _mixture(polished, family),
+        polished_objective=None if polished is None else polished["objective"].values,
+        singular=None if polished is None else polished["singular"].values.astype(bool),
+        spurious=None if polished is None else polished["spurious"].values.astype(bool),
+    )
+
+
+def _step_groups(fit: Fit) -> dict[str, Any]:
+    import xarray as xr
+
+    groups: dict[str, Any] = {}
+    if (trace := fit.trace) is not None:
+        columns = {name: value for name, value in vars(trace).items() if value is not None}
+        groups["trace"] = xr.Dataset({name: (("step",), value) for name, value in columns.items()})
+    if (path := fit.path) is not None:
+        numbers = xr.Dataset({"restart": (("step",), path.restart), "iteration": (("step",), path.iteration)})
+        groups["path"] = numbers.merge(_mixtures(path.mixture, ("step",)))
+    return groups
+
+
+def _read_trace(tree: Any) -> Trace | None:
+    group = tree.children.get("trace")
+    return None if group is None else Trace(**{str(name): group[name].values for name in group.data_vars})
+
+
+def _read_path(tree: Any, family: Any) -> Path | None:
+    group = tree.children.get("path")
+    return None if group is None else Path(group["restart"].values, group["iteration"].values, _mixture(group, family))
+
+
+def _named(data: Any, names: Mapping[str, Any]) -> Any:
+    """Coordinates for the dims that have names of their own."""
+    return data.assign_coords({dim: names[dim] for dim in data.dims if dim in names})
+
+
+def _attributes(problem: Problem, fit: Fit, label: str) -> dict[str, Any]:
+    import dataclasses
+
+    return {
+        "method": label,
+        "kind": fit.kind,
+        "estimate": fit.estimate,
+        "objective_name": fit.objective_name,
+        "status": fit.status.value,
+        "status_name": fit.status.name,
+        "reported": fit.reported,
+        "seconds_compile": float(fit.seconds["compile"]),
+        "seconds_run": float(fit.seconds["run"]),
+        "options": json.dumps(dict(fit.options)),
+        "messages": json.dumps(list(fit.messages)),
+        "family": problem.family.name,
+        "family_options": json.dumps(dataclasses.asdict(problem.family)),
+        "prior": json.dumps(None if problem.prior is None else problem.prior.numbers()),
+        "data": problem.data.name,
+        "fingerprint": problem.data.fingerprint,
+    }
