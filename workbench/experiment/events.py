@@ -1,0 +1,103 @@
+"""Events: what a run tells whoever prints, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The run's fits are known.
+
+    Attributes
+    ----------
+    folder : the run's folder
+    fits : how many the config asks for
+    kept : how many of them are there already
+    """
+
+    folder: str
+    fits: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class Started:
+    """A fit has begun; ``name`` is its label, in a sweep ``label,key=value``."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a fit is.
+
+    Attributes
+    ----------
+    stage : "compiling", "sampling", ...
+    fraction : done of this stage, nan if unknown
+    """
+
+    name: str
+    stage: str
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A fit is on disk.
+
+    Attributes
+    ----------
+    status : how it ended, a sentence
+    seconds : wall seconds
+    """
+
+    name: str
+    status: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A fit gave nothing; ``reason`` is one line, the traceback is in ``run.log``."""
+
+    name: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """A sentence about the run."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The run is over.
+
+    Attributes
+    ----------
+    folder : the run's folder
+    computed, kept, failed : numbers of fits
+    seconds : wall seconds
+    pages : files of the report, relative to the folder
+    """
+
+    folder: str
+    computed: int
+    kept: int
+    failed: int
+    seconds: float
+    pages: tuple[str, ...] = ()
+
+
+Event = Planned | Started | Progress | Finished | Failed | Line | Ended
+Reporter = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Tell nobody."""

@@ -1,0 +1,158 @@
+"""Plan: the fits that an experiment asks for, each with a key of what decides its numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from workbench.experiment.config import Experiment
+from workbench.experiment.setting import Setting
+from workbench.inference.method import Clock, Context, Method, seed_of
+from workbench.problem import Problem
+
+BESIDE_THE_NUMBERS = ("timeout",)
+"""Options that change no number."""
+LONGEST_NAME = 200
+"""Characters of an artefact's name, below what file systems allow."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One fit.
+
+    Attributes
+    ----------
+    key : hex sha256 of everything that decides the fit's numbers; never the label
+    label : the method's name in the config
+    values : swept dotted key -> value
+    artefact : the file relative to the run's folder, ``fits/em.nc`` or ``fits/em,model.n_components=2.nc``
+    starts : what start i depends on beside i, the same for all methods of a cell with one ``init``
+    """
+
+    key: str
+    label: str
+    values: Mapping[str, Any]
+    artefact: str
+    starts: tuple[object, ...]
+    method: Method
+    problem: Problem
+
+    @property
+    def name(self) -> str:
+        """The artefact's name without folder and suffix."""
+        return self.artefact.removeprefix("fits/").removesuffix(".nc")
+
+    @property
+    def graph(self) -> tuple[object, ...] | None:
+        """What one compiled graph serves, or None for a method that compiles none."""
+        if not self.method.compiles:
+            return None
+        return (self.method.kind, self.problem.family, self.problem.n_components, self.problem.data.n_features)
+
+    def context(self, threads: int, progress: Callable[[str, float], None]) -> Context:
+        """What the fit may use of the world."""
+        return Context(
+            start_seed=lambda i: start_seed(self, i),
+            noise_seed=lambda i: noise_seed(self, i),
+            threads=threads,
+            clock=Clock(),
+            progress=progress,
+        )
+
+
+def plan(experiment: Experiment) -> list[Task]:
+    """Return the fits of an experiment, cell by cell, methods in the config's order.
+
+    Raises
+    ------
+    ValueError
+        If two cells of a sweep would share a file.
+    """
+    tasks = [task(setting, label) for setting in experiment.cells() for label in setting.methods]
+    names = [each.artefact for each in tasks]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two cells of the sweep are called {twice}; leave one of their values out")
+    return tasks
+
+
+def task(setting: Setting, label: str) -> Task:
+    """Return the task of one method in one cell."""
+    method, problem = setting.methods[label], setting.problem
+    inits = json.dumps(getattr(method, "init", ""), sort_keys=True, default=_plain)
+    return Task(
+        key=key(problem, method, setting.seed),
+        label=label,
+        values=dict(setting.values),
+        artefact=artefact(label, setting.values),
+        starts=(setting.seed, problem.data.fingerprint, _text(model(problem)), inits),
+        method=method,
+        problem=problem,
+    )
+
+
+def key(problem: Problem, method: Method, seed: int) -> str:
+    """Return the content key: data, numeric prior, model, kind, options, seed, revision and versions; no label, no executor."""
+    options = {field.name: getattr(method, field.name) for field in dataclasses.fields(method)}
+    content = {
+        "data": problem.data.fingerprint,
+        "prior": problem.prior.numbers() if problem.prior is not None else None,
+        "model": model(problem),
+        "kind": method.kind,
+        "options": {name: value for name, value in options.items() if name not in BESIDE_THE_NUMBERS},
+        "seed": seed,
+        "revision": method.revision,
+        "versions": {package: importlib.metadata.version(package) for package in method.packages},
+    }
+    return hashlib.sha256(_text(content).encode()).hexdigest()
+
+
+def model(problem: Problem) -> dict[str, Any]:
+    """Return the family with its options, and K."""
+    return {"family": problem.family.name, **dataclasses.asdict(problem.family), "n_components": problem.n_components}
+
+
+def start_seed(task: Task, i: int) -> int:
+    """Return the seed of start i, for ``numpy.random.default_rng``: it belongs to seed, data, model and init, so methods share starts."""
+    return seed_of(*task.starts, i)
+
+
+def noise_seed(task: Task, i: int) -> int:
+    """Return the seed of a fit's own randomness in restart or chain i: it belongs to the key, so order and executor change nothing."""
+    return seed_of(task.key, i)
+
+
+def artefact(label: str, values: Mapping[str, Any]) -> str:
+    """Return the file of a fit, relative to the run's folder."""
+    name = label + "".join(f",{key}={shown(value)}" for key, value in values.items())
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return f"fits/{name}.nc"
+
+
+def shown(value: object) -> str:
+    """Return a swept value as it stands in a file's name."""
+    text = json.dumps(value) if isinstance(value, bool) or value is None else str(value)
+    return quote(text, safe=" +")
+
+
+def twins(tasks: Sequence[Task]) -> list[tuple[Task, ...]]:
+    """Return the tasks grouped by key, in order: each group is computed once."""
+    groups: dict[str, list[Task]] = {}
+    for each in tasks:
+        groups.setdefault(each.key, []).append(each)
+    return [tuple(group) for group in groups.values()]
+
+
+def _text(content: object) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
