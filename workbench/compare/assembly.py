@@ -1,0 +1,123 @@
+"""Assembly: every table of a run from the fits of its cells (design, section 12)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from workbench.compare import tables
+from workbench.compare.cell import Cell
+from workbench.compare.diagnostics import diagnostic_rows
+from workbench.compare.differences import agreement_rows, parameter_rows
+from workbench.compare.optima import optima
+from workbench.compare.scoring import evidence_rows, failure_row, likelihood_row
+from workbench.compare.settled import Settled, settle
+from workbench.fit import Fit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = {
+    "likelihoods": "method kind estimate n_components log_likelihood log_likelihood_best log_posterior elbo elbo_mcse log_evidence "
+    "log_evidence_mcse elpd_loo elpd_loo_se pareto_k_max held_out_lpd n_parameters aic bic icl entropy relative_entropy status "
+    "seconds_compile seconds_run",
+    "restarts": "method restart start_seed init iterations objective_name objective gain_left log_likelihood log_posterior status optimum",
+    "components": "method component weight count rows_assigned mean_responsibility_assigned",
+    "assignments": "method row id label responsibility",
+    "path": "method restart iteration parameter component feature feature_2 level value",
+    "optima": "method optimum objective log_likelihood log_posterior gap restarts share local_maximum singular spurious posterior_share",
+    "responsibilities": "method row component mean sd",
+    "agreement": "method_a method_b mean_total_variation max_total_variation adjusted_rand rows_with_other_label coclustering_difference",
+    "parameters": "method parameter component feature feature_2 level row mean sd lower upper truth",
+    "trace": "method restart iteration seconds objective_name objective",
+    "evidence": "method estimator log_evidence mcse kl kl_mcse reference",
+    "diagnostics": "method quantity value threshold verdict advice",
+}
+WHOLE = frozenset(
+    [
+        "n_components",
+        "restart",
+        "iterations",
+        "optimum",
+        "component",
+        "row",
+        "label",
+        "restarts",
+        "rows_assigned",
+        "n_parameters",
+        "iteration",
+        "rows_with_other_label",
+    ]
+)
+"""Columns of whole numbers, which stay whole beside empty cells."""
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def assemble(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
+    """Every table but the ledger, which belongs to the study of EM; swept keys are the first columns.
+
+    A cell that a method cannot have is missing (``<NA>`` or nan), which is written as an empty cell.
+    """
+    rows: Rows = {name: [] for name in COLUMNS}
+    for cell in cells:
+        for name, row in _of_cell(cell):
+            rows[name].append({**cell.values, **row})
+    swept = list(cells[0].values) if cells else []
+    return {name: frame(rows[name], [*swept, *columns.split()]) for name, columns in COLUMNS.items()}
+
+
+def frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """Rows as a DataFrame with just these columns; infinite numbers are missing."""
+    import numpy as np
+    import pandas as pd
+
+    by_column: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        for column in columns:
+            by_column[column].append(row.get(column))
+    data = pd.DataFrame({column: pd.Series(by_column[column], dtype=object) for column in columns}, columns=columns)
+    for column in columns:
+        if column in WHOLE:
+            data[column] = data[column].astype("Int64")
+        elif all(value is None or (isinstance(value, float | int) and not isinstance(value, bool)) for value in by_column[column]) and rows:
+            numbers = data[column].astype(float)
+            data[column] = numbers.where(np.isfinite(numbers))
+    return data
+
+
+def _of_cell(cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
+    settled = settle(cell)
+    for label in {**cell.fits, **cell.failures}:
+        if label in cell.failures:
+            yield "likelihoods", failure_row(label, cell, cell.failures[label])
+        else:
+            yield from _of_fit(label, cell, cell.fits[label], settled.get(label))
+    for row in agreement_rows(cell, settled):
+        yield "agreement", row
+
+
+def _of_fit(label: str, cell: Cell, fit: Fit, settled: Settled | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    problem = cell.problem
+    found = optima(problem, fit)
+    sources: dict[str, Any] = {
+        "likelihoods": [likelihood_row(label, cell, fit, settled)],
+        "restarts": tables.restart_rows(label, fit, found),
+        "optima": tables.optimum_rows(label, problem, fit, found),
+        "trace": tables.trace_rows(label, fit),
+        "path": tables.path_rows(label, problem, fit.path),
+        "evidence": evidence_rows(label, cell, fit),
+        "diagnostics": diagnostic_rows(label, fit, settled, found),
+    }
+    if settled is not None:
+        weights = settled.draws.weights.mean(axis=0)
+        sources |= {
+            "components": tables.component_rows(label, problem, weights, settled.rows),
+            "assignments": tables.assignment_rows(label, problem, settled.rows),
+            "responsibilities": tables.responsibility_rows(label, problem, settled.rows),
+            "parameters": parameter_rows(label, cell, settled),
+        }
+    for name, rows in sources.items():
+        for row in rows:
+            yield name, row

@@ -1,0 +1,126 @@
+"""``diagnostics.csv``: every check of a fit as a value, a threshold, a verdict and one sentence of advice."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from workbench.compare.bounds import elbo
+from workbench.compare.optima import Optimum
+from workbench.compare.predictive import array_statistics
+from workbench.compare.settled import Settled
+from workbench.fit import Fit
+
+Row = dict[str, Any]
+
+RHAT = 1.01
+ESS = 400
+PARETO_K = 0.7
+UNSEEN = 0.05
+
+
+def diagnostic_rows(label: str, fit: Fit, settled: Settled | None, found: list[Optimum]) -> Iterator[Row]:
+    """The checks that apply to this kind of estimate."""
+    yield _row(label, "status", fit.status.value, "", fit.status.good, "" if fit.status.good else fit.status.value)
+    makers = {"point": _of_restarts(fit, found), "approximation": _of_approximation(fit), "sample": _of_sample(fit, settled)}
+    for row in makers[fit.estimate]:
+        yield {"method": label, **row}
+    for message in fit.messages:
+        yield _row(label, "message", message, "", None, "")
+
+
+def unseen_optimum(found: list[Optimum], n_restarts: int) -> tuple[float, float, float]:
+    """Probability that one more independent restart finds an optimum not seen yet, with its 95 % interval.
+
+    Good & Turing's estimate f1 / n over regular optima, singular ends as one class; the upper end is raised by 3 / n
+    (statistics, section 3).
+    """
+    hits = Counter(len(optimum.restarts) for optimum in found if optimum.regular)
+    hits[sum(len(optimum.restarts) for optimum in found if not optimum.regular)] += any(not optimum.regular for optimum in found)
+    once, twice, n = hits[1], hits[2], n_restarts
+    share = once / n
+    half = 1.96 * math.sqrt(once * (1.0 - share) + 2.0 * twice) / n
+    return share, max(0.0, share - half), min(1.0, share + half + 3.0 / n)
+
+
+def _of_restarts(fit: Fit, found: list[Optimum]) -> Iterator[Row]:
+    if fit.restarts is None or not found:
+        return
+    n_restarts = len(fit.restarts.status)
+    share, lower, upper = unseen_optimum(found, n_restarts)
+    more = "raise restarts until the upper end is small"
+    yield _check("unseen_optimum", share, UNSEEN, share <= UNSEEN, more)
+    yield _check("unseen_optimum_lower", lower, None, None, "")
+    yield _check("unseen_optimum_upper", upper, None, None, "")
+    hits = len(found[0].restarts) / n_restarts if found[0].regular else 0.0
+    yield _check("share_at_best", hits, None, None, "")
+    singular = sum(len(optimum.restarts) for optimum in found if optimum.singular) / n_restarts
+    yield _check("share_singular", singular, 0.0, singular == 0.0, "singular ends are left out of best; objective: posterior has none")
+    capped = sum(status.name == "MAX_ITER" for status in fit.restarts.status) / n_restarts
+    yield _check("share_at_max_iter", capped, 0.0, capped == 0.0, "raise max_iter: these restarts had not converged when they stopped")
+
+
+def _of_approximation(fit: Fit) -> Iterator[Row]:
+    if fit.log_q is None:
+        return
+    k_hat = float(np.asarray(array_statistics().psislw(-(fit.log_posterior - fit.log_q).ravel())[1]))
+    yield _check("pareto_k", k_hat, PARETO_K, k_hat <= PARETO_K, "q is far from the posterior: try fullrank_advi, or trust nuts")
+    bound = elbo(fit)
+    if bound is not None:
+        yield _check("elbo_mcse", bound.mcse, 0.1, bound.mcse <= 0.1, "raise draws for a more precise ELBO")
+
+
+def _of_sample(fit: Fit, settled: Settled | None) -> Iterator[Row]:
+    stats = fit.sample_stats
+    if "diverging" in stats:
+        count = int(np.asarray(stats["diverging"]).sum())
+        yield _check("divergences", count, 0, count == 0, "raise target_accept or tune: the posterior has corners the sampler leaves out")
+    if "reached_max_treedepth" in stats:
+        share = float(np.asarray(stats["reached_max_treedepth"]).mean())
+        yield _check("share_at_max_treedepth", share, 0.0, share == 0.0, "the sampler is slow here, not wrong; raise tune")
+    if "energy" in stats:
+        bfmi = float(np.min(array_statistics().bfmi(np.asarray(stats["energy"]))))
+        yield _check("e_bfmi", bfmi, 0.3, bfmi >= 0.3, "raise tune: the energy moves too little from draw to draw")
+    yield from _convergence("log_posterior", fit.log_posterior[..., None])
+    if settled is not None and settled.rows.draws.size == fit.log_posterior.size:
+        chains = fit.log_posterior.shape
+        numbers = [value.reshape(*chains, -1) for value in settled.draws.parameters().values()]
+        yield from _convergence("aligned_parameters", np.concatenate(numbers, axis=-1))
+        yield _check("relabelled_share", settled.rows.relabelled_share, None, None, "")
+
+
+def _convergence(name: str, values: np.ndarray) -> Iterator[Row]:
+    """Worst R-hat, bulk and tail ESS over the last axis of (chain, draw, quantity), constants left out."""
+    moving = [values[..., i] for i in range(values.shape[-1]) if np.ptp(values[..., i]) > 0]
+    if not moving:
+        return
+    stack = np.stack(moving)
+    statistics = array_statistics()
+    rhat = float(np.max(statistics.rhat(stack, chain_axis=1, draw_axis=2)))
+    bulk = float(np.min(statistics.ess(stack, chain_axis=1, draw_axis=2)))
+    tail = float(np.min(statistics.ess(stack, chain_axis=1, draw_axis=2, method="tail", prob=(0.05, 0.95))))
+    yield _check(f"rhat_{name}", rhat, RHAT, rhat <= RHAT, "raise tune and draws; chains may sit in different basins")
+    yield _check(f"ess_bulk_{name}", bulk, ESS, bulk >= ESS, "raise draws")
+    yield _check(f"ess_tail_{name}", tail, ESS, tail >= ESS, "raise draws")
+
+
+def _check(quantity: str, value: float, threshold: float | None, good: bool | None, advice: str) -> Row:
+    return {
+        "quantity": quantity,
+        "value": f"{value:.6g}",
+        "threshold": threshold,
+        "verdict": _verdict(good),
+        "advice": "" if good else advice,
+    }
+
+
+def _row(label: str, quantity: str, value: str, threshold: str, good: bool | None, advice: str) -> Row:
+    return {"method": label, "quantity": quantity, "value": value, "threshold": threshold, "verdict": _verdict(good), "advice": advice}
+
+
+def _verdict(good: bool | None) -> str:
+    return {True: "ok", False: "warning", None: "note"}[good]

@@ -1,0 +1,78 @@
+"""``agreement.csv`` and ``parameters.csv``: how far methods are from each other, from known classes, and from the truth."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from workbench.compare.cell import Cell
+from workbench.compare.labels import adjusted_rand, alignment, coclustering_difference
+from workbench.compare.settled import Settled
+from workbench.compare.tables import entries
+from workbench.models import Mixture
+
+Row = dict[str, Any]
+
+INTERVAL = (0.055, 0.945)
+"""An equal-tailed interval of 89 %, ArviZ's default."""
+MOST_ROWS = 20_000
+"""Rows up to which all pairs are compared for co-clustering; above, the cell is empty."""
+
+
+def agreement_rows(cell: Cell, settled: Mapping[str, Settled]) -> Iterator[Row]:
+    """Every pair of methods under the common labelling; and every method against the known classes."""
+    for a, b in itertools.combinations(settled, 2):
+        first, second = settled[a].rows, settled[b].rows
+        variation = np.abs(first.mean - second.mean).sum(axis=1) / 2.0
+        few = first.mean.shape[0] <= MOST_ROWS
+        yield {
+            "method_a": a,
+            "method_b": b,
+            "mean_total_variation": float(variation.mean()),
+            "max_total_variation": float(variation.max()),
+            "adjusted_rand": adjusted_rand(first.labels, second.labels),
+            "rows_with_other_label": int((first.labels != second.labels).sum()),
+            "coclustering_difference": coclustering_difference(first.mean, second.mean) if few else None,
+        }
+    classes = cell.problem.data.classes
+    if classes is None:
+        return
+    known = np.array([name != "" for name in classes])
+    names = np.array(classes)[known]
+    for label, each in settled.items():
+        yield {"method_a": label, "method_b": "classes", "adjusted_rand": adjusted_rand(each.rows.labels[known], names)}
+
+
+def parameter_rows(label: str, cell: Cell, settled: Settled) -> Iterator[Row]:
+    """Mean, sd and an 89 % interval over aligned draws beside the truth where it is known; a point has a mean alone."""
+    draws = settled.draws
+    truth = None if cell.truth is None else _aligned_truth(cell, cell.truth, settled)
+    point = settled.fit.estimate == "point"
+    summaries = {name: _summary(value, point) for name, value in draws.parameters().items()}
+    for entry in entries(cell.problem, draws.take(0)):
+        place = _index(cell, entry)
+        values = {name: None if array is None else float(array[place]) for name, array in summaries[entry["parameter"]].items()}
+        known = None if truth is None else float(truth.parameters()[entry["parameter"]][place])
+        yield {"method": label, **{key: value for key, value in entry.items() if key != "value"}, "row": None, **values, "truth": known}
+
+
+def _summary(values: np.ndarray, point: bool) -> dict[str, np.ndarray | None]:
+    if point:
+        return {"mean": values[0], "sd": None, "lower": None, "upper": None}
+    lower, upper = np.quantile(values, INTERVAL, axis=0)
+    return {"mean": values.mean(axis=0), "sd": values.std(axis=0, ddof=1), "lower": lower, "upper": upper}
+
+
+def _index(cell: Cell, entry: Row) -> tuple[int, ...]:
+    features = cell.problem.data.features
+    places = (entry["component"], *(None if entry[key] is None else features.index(entry[key]) for key in ("feature", "feature_2")))
+    return tuple(place for place in places if place is not None)
+
+
+def _aligned_truth(cell: Cell, truth: Mixture, settled: Settled) -> Mixture | None:
+    if truth.n_components != cell.problem.n_components or set(truth.parameters()) != set(settled.draws.parameters()):
+        return None  # another K or another structure: there is no truth for these parameters
+    return truth.relabelled(alignment(truth.responsibilities(cell.problem.data.x), settled.rows.mean))
