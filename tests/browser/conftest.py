@@ -37,10 +37,6 @@ MEASURE = """<!DOCTYPE html><body style="margin: 0"><iframe style="border: 0; he
 });</script>"""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "browser: opens pages in headless Chromium")
-
-
 class Listener(socketserver.BaseRequestHandler):
     """A proxy that answers nothing and writes down what it is asked for."""
 

@@ -162,7 +162,7 @@ def tables_of(
     if "nuts" in methods:
         rows["diagnostics"] += [
             {"method": "nuts", "quantity": "divergences", "value": "0", "threshold": "0", "verdict": "ok", "advice": ""},
-            {"method": "nuts", "quantity": "rhat_max", "value": "1.003", "threshold": "1.01", "verdict": "ok", "advice": ""},
+            {"method": "nuts", "quantity": "rhat_aligned_parameters", "value": "1.003", "threshold": "1.01", "verdict": "ok", "advice": ""},
         ]
     return {name: pd.DataFrame(own) for name, own in rows.items()}
 

@@ -99,16 +99,34 @@ def test_points_and_draws_are_compared_by_held_out_rows_only() -> None:
 def test_sampler() -> None:
     rows = [
         {"method": "nuts", "quantity": "divergences", "value": 0, "threshold": 0, "verdict": "ok", "advice": ""},
-        {"method": "nuts", "quantity": "rhat_max", "value": 1.003, "threshold": 1.01, "verdict": "ok", "advice": ""},
+        {"method": "nuts", "quantity": "rhat_aligned_parameters", "value": 1.003, "threshold": 1.01, "verdict": "ok", "advice": ""},
     ]
     assert "nuts: no divergences and R-hat 1.003." in said(likelihoods=[draws("nuts")], diagnostics=rows)
 
 
+def test_unseen_optima() -> None:
+    names = {"unseen_optimum": 0.01, "unseen_optimum_lower": 0.0, "unseen_optimum_upper": 0.06}
+    rows = [
+        {"method": "em", "quantity": name, "value": f"{value:.6g}", "threshold": "", "verdict": "note"} for name, value in names.items()
+    ]
+    text = said(likelihoods=[point()], diagnostics=rows)
+    assert "not seen yet with an estimated probability of 0.010 (95 % interval 0.000 to 0.060)." in text
+
+
 def test_warnings_say_what_to_do() -> None:
     rows = [
-        {"method": "nuts", "quantity": "rhat_max", "value": 1.05, "threshold": 1.01, "verdict": "warning", "advice": "run longer chains"}
+        {
+            "method": "nuts",
+            "quantity": "rhat_aligned_parameters",
+            "value": 1.05,
+            "threshold": 1.01,
+            "verdict": "warning",
+            "advice": "run longer chains",
+        }
     ]
-    assert "Look at nuts: rhat_max is 1.05 (threshold 1.01). Run longer chains." in said(likelihoods=[draws("nuts")], diagnostics=rows)
+    assert "Look at nuts: rhat_aligned_parameters is 1.05 (threshold 1.01). Run longer chains." in said(
+        likelihoods=[draws("nuts")], diagnostics=rows
+    )
 
 
 def test_elbo_and_its_gap() -> None:
@@ -116,7 +134,7 @@ def test_elbo_and_its_gap() -> None:
     evidence = [{"method": "advi", "estimator": "elbo", "log_evidence": -1183.21, "kl": 15.2, "kl_mcse": 0.05, "reference": "bridge"}]
     text = said(likelihoods=likelihoods, evidence=evidence)
     assert "advi: ELBO -1183.210 ± 0.040 nats, 15.200 ± 0.050 below the log evidence by bridge" in text
-    assert "The ELBO of full is 13 nats above that of advi" in text
+    assert "The ELBO of full is 13.2 nats above that of advi" in text
 
 
 def test_agreement() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.report.numerals import count, counted, difference, estimated, fraction, listed, nats
 from workbench.report.slices import records
+from workbench.report.wording import capital, figure, is_wrong, sentence, spoken
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,22 +22,8 @@ MOST_WARNINGS = 6
 
 def findings(cell: Slice) -> list[str]:
     """What the cell shows: what failed first, then scores, restarts, draws, agreement."""
-    makers = (failed, held_out, ended, sampled, bounded, averaged, agreed, classed, covered, warned)
+    makers = (failed, held_out, ended, unseen, sampled, bounded, averaged, agreed, classed, covered, warned)
     return [sentence for maker in makers for sentence in maker(cell)]
-
-
-def spoken(objective_name: str) -> str:
-    return {"elbo": "ELBO"}.get(objective_name, objective_name.replace("_", " "))
-
-
-def sentence(text: str) -> str:
-    """Somebody's words as the end of a sentence."""
-    text = " ".join(text.split())
-    return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def failed(cell: Slice) -> Iterator[str]:
@@ -112,28 +99,30 @@ def ended_between(method: str, restarts: pd.DataFrame) -> str:
 
 
 def sampled(cell: Slice) -> Iterator[str]:
-    """Did the chains mix: divergences and R-hat, as diagnostics.csv has them."""
+    """Did the chains mix: divergences, the worst R-hat and the fewest effective draws of diagnostics.csv."""
     for method in cell.estimates("sample"):
         rows = cell.rows("diagnostics", method)
-        values = dict(zip(rows["quantity"], rows["value"], strict=True))
+        values = {quantity: figure(value) for quantity, value in zip(rows["quantity"], rows["value"], strict=True)}
         parts = []
-        for quantity, value in values.items():
-            number = figure(value)
-            if quantity == "divergences":
-                parts.append("no divergences" if number == 0 else counted(number, "divergence"))
-            elif "rhat" in quantity.replace("_", "").replace("-", ""):
-                parts.append(f"R-hat {number:.3f}" + ("" if quantity in ("rhat", "r_hat", "rhat_max", "max_rhat") else f" ({quantity})"))
-            elif quantity in ("ess_bulk", "ess_bulk_min", "min_ess_bulk", "ess"):
-                parts.append(f"at least {count(number)} effective draws")
+        if "divergences" in values:
+            parts.append("no divergences" if values["divergences"] == 0 else counted(values["divergences"], "divergence"))
+        if rhats := [value for quantity, value in values.items() if quantity.startswith("rhat")]:
+            parts.append(f"R-hat {max(rhats):.3f}")
+        if draws := [value for quantity, value in values.items() if quantity.startswith("ess_bulk")]:
+            parts.append(f"at least {count(min(draws))} effective draws")
         if parts:
             yield f"{method}: {listed(parts)}."
 
 
-def figure(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+def unseen(cell: Slice) -> Iterator[str]:
+    """How likely it is that the restarts missed an optimum."""
+    for method in cell.fitted:
+        rows = cell.rows("diagnostics", method)
+        values = {quantity: figure(value) for quantity, value in zip(rows["quantity"], rows["value"], strict=True)}
+        share, *ends = (values.get(name, math.nan) for name in ("unseen_optimum", "unseen_optimum_lower", "unseen_optimum_upper"))
+        if math.isfinite(share):
+            between = f" (95 % interval {fraction(ends[0])} to {fraction(ends[1])})" if all(map(math.isfinite, ends)) else ""
+            yield f"One more restart of {method} would find an optimum not seen yet with an estimated probability of {fraction(share)}{between}."
 
 
 def bounded(cell: Slice) -> Iterator[str]:
@@ -186,16 +175,20 @@ def agreed(cell: Slice) -> Iterator[str]:
         yield from (apart(row) for row in records(table))
         return
     hub = next(method for method in cell.methods if method in set(table["method_a"]) | set(table["method_b"]))
-    mine = table[(table["method_a"] == hub) | (table["method_b"] == hub)]
-    parts = [f"{fraction(row['mean_total_variation'])} {other(row, hub)}" for row in records(mine)]
-    yield f"From the responsibilities of {hub} the others differ on average (total variation) by {listed(parts)}."
+    mine = [row for row in records(table) if hub in (row["method_a"], row["method_b"])]
+    parts = [
+        f"{fraction(row['mean_total_variation'])} ({row['method_b'] if row['method_a'] == hub else row['method_a']}{moved(row)})"
+        for row in mine
+    ]
+    same = "" if any(row["rows_with_other_label"] for row in mine) else "; every row gets the same label"
+    yield f"From the responsibilities of {hub} the others differ on average (total variation) by {listed(parts)}{same}."
     furthest = max(records(table), key=lambda row: float(row["mean_total_variation"]))
     yield f"Furthest apart: {apart(furthest, '')}"
 
 
-def other(row: Mapping[str, Any], hub: str) -> str:
-    """`(nuts; 3 rows get another label)`."""
-    return f"({row['method_b'] if row['method_a'] == hub else row['method_a']}; {relabelled(row)})"
+def moved(row: Mapping[str, Any]) -> str:
+    """`, 3 rows get another label`, or nothing."""
+    return f", {relabelled(row)}" if row["rows_with_other_label"] else ""
 
 
 def apart(row: Mapping[str, Any], start: str = "Responsibilities of ") -> str:
@@ -236,7 +229,3 @@ def warned(cell: Slice) -> Iterator[str]:
         yield f"Look at {row['method']}: {row['quantity']} is {row['value']}{limit}. {capital(sentence(row['advice'] or row['verdict']))}"
     if len(wrong) > MOST_WARNINGS:
         yield f"{len(wrong) - MOST_WARNINGS} more warnings stand under Diagnostics."
-
-
-def is_wrong(verdict: str) -> bool:
-    return verdict.lower() not in ("", "ok", "good", "fine", "pass", "passed", "info", "note", "none")

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.report.blocks import Field, Grid, Head
-from workbench.report.findings import is_wrong, spoken
 from workbench.report.numerals import DASH, amount, count, counted, estimated, fraction, listed, nats
 from workbench.report.quantities import QUANTITIES, Quantity
 from workbench.report.slices import records
+from workbench.report.wording import figure, is_wrong, spoken
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -227,7 +227,7 @@ def diagnostics(cell: Slice) -> Iterator[Grid]:
     rows = []
     for row in sorted(table, key=lambda row: not is_wrong(str(row["verdict"]))):
         texts = [rounded(str(row["value"])), rounded(str(row["threshold"])), str(row["verdict"]), str(row["advice"])]
-        fields = tuple(Field(text or DASH, numeric=i < 2) for i, text in enumerate(texts))
+        fields = tuple(Field(text or DASH, numeric=i < 2 and is_number(text)) for i, text in enumerate(texts))
         rows.append((Head(str(row["quantity"]).replace("_", " "), str(row["method"]), str(row["method"])), fields))
     if rows:
         heads = tuple(Head(name) for name in ("value", "threshold", "verdict", "advice"))
@@ -235,9 +235,10 @@ def diagnostics(cell: Slice) -> Iterator[Grid]:
         yield Grid("", heads, tuple(rows), notes, "diagnostics", compact=True)
 
 
+def is_number(text: str) -> bool:
+    return math.isfinite(figure(text))
+
+
 def rounded(text: str) -> str:
     """A number to four digits; words as they are."""
-    try:
-        return amount(float(text))
-    except ValueError:
-        return text
+    return amount(figure(text)) if is_number(text) else text

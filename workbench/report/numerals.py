@@ -15,8 +15,8 @@ def nats(value: float) -> str:
 
 
 def difference(value: float) -> str:
-    """A difference of two log densities, to what it tells: two digits, more only where it has whole nats."""
-    return amount(value, 2)
+    """A difference of two log densities, to what it tells: a tenth of a nat, two digits where it is smaller than one."""
+    return f"{value:.1f}" if abs(value) >= 1 and math.isfinite(value) else amount(value, 2)
 
 
 def estimated(value: float, error: float) -> str:
@@ -43,7 +43,7 @@ def fraction(value: float) -> str:
     if not math.isfinite(value):
         return DASH
     if 0 < value < 0.0005:
-        return "< 0.001"
+        return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
     if 0.9995 < value < 1:
         return "> 0.999"
     return f"{value:.3f}"

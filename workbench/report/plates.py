@@ -11,8 +11,8 @@ from workbench.report.blocks import Panel, Plate
 from workbench.report.figures import gaussians, intervals, probs, responsibilities
 from workbench.report.figures import progress as steps
 from workbench.report.figures import restarts as ways
-from workbench.report.findings import spoken
 from workbench.report.numerals import count, counted, fraction
+from workbench.report.wording import spoken
 
 if TYPE_CHECKING:
     import pandas as pd

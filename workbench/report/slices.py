@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -69,14 +70,18 @@ class Slice:
 
     def row(self, method: str) -> Row:
         """The method's row of likelihoods.csv."""
-        return Row(records(self.rows("likelihoods", method))[0])
+        return self._rows[method]
+
+    @functools.cached_property
+    def _rows(self) -> dict[str, Row]:
+        return {row["method"]: Row(row) for row in records(self.tables["likelihoods"])}
 
     @property
     def single(self) -> bool:
         """One component: responsibilities are all 1 and nothing about them is news."""
         return bool((self.tables["components"]["component"] < 1).all())
 
-    @property
+    @functools.cached_property
     def fitted(self) -> list[str]:
         """Methods with something to show."""
         drawn = set(self.tables["components"]["method"])

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
 from workbench.report.figures.sweep import curve
-from workbench.report.findings import capital
 from workbench.report.numerals import DASH, counted, listed, nats
+from workbench.report.wording import capital
 
 if TYPE_CHECKING:
     from workbench.report.slices import Slice

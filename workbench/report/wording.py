@@ -1,0 +1,30 @@
+"""Words of tables as words of sentences."""
+
+from __future__ import annotations
+
+import math
+
+
+def spoken(objective_name: str) -> str:
+    return {"elbo": "ELBO"}.get(objective_name, objective_name.replace("_", " "))
+
+
+def sentence(text: str) -> str:
+    """Somebody's words as the end of a sentence."""
+    text = " ".join(text.split())
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def figure(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def is_wrong(verdict: str) -> bool:
+    return verdict.lower() not in ("", "ok", "good", "fine", "pass", "passed", "info", "note", "none")
