@@ -119,3 +119,18 @@ def test_the_page_of_the_main_job_is_quick(tmp_path: Path) -> None:
     start = time.process_time()
     page(tmp_path, tables, data)
     assert time.process_time() - start < 3
+
+
+def test_singular_ends_are_named_however_many_regular_ones_there_are(tmp_path: Path) -> None:
+    tables = made.tables_of(made.clusters(), methods={"em": ("em", "point")}, restarts=2)
+    ends = [{"method": "em", "optimum": i, "objective": -i, "gap": i, "restarts": 1, "share": 0.01, "singular": i >= 30} for i in range(40)]
+    tables["optima"] = pd.DataFrame(ends).assign(spurious=False)
+    table = page(tmp_path, tables, made.clusters()).split(">Optima</h3>")[1].split("</table>")[0]
+    assert table.count(">regular<") == 8
+    assert table.count(">singular<") == 4
+
+
+def test_a_covariance_is_listed_once(tmp_path: Path) -> None:
+    text = page(tmp_path, made.tables_of(made.clusters()), made.clusters())
+    assert "covariances[0, length_0, length_1]" in text
+    assert "covariances[0, length_1, length_0]" not in text

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.report.blocks import Field, Grid, Head
-from workbench.report.numerals import DASH, amount, count, counted, estimated, fraction, listed, nats
-from workbench.report.quantities import QUANTITIES, Quantity
+from workbench.report.numerals import DASH, amount, count, counted, fraction, nats
 from workbench.report.slices import records
 from workbench.report.wording import figure, is_wrong, spoken
 
@@ -17,54 +16,10 @@ if TYPE_CHECKING:
 
     from workbench.report.slices import Slice
 
-MOST_OPTIMA = 8  # a method
+MOST_OPTIMA = 8  # regular ones of a method
+MOST_STRANGE = 4  # singular or spurious ones, which stand last in the table and are still to be named
 MOST_PARAMETERS = 40
 MOST_CONTESTED = 12
-GROUPS = {"Points": ("point",), "Draws: approximations and samples": ("approximation", "sample")}
-
-
-def likelihoods(cell: Slice) -> Iterator[Grid]:
-    """One grid for points and one for draws, which are not ranked against each other: quantities down, methods across."""
-    for title, estimates in GROUPS.items():
-        methods = [method for method in cell.methods if cell.row(method).text("estimate") in estimates]
-        if methods:
-            yield likelihood(cell, title, methods, "point" in estimates)
-
-
-def likelihood(cell: Slice, title: str, methods: list[str], point: bool) -> Grid:
-    columns = tuple(Head(method, kind_note(cell, method), method) for method in methods)
-    rows, absent, holes = [], [], False
-    for quantity in QUANTITIES:
-        meaning = quantity.point if point else quantity.draws
-        fields = tuple(scored(cell, method, quantity) for method in methods)
-        if meaning and any(field.text != DASH for field in fields):
-            rows.append((Head(quantity.name, meaning), fields))
-            holes = holes or any(field.text == DASH for field in fields)
-        elif meaning:
-            absent.append(quantity.name)
-    rows.append((Head("status", "Why it stopped."), tuple(Field(cell.row(m).text("status") or DASH, numeric=False) for m in methods)))
-    return Grid(title, columns, tuple(rows), tuple(hole_notes(absent, holes)), "likelihoods")
-
-
-def kind_note(cell: Slice, method: str) -> str:
-    row = cell.row(method)
-    kind, estimate = row.text("kind"), row.text("estimate")
-    return estimate if kind in ("", method) else f"{kind}, {estimate}"
-
-
-def scored(cell: Slice, method: str, quantity: Quantity) -> Field:
-    row = cell.row(method)
-    value = row.number(quantity.column)
-    error = row.number(quantity.error) if quantity.error else math.nan
-    return Field(estimated(value, error) if math.isfinite(error) else quantity.write(value))
-
-
-def hole_notes(absent: list[str], holes: bool) -> Iterator[str]:
-    """Why something is not there."""
-    if holes:
-        yield f"{DASH} stands where a method failed, cannot have the number, or the number was not asked for."
-    if absent:
-        yield f"Left out, since no method here has it in this run: {listed(absent)}."
 
 
 def optima(cell: Slice) -> Iterator[Grid]:
@@ -81,13 +36,16 @@ def optima_of(cell: Slice, method: str, table: pd.DataFrame) -> Grid:
     heads = [f"{objective} (nats)", "gap to the best", "restarts", "share", "kind of end"]
     optional = {"local_maximum": "local maximum", "posterior_share": "share of draws"}
     extra = [column for column in optional if table[column].notna().any()]
+    every = records(table)
+    regular, strange = ([row for row in every if (end(row) == "regular") is wanted] for wanted in (True, False))
+    shown = regular[:MOST_OPTIMA] + strange[:MOST_STRANGE]
     rows = []
-    for row in records(table.head(MOST_OPTIMA)):
+    for row in shown:
         texts = [nats(row["objective"]), nats(row["gap"]), count(row["restarts"]), fraction(row["share"]), end(row)]
         texts += [decided(row[column]) if column == "local_maximum" else fraction(row[column]) for column in extra]
         rows.append((Head(count(row["optimum"])), tuple(Field(text, numeric=i != 4) for i, text in enumerate(texts))))
-    notes = [f"{len(table) - MOST_OPTIMA} more in the table."] if len(table) > MOST_OPTIMA else []
-    if table["gap"].head(MOST_OPTIMA).isna().any():
+    notes = [f"{len(every) - len(shown)} more in the table."] if len(every) > len(shown) else []
+    if any(math.isnan(row["gap"]) for row in shown):
         notes.append(f"{DASH}: a gap is measured between regular optima only.")
     columns = tuple(Head(text) for text in (*heads, *(optional[column] for column in extra)))
     return Grid(f"Optima of {method}", columns, tuple(rows), tuple(notes), "optima")
@@ -108,7 +66,7 @@ def parameters(cell: Slice) -> Iterator[Grid]:
     if table.empty:
         return
     keys = ["parameter", "component", "feature", "feature_2", "level"]
-    names = list(dict.fromkeys(map(tuple, table[keys].fillna(-1).to_numpy().tolist())))
+    names = unmirrored(list(dict.fromkeys(map(tuple, table[keys].fillna(-1).to_numpy().tolist()))))
     methods = [method for method in cell.methods if method in set(table["method"])]
     known = bool(table["truth"].notna().any())
     found = {}
@@ -129,6 +87,15 @@ def parameters(cell: Slice) -> Iterator[Grid]:
         tuple(parameter_notes(cell, methods, len(names))),
         "parameters",
     )
+
+
+def unmirrored(names: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Of the two equal entries of a covariance the first."""
+    seen: set[tuple[Any, ...]] = set()
+    for parameter, component, first, second, level in names:
+        if (parameter, component, second, first, level) not in seen or first == second:
+            seen.add((parameter, component, first, second, level))
+    return [name for name in names if name in seen]
 
 
 def interval(row: dict[str, Any] | None) -> str:

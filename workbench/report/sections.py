@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from workbench.report import grids, plates, sweeps
+from workbench.report import grids, plates, scores, sweeps
 from workbench.report.blocks import Block, Field, Grid, Head, Listing, Section, Sentences
 from workbench.report.findings import findings
 from workbench.report.numerals import seconds
@@ -20,7 +20,7 @@ def of_cell(cell: Slice, prefix: str) -> tuple[Section, ...]:
     """Everything about one cell; `prefix` keeps its anchors and files apart from other cells'."""
     contents: dict[str, tuple[str, list[Block]]] = {
         "findings": ("Findings", [Sentences(tuple(findings(cell)))]),
-        "likelihoods": ("Likelihoods and other scores", [*grids.likelihoods(cell)]),
+        "likelihoods": ("Likelihoods and other scores", [*scores.likelihoods(cell)]),
         "restarts": ("Restarts", [*plates.restarts(cell, prefix)]),
         "data": ("Data and fits", [*plates.fitted(cell, prefix), *grids.components(cell)]),
         "responsibilities": ("Responsibilities compared", [*plates.shared(cell, prefix), *grids.agreement(cell), *grids.contested(cell)]),

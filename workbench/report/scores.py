@@ -1,0 +1,60 @@
+"""The likelihood table: points and draws apart, quantities down, methods across."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from workbench.report.blocks import Field, Grid, Head
+from workbench.report.numerals import DASH, estimated, listed
+from workbench.report.quantities import QUANTITIES, Quantity
+
+if TYPE_CHECKING:
+    from workbench.report.slices import Slice
+
+GROUPS = {"Points": ("point",), "Draws: approximations and samples": ("approximation", "sample")}
+
+
+def likelihoods(cell: Slice) -> Iterator[Grid]:
+    """One grid for points and one for draws, which are not ranked against each other: quantities down, methods across."""
+    for title, estimates in GROUPS.items():
+        methods = [method for method in cell.methods if cell.row(method).text("estimate") in estimates]
+        if methods:
+            yield likelihood(cell, title, methods, "point" in estimates)
+
+
+def likelihood(cell: Slice, title: str, methods: list[str], point: bool) -> Grid:
+    columns = tuple(Head(method, kind_note(cell, method), method) for method in methods)
+    rows, absent, holes = [], [], False
+    for quantity in QUANTITIES:
+        meaning = quantity.point if point else quantity.draws
+        fields = tuple(scored(cell, method, quantity) for method in methods)
+        if meaning and any(field.text != DASH for field in fields):
+            rows.append((Head(quantity.name, meaning), fields))
+            holes = holes or any(field.text == DASH for field in fields)
+        elif meaning:
+            absent.append(quantity.name)
+    rows.append((Head("status", "Why it stopped."), tuple(Field(cell.row(m).text("status") or DASH, numeric=False) for m in methods)))
+    return Grid(title, columns, tuple(rows), tuple(hole_notes(absent, holes)), "likelihoods")
+
+
+def kind_note(cell: Slice, method: str) -> str:
+    row = cell.row(method)
+    kind, estimate = row.text("kind"), row.text("estimate")
+    return estimate if kind in ("", method) else f"{kind}, {estimate}"
+
+
+def scored(cell: Slice, method: str, quantity: Quantity) -> Field:
+    row = cell.row(method)
+    value = row.number(quantity.column)
+    error = row.number(quantity.error) if quantity.error else math.nan
+    return Field(estimated(value, error) if math.isfinite(error) else quantity.write(value))
+
+
+def hole_notes(absent: list[str], holes: bool) -> Iterator[str]:
+    """Why something is not there."""
+    if holes:
+        yield f"{DASH} stands where a method failed, cannot have the number, or the number was not asked for."
+    if absent:
+        yield f"Left out, since no method here has it in this run: {listed(absent)}."
