@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from workbench.fit import Fit
+from workbench.fit import Estimate, Fit
 from workbench.problem import Problem
 
 
@@ -74,6 +74,8 @@ class Method(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     kind: ClassVar[str]
+    estimate: ClassVar[Estimate]
+    """What its draws are: ``point``, ``approximation`` or ``sample``."""
     revision: ClassVar[int]
     """Raised whenever the same options and seed give other numbers."""
     packages: ClassVar[tuple[str, ...]]

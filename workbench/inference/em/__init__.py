@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge, Gt
 
-from workbench.fit import Fit, Path, Restarts, Status, Trace
+from workbench.fit import Estimate, Fit, Path, Restarts, Status, Trace
 from workbench.inference.em.climb import Climb, Stop, climb
 from workbench.inference.em.starts import starts
 from workbench.inference.method import Context
@@ -49,6 +49,7 @@ class EM:
     """
 
     kind: ClassVar[str] = "em"
+    estimate: ClassVar[Estimate] = "point"
     revision: ClassVar[int] = 1
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
     compiles: ClassVar[bool] = False

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge, Gt, MinLen
 
-from workbench.fit import Fit, Restarts, Status, Trace
+from workbench.fit import Estimate, Fit, Restarts, Status, Trace
 from workbench.inference.em.starts import starts
 from workbench.inference.method import Context
 from workbench.inference.pymc.ascent import Ascent, Schedule, ascend
-from workbench.inference.pymc.choices import Likelihood, refusal
+from workbench.inference.pymc.choices import Likelihood, Rank, refusal
 from workbench.inference.pymc.toolchain import captured
 from workbench.problem import Problem
 
 if TYPE_CHECKING:
-    from workbench.inference.pymc.step import Gaussian, Rank
+    from workbench.inference.pymc.step import Gaussian
 
 Init = Literal["random_rows", "random_responsibilities", "mixed", "kmeans++"]
 START_SCALE = 0.1
@@ -47,6 +47,7 @@ class ADVI:
     """
 
     kind: ClassVar[str] = "advi"
+    estimate: ClassVar[Estimate] = "approximation"
     rank: ClassVar[Rank] = "mean_field"
     revision: ClassVar[int] = 1
     packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc")

@@ -8,6 +8,7 @@ from workbench.models import Bernoulli, Family, Gaussian
 from workbench.problem import Problem
 
 Likelihood = Literal["op", "graph"]
+Rank = Literal["mean_field", "full_rank"]
 
 LIKELIHOODS: dict[Family, tuple[Likelihood, ...]] = {
     Gaussian("full"): ("op", "graph"),

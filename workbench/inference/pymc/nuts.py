@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from workbench.fit import Fit, Status
+from workbench.fit import Estimate, Fit, Status
 from workbench.inference.em.starts import starts
 from workbench.inference.method import Context
 from workbench.inference.pymc.choices import Likelihood, refusal
@@ -38,6 +38,7 @@ class NUTS:
     """
 
     kind: ClassVar[str] = "nuts"
+    estimate: ClassVar[Estimate] = "sample"
     revision: ClassVar[int] = 1
     packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc", "nutpie")
     compiles: ClassVar[bool] = True

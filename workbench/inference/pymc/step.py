@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from workbench.inference.pymc.choices import Likelihood, chosen
+from workbench.inference.pymc.choices import Likelihood, Rank, chosen
 from workbench.inference.pymc.model import arrays, assign, build  # prepares PyTensor
 from workbench.models import Family
 from workbench.problem import Problem
@@ -17,7 +17,6 @@ import pytensor  # isort: skip
 from pymc.pytensorf import reseed_rngs  # isort: skip
 from pytensor.tensor.random.type import RandomType  # isort: skip
 
-Rank = Literal["mean_field", "full_rank"]
 METHODS = {"mean_field": pm.ADVI, "full_rank": pm.FullRankADVI}
 
 

@@ -1,0 +1,139 @@
+"""A run: computed once, resumed, changed, failed; the same numbers every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.experiment.events import Ended, Event, Started
+from workbench.experiment.store import Store
+from workbench.run import Run, run
+
+CONFIG: dict[str, Any] = {
+    "name": "small",
+    "data": "galaxies",
+    "model": {"n_components": 2},
+    "methods": {"em": {"restarts": 5}, "em_map": {"kind": "em", "objective": "posterior", "restarts": 5}},
+    "seed": 1,
+}
+
+
+def heard(folder: Path, config: dict[str, Any] = CONFIG, **options: Any) -> tuple[Run, list[str], Ended]:
+    events: list[Event] = []
+    result = run({**config, "report": False}, folder, reporter=events.append, **options)
+    end = events[-1]
+    assert isinstance(end, Ended)
+    return result, [event.name for event in events if isinstance(event, Started)], end
+
+
+def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
+    _, first, _ = heard(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.csv")}
+    _, second, end = heard(tmp_path)
+    assert (first, second) == (["em", "em_map"], [])
+    assert (end.computed, end.kept) == (0, 2)
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.csv")}
+
+
+def test_one_changed_method_is_computed_alone(tmp_path: Path) -> None:
+    heard(tmp_path)
+    _, started, _ = heard(tmp_path, {**CONFIG, "methods": {**CONFIG["methods"], "em": {"restarts": 6}}})
+    assert started == ["em"]
+
+
+def test_a_label_that_is_gone_leaves_the_folder(tmp_path: Path) -> None:
+    heard(tmp_path)
+    result, started, _ = heard(tmp_path, {**CONFIG, "methods": {"em": {"restarts": 5}}})
+    assert started == []
+    assert set(result.fits) == {"em"}
+    assert set(result.tables["likelihoods"]["method"]) == {"em"}
+
+
+def test_a_damaged_fit_is_set_aside_and_computed_again(tmp_path: Path) -> None:
+    heard(tmp_path)
+    path = tmp_path / "fits" / "em.nc"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1000])
+    _, started, _ = heard(tmp_path)
+    assert started == ["em"]
+    assert (tmp_path / "fits" / "em.nc.damaged").read_bytes() == whole[:1000]
+
+
+def test_a_lost_manifest_means_everything_again(tmp_path: Path) -> None:
+    heard(tmp_path)
+    (tmp_path / "manifest.json").write_text("{")
+    _, started, _ = heard(tmp_path)
+    assert started == ["em", "em_map"]
+
+
+def test_tables_are_the_same_bytes_seconds_aside(tmp_path: Path) -> None:
+    one, _, _ = heard(tmp_path / "a")
+    two, _, _ = heard(tmp_path / "b")
+    assert set(one.tables) == set(two.tables)
+    for name, table in one.tables.items():
+        aside = [column for column in table.columns if column.startswith("seconds")]
+        assert table.drop(columns=aside).equals(two.tables[name].drop(columns=aside)), name
+
+
+def test_twins_are_fitted_once_and_written_twice(tmp_path: Path) -> None:
+    result, started, _ = heard(tmp_path, {**CONFIG, "methods": {"em": {"restarts": 5}, "again": {"kind": "em", "restarts": 5}}})
+    assert started == ["em"]
+    assert set(result.fits) == {"em", "again"}
+
+
+def test_a_sweep_is_one_run_with_a_column(tmp_path: Path) -> None:
+    result, _, _ = heard(tmp_path, {**CONFIG, "sweep": {"model.n_components": [1, 2, 3]}})
+    assert sorted(result.fits)[0] == "em,model.n_components=1"
+    bic = result.tables["likelihoods"].query("method == 'em'").set_index("model.n_components")["bic"]
+    assert bic.idxmin() == 3
+
+
+def test_a_failing_fit_is_a_row_and_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workbench.inference import EM
+
+    whole = EM.fit
+
+    def broken(self: EM, problem: Any, context: Any = None) -> Any:
+        if self.objective == "posterior":
+            raise RuntimeError("no such luck")
+        return whole(self, problem, context)
+
+    monkeypatch.setattr(EM, "fit", broken)
+    result, _, end = heard(tmp_path)
+    assert end.failed == 1
+    assert "no such luck" in result.failures["em_map"]
+    row = result.tables["likelihoods"].set_index("method").loc["em_map"]
+    assert "no such luck" in row["status"]
+    assert "Traceback" in (tmp_path / "run.log").read_text()
+    monkeypatch.setattr(EM, "fit", whole)
+    again, started, _ = heard(tmp_path)
+    assert started == ["em_map"]
+    assert not again.failures
+
+
+def test_an_interrupt_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workbench.inference import EM
+
+    whole = EM.fit
+
+    def interrupted(self: EM, problem: Any, context: Any = None) -> Any:
+        if self.objective == "posterior":
+            raise KeyboardInterrupt
+        return whole(self, problem, context)
+
+    monkeypatch.setattr(EM, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        heard(tmp_path)
+    assert list(Store.open(tmp_path).entries) == ["fits/em.nc"]
+    monkeypatch.setattr(EM, "fit", whole)
+    assert heard(tmp_path)[1] == ["em_map"]
+
+
+def test_open_and_report_from_disk(tmp_path: Path) -> None:
+    heard(tmp_path)
+    page = Run.open(tmp_path).report()
+    assert page.read_text(encoding="utf-8").startswith("<!")
+    with pytest.raises(FileNotFoundError, match=r"holds no run"):
+        Run.open(tmp_path / "fits")

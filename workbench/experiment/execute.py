@@ -1,0 +1,148 @@
+"""Execute: tasks side by side in spawned processes, or here where none of them compiles."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from workbench.experiment.events import Progress, Reporter, Started
+from workbench.experiment.perform import LOG, Outcome, perform
+from workbench.experiment.plan import Task
+
+Group = tuple[Task, ...]
+"""Tasks of one key: fitted once."""
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def execute(groups: Sequence[Group], folder: Path, jobs: int, reporter: Reporter) -> Iterator[tuple[Group, Outcome]]:
+    """Yield every group with its outcome, as they end.
+
+    Tasks that compile go first and to a process that has compiled their graph; a process that dies takes its task
+    with it and no other. Closing the iterator, or an interrupt, ends the processes.
+    """
+    if not any(group[0].method.compiles for group in groups):
+        for group in groups:
+            reporter(Started(group[0].name))
+            yield group, perform(group, folder, _progress(reporter, group[0].name))
+        return
+    crew = _Crew(folder, sorted(groups, key=lambda group: not group[0].method.compiles), reporter)
+    try:
+        yield from crew.work(min(jobs, len(groups)))
+    finally:
+        crew.dismiss()
+
+
+def _progress(reporter: Reporter, name: str) -> Any:
+    return lambda stage, fraction: reporter(Progress(name, stage, fraction))
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A spawned process and what it is doing."""
+
+    process: Any
+    connection: Connection
+    graphs: set[object] = field(default_factory=set)
+    group: Group | None = None
+
+
+@dataclass(eq=False)
+class _Crew:
+    """The processes of a run; this is the one place that changes as it goes."""
+
+    folder: Path
+    waiting: list[Group]
+    reporter: Reporter
+    workers: list[_Worker] = field(default_factory=list)
+
+    def work(self, jobs: int) -> Iterator[tuple[Group, Outcome]]:
+        for _ in range(jobs):
+            self._hire()
+        while any(worker.group for worker in self.workers):
+            for ready in wait([worker.connection for worker in self.workers if worker.group]):
+                worker = next(each for each in self.workers if each.connection is ready)
+                yield from self._heard(worker)
+
+    def dismiss(self) -> None:
+        for worker in self.workers:
+            worker.connection.close()
+            worker.process.terminate()
+        for worker in self.workers:
+            worker.process.join(5)
+            if worker.process.is_alive():
+                worker.process.kill()
+
+    def _hire(self) -> None:
+        ours, theirs = multiprocessing.get_context("spawn").Pipe()
+        process = multiprocessing.get_context("spawn").Process(target=_labour, args=(theirs, str(self.folder)), daemon=True)
+        before = {name: os.environ.get(name) for name in THREADS}
+        os.environ.update(dict.fromkeys(THREADS, "1"))
+        try:
+            process.start()
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+        theirs.close()
+        worker = _Worker(process, ours)
+        self.workers.append(worker)
+        self._give(worker)
+
+    def _give(self, worker: _Worker) -> None:
+        """The next task: one whose graph is there, else one whose graph nobody else is compiling, else the first."""
+        worker.group = None
+        if not self.waiting:
+            return
+        elsewhere = {graph for each in self.workers if each is not worker for graph in each.graphs}
+
+        def reluctance(group: Group) -> int:
+            graph = group[0].graph
+            return 0 if graph in worker.graphs else 3 if graph is None else 2 if graph in elsewhere else 1
+
+        worker.group = min(self.waiting, key=reluctance)
+        self.waiting.remove(worker.group)
+        if worker.group[0].graph is not None:
+            worker.graphs.add(worker.group[0].graph)
+        self.reporter(Started(worker.group[0].name))
+        worker.connection.send(worker.group)
+
+    def _heard(self, worker: _Worker) -> Iterator[tuple[Group, Outcome]]:
+        group = worker.group
+        if group is None:
+            return
+        try:
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.process.join(5)
+            self.workers.remove(worker)
+            status = f"its process died (exit code {worker.process.exitcode}), perhaps for lack of memory; see {LOG}"
+            yield group, Outcome(status, 0.0, failed=True)
+            if self.waiting:
+                self._hire()
+            return
+        if isinstance(message, Outcome):
+            yield group, message
+            self._give(worker)
+        else:
+            self.reporter(Progress(group[0].name, *message))
+
+
+def _labour(connection: Connection, folder: str) -> None:
+    """What a spawned process does: tasks until nobody gives any; all that it prints goes to the log."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    log = os.open(Path(folder) / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    while True:
+        try:
+            group = connection.recv()
+        except EOFError:
+            return
+        outcome = perform(group, Path(folder), lambda stage, fraction: connection.send((stage, fraction)))
+        connection.send(Outcome(outcome.status, outcome.seconds, outcome.failed))

@@ -1,0 +1,82 @@
+"""Store: a run's folder and its manifest, which says what is there, so that a second run computes only the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbench.experiment.files import checksum, sweep_parts, write_text
+from workbench.experiment.plan import Task
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """A run's folder.
+
+    Attributes
+    ----------
+    folder : where everything of the run is
+    entries : artefact -> what the manifest says of it: ``key``, ``sha256``, ``status``, ``failed``, ``seconds``
+    about : the rest of the manifest
+    """
+
+    folder: Path
+    entries: dict[str, dict[str, Any]] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: Path) -> Store:
+        """Read a folder's manifest; one that is damaged or not there counts as empty, and its fits are computed again."""
+        for place in (folder, folder / "fits", folder / "tables"):
+            sweep_parts(place)
+        try:
+            read = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            entries = dict(read.pop("fits"))
+        except (OSError, ValueError, KeyError, AttributeError, TypeError):
+            return cls(folder)
+        return cls(folder, entries, read)
+
+    def has(self, task: Task) -> bool:
+        """Whether the task's artefact is there, whole, and of the task's key. A damaged file is set aside."""
+        entry = self.entries.get(task.artefact)
+        if entry is None or entry.get("failed") or entry.get("key") != task.key:
+            return False
+        path = self.folder / task.artefact
+        found = checksum(path)
+        if found and found != entry.get("sha256"):
+            path.replace(path.with_name(f"{path.name}.damaged"))
+        return bool(found) and found == entry.get("sha256")
+
+    def record(self, task: Task, status: str, seconds: float, *, failed: bool) -> None:
+        """Note how a task ended, on the disk before this returns."""
+        path = self.folder / task.artefact
+        if failed:
+            path.unlink(missing_ok=True)
+        self.entries[task.artefact] = {
+            "key": task.key,
+            "sha256": "" if failed else checksum(path),
+            "status": status,
+            "failed": failed,
+            "seconds": round(seconds, 3),
+        }
+        self.save()
+
+    def keep_only(self, tasks: Sequence[Task]) -> None:
+        """Remove fits that the config no longer asks for, so that the folder shows one experiment."""
+        wanted = {task.artefact for task in tasks}
+        for artefact in [name for name in self.entries if name not in wanted]:
+            (self.folder / artefact).unlink(missing_ok=True)
+            del self.entries[artefact]
+
+    def note(self, **about: Any) -> None:
+        """Keep something in the manifest beside the fits."""
+        self.about.update(about)
+        self.save()
+
+    def save(self) -> None:
+        write_text(self.folder / MANIFEST, json.dumps({**self.about, "fits": self.entries}, indent=1) + "\n")

@@ -1,0 +1,304 @@
+"""Run: experiment and report together - what ``workbench.run`` returns and the command ``workbench run`` does."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.experiment.config import Experiment, load
+from workbench.experiment.events import Ended, Failed, Finished, Planned, Reporter, silent
+from workbench.experiment.execute import execute
+from workbench.experiment.files import checksum, replaced, write_text
+from workbench.experiment.lock import locked
+from workbench.experiment.perform import Outcome
+from workbench.experiment.plan import Task, plan, twins
+from workbench.experiment.resolved import resolved_yaml, save_data
+from workbench.experiment.store import Store
+from workbench.fit import Fit
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from workbench.compare.cell import Cell
+
+VERSIONS = ("workbench", "numpy", "scipy", "pandas", "arviz", "xarray", "pymc", "pytensor", "nutpie", "numba")
+LONGEST_CSV = 100_000
+"""Rows above which a table is Parquet."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run, on disk.
+
+    Attributes
+    ----------
+    folder : where everything is
+    failures : reason by fit, of methods that gave none
+    """
+
+    folder: Path
+    failures: Mapping[str, str]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """The run in a folder.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no run in it.
+        """
+        place = Path(folder)
+        store = Store.open(place)
+        if not store.entries:
+            raise FileNotFoundError(f"{place} holds no run (no readable manifest.json); give a folder that `workbench run` wrote")
+        failed = {_name(artefact): str(entry["status"]) for artefact, entry in store.entries.items() if entry.get("failed")}
+        return cls(place, failed)
+
+    @property
+    def fits(self) -> Mapping[str, xr.DataTree]:
+        """Fits by label, in a sweep by ``label,key=value``; each opened when it is asked for."""
+        return _Files(self.folder / "fits", (".nc",), _open_fit)
+
+    @property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """Tables by name; each read when it is asked for."""
+        return _Files(self.folder / "tables", (".csv", ".parquet"), _open_table)
+
+    def report(self) -> Path:
+        """Write the tables and pages again from the fits; return the page."""
+        experiment = load(self.folder / "config.yaml")
+        store = Store.open(self.folder)
+        with locked(self.folder):
+            _publish(experiment, store, {}, pages=True)
+        return self.folder / "report.html"
+
+
+@dataclass(frozen=True, eq=False)
+class _Files(Mapping[str, Any]):
+    """Files of a folder by their names without suffix, opened lazily."""
+
+    folder: Path
+    suffixes: tuple[str, ...]
+    opener: Any
+
+    def _paths(self) -> dict[str, Path]:
+        if not self.folder.is_dir():
+            return {}
+        return {path.name.removesuffix(path.suffix): path for path in sorted(self.folder.iterdir()) if path.suffix in self.suffixes}
+
+    def __getitem__(self, name: str) -> Any:
+        return self.opener(self._paths()[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths())
+
+    def __len__(self) -> int:
+        return len(self._paths())
+
+
+def run(
+    experiment: str | Path | Mapping[str, Any] | Experiment,
+    out: str | Path | None = None,
+    *,
+    jobs: int | None = None,
+    force: bool = False,
+    reporter: Reporter = silent,
+    overrides: Sequence[str] = (),
+) -> Run:
+    """Run an experiment: fits, tables, pages; what is there already is kept.
+
+    Parameters
+    ----------
+    experiment : a config's path, the same as a dict (whose ``data`` may be a DataFrame or an array), or an Experiment
+    out : the run's folder; ``reports/NAME`` by default
+    jobs : processes side by side; by default one a core
+    force : compute every fit again
+    reporter : is told what happens, as plain events
+    overrides : ``"dotted.key=VALUE"``, as ``--set``
+
+    Raises
+    ------
+    ConfigError
+        With every mistake of the config, before anything is computed.
+    FolderBusy
+        If another run is writing to the folder.
+    """
+    began = time.perf_counter()
+    asked = load(experiment, overrides)
+    folder = Path(out) if out is not None else Path("reports") / asked.name
+    tasks = plan(asked)
+    with locked(folder):
+        (folder / "fits").mkdir(exist_ok=True)
+        (folder / "tables").mkdir(exist_ok=True)
+        store = Store.open(folder)
+        store.keep_only(tasks)
+        groups = [group for group in (tuple(t for t in twin if force or not store.has(t)) for twin in twins(tasks)) if group]
+        missing = sum(len(group) for group in groups)
+        reporter(Planned(str(folder), len(tasks), len(tasks) - missing))
+        if groups:
+            store.note(**_about(asked))
+        fits: dict[str, Fit] = {}
+        failed: dict[str, str] = {}
+        for group, outcome in execute(groups, folder, jobs or os.cpu_count() or 1, reporter):
+            for task in group:
+                _settle(store, task, outcome, reporter, fits, failed)
+        pages = _publish(asked, store, fits, pages=asked.report) if groups or not _published(asked, store) else _pages(folder)
+        seconds = time.perf_counter() - began
+        if groups:
+            store.note(finished=_now(), seconds=round(seconds, 2))
+    reporter(Ended(str(folder), missing - len(failed), len(tasks) - missing, len(failed), seconds, pages))
+    return Run(folder, failed)
+
+
+def _settle(store: Store, task: Task, outcome: Outcome, reporter: Reporter, fits: dict[str, Fit], failed: dict[str, str]) -> None:
+    store.record(task, outcome.status, outcome.seconds, failed=outcome.failed)
+    if outcome.failed:
+        failed[task.name] = outcome.status
+        reporter(Failed(task.name, outcome.status, outcome.seconds))
+    else:
+        if outcome.fit is not None:
+            fits[task.artefact] = outcome.fit
+        reporter(Finished(task.name, outcome.status, outcome.seconds))
+
+
+def _publish(experiment: Experiment, store: Store, fits: Mapping[str, Fit], *, pages: bool) -> tuple[str, ...]:
+    """Write tables, config and pages from the fits; a manifest entry says which fits they belong to."""
+    from workbench.compare.assembly import assemble
+    from workbench.study.ledger import ledger
+
+    cells = _cells(experiment, store, fits)
+    tables = {**assemble(cells), "decomposition": ledger(cells)}
+    for name, table in tables.items():
+        _write_table(store.folder / "tables", name, table)
+    save_data(experiment, store.folder)
+    text = resolved_yaml(experiment, store.folder)
+    write_text(store.folder / "config.yaml", text)
+    if pages:
+        from workbench import report
+
+        report.write(store.folder, tables, cells, _provenance(experiment, store, text))
+    store.note(tables=_digest(store), config=hashlib.sha256(text.encode()).hexdigest())
+    return _pages(store.folder)
+
+
+def _published(experiment: Experiment, store: Store) -> bool:
+    """Whether tables and pages are there and belong to these fits and this config."""
+    text = resolved_yaml(experiment, store.folder)
+    whole = (
+        store.about.get("tables") == _digest(store) and checksum(store.folder / "config.yaml") == hashlib.sha256(text.encode()).hexdigest()
+    )
+    return (
+        whole
+        and (not experiment.report or (store.folder / "report.html").is_file())
+        and (store.folder / "tables" / "likelihoods.csv").is_file()
+    )
+
+
+def _digest(store: Store) -> str:
+    parts = [f"{artefact} {entry['key']} {entry['sha256']}" for artefact, entry in sorted(store.entries.items())]
+    return hashlib.sha256("\n".join([importlib.metadata.version("workbench"), *parts]).encode()).hexdigest()
+
+
+def _cells(experiment: Experiment, store: Store, fits: Mapping[str, Fit]) -> list[Cell]:
+    from workbench.compare.cell import Cell, Failure
+
+    tasks = plan(experiment)
+    cells = []
+    for setting in experiment.cells():
+        own = [task for task in tasks if task.values == dict(setting.values)]
+        found: dict[str, Fit] = {}
+        failures: dict[str, Failure] = {}
+        for task in own:
+            entry = store.entries.get(task.artefact, {"failed": True, "status": "it was not computed; run the config again"})
+            if entry["failed"]:
+                estimate = task.method.estimate
+                failures[task.label] = Failure(task.method.kind, estimate, entry["status"], entry.get("seconds", 0.0))
+            else:
+                found[task.label] = fits[task.artefact] if task.artefact in fits else _read_fit(store.folder / task.artefact)
+        cells.append(Cell(setting.values, setting.problem, setting.held_out, setting.truth, found, failures))
+    return cells
+
+
+def _read_fit(path: Path) -> Fit:
+    from workbench.datatree import from_tree
+
+    tree = _open_fit(path)
+    try:
+        return from_tree(tree.load())
+    finally:
+        tree.close()
+
+
+def _open_fit(path: Path) -> Any:
+    import xarray as xr
+
+    return xr.open_datatree(path, engine="h5netcdf")
+
+
+def _open_table(path: Path) -> Any:
+    import pandas as pd
+
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+
+
+def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
+    """CSV with numbers that read back to the same bits; above 100,000 rows Parquet instead."""
+    long = len(table) > LONGEST_CSV
+    wanted, other = (folder / f"{name}{suffix}" for suffix in ((".parquet", ".csv") if long else (".csv", ".parquet")))
+    with replaced(wanted) as part:
+        table.to_parquet(part, index=False) if long else table.to_csv(part, index=False, lineterminator="\n")
+    other.unlink(missing_ok=True)
+
+
+def _provenance(experiment: Experiment, store: Store, text: str) -> Any:
+    from workbench.report import Provenance
+
+    about = store.about
+    data = experiment.cells()[0].problem.data
+    return Provenance(
+        name=experiment.name,
+        description=experiment.description,
+        config_text=text,
+        versions=about.get("versions", {}),
+        seed=experiment.seed,
+        machine=about.get("machine", ""),
+        seconds={_name(artefact): entry["seconds"] for artefact, entry in store.entries.items()},
+        command=about.get("command", ""),
+        started=about.get("started", ""),
+        notes=data.notes,
+    )
+
+
+def _about(experiment: Experiment) -> dict[str, Any]:
+    versions = {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in VERSIONS}}
+    return {
+        "name": experiment.name,
+        "seed": experiment.seed,
+        "versions": versions,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "command": " ".join(["workbench", *sys.argv[1:]]) if Path(sys.argv[0]).name.startswith("workbench") else "workbench.run(...)",
+        "started": _now(),
+    }
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _pages(folder: Path) -> tuple[str, ...]:
+    return tuple(name for name in ("report.html", "report.md") if (folder / name).is_file())
+
+
+def _name(artefact: str) -> str:
+    return artefact.removeprefix("fits/").removesuffix(".nc")
