@@ -147,7 +147,7 @@ def _flow(value: str | list[str]) -> str:
     """Write a word or a list of words in one line."""
     if isinstance(value, list):
         return "[" + ", ".join(_flow(word) for word in value) + "]"
-    return to_yaml({"": value}).partition(": ")[2].strip()
+    return to_yaml([value]).strip()[1:-1]  # as the one entry of a list in brackets
 
 
 def _data(file: str, found: Guess) -> str:

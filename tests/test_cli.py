@@ -1,0 +1,97 @@
+"""The command line in fresh interpreters: what it prints, its exit codes, and what it does not import."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workbench.experiment.schema import schema
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+HEAVY = ("pymc", "pytensor", "nutpie", "numba", "arviz", "xarray", "pandas", "matplotlib")
+SMALL = "name: small\ndata: galaxies\nmodel: {n_components: 2}\nmethods: {em: {restarts: 3}}\nreport: false\n"
+
+
+def workbench(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "workbench", *arguments], capture_output=True, text=True, cwd=folder, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize("command", [["--help"], ["check", str(ROOT / "configs" / "old_faithful.yaml")], ["list"]])
+def test_light_commands_import_nothing_heavy(command: list[str]) -> None:
+    allowed = ("numpy",) if command != ["--help"] else ()
+    script = f"import sys\nfrom workbench.cli import main\ntry:\n    main({command!r})\nexcept SystemExit:\n    pass\n"
+    script += f"print('LOADED', [name for name in {(*HEAVY, 'numpy')!r} if name in sys.modules and name not in {allowed!r}])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_configs_are_valid(config: Path) -> None:
+    done = workbench("check", str(config), folder=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "valid" in done.stdout
+
+
+def test_schema_is_committed_and_true() -> None:
+    assert json.loads((ROOT / "configs" / "schema.json").read_text(encoding="utf-8")) == json.loads(json.dumps(schema()))
+    assert all(config.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=schema.json\n") for config in CONFIGS)
+
+
+def test_run_then_nothing_to_do(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    first = workbench("run", "small.yaml", folder=tmp_path)
+    second = workbench("run", "small.yaml", folder=tmp_path)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    assert "1 fits computed" in first.stdout
+    assert "nothing to compute" in second.stdout
+    assert (tmp_path / "reports" / "small" / "tables" / "likelihoods.csv").is_file()
+    assert not (tmp_path / "reports" / "small" / "report.html").exists()
+
+
+def test_quiet_is_silent_and_set_overrides(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    done = workbench("run", "small.yaml", "--quiet", "--out", "there", "--set", "methods.em.restarts=2", folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len((tmp_path / "there" / "tables" / "restarts.csv").read_text().splitlines()) == 3
+
+
+def test_invalid_is_two_with_every_mistake_and_nothing_computed(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("data: galaxy\nmodel: {n_components: 0}\nmethods: [em]\n")
+    done = workbench("run", "bad.yaml", folder=tmp_path)
+    assert done.returncode == 2
+    assert [line.rsplit(": ", 2)[0].split(":")[:3] for line in done.stderr.splitlines()] == [
+        ["bad.yaml", "1", "7"],
+        ["bad.yaml", "2", "23"],
+    ]
+    assert not (tmp_path / "reports").exists()
+
+
+def test_new_writes_a_config_that_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text("a,b,kind\n1,2,x\n2,3,y\n4,1,x\n3,3,y\n")
+    assert workbench("new", "mine", "--data", "my.csv", folder=tmp_path).returncode == 0
+    done = workbench("check", "mine.yaml", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    again = workbench("new", "mine", folder=tmp_path)
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+
+
+@pytest.mark.parametrize("command", [["compare", "a", "b"], ["predict", "a", "--method", "em"]])
+def test_what_is_not_there_yet_says_so(command: list[str], tmp_path: Path) -> None:
+    done = workbench(*command, folder=tmp_path)
+    assert done.returncode == 2
+    assert "not there yet" in done.stderr
+
+
+def test_no_run_in_a_folder(tmp_path: Path) -> None:
+    done = workbench("report", ".", folder=tmp_path)
+    assert done.returncode == 2
+    assert "holds no run" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,297 @@
+"""The command line: the only module that prints. Nothing heavy is imported before a command is known."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.experiment.config import Experiment
+    from workbench.experiment.events import Event
+
+DONE, SOME_FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
+LATER = ("compare", "predict", "check-method", "export")
+DESCRIPTION = """\
+Compare inference for mixture models: EM beside variational and Monte-Carlo fits
+of the same model and prior, every difference in nats."""
+EPILOG = """\
+exit codes: 0 all done; 1 some fit failed, the rest is there; 2 the config or the data
+is invalid; 130 interrupted (a second run goes on from there)
+
+a first run:  workbench run configs/old_faithful.yaml
+your data:    workbench new mine --data my.csv && workbench run mine.yaml"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except KeyboardInterrupt:
+        _complain("interrupted; what was finished is kept, and the same command goes on from there")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="workbench", description=DESCRIPTION, epilog=EPILOG, formatter_class=form, allow_abbrev=False)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, function: Callable[[Any], int], about: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".", allow_abbrev=False)
+        sub.set_defaults(command=function)
+        return sub
+
+    run = command("run", _run, "run configs: fits, tables and a report each; what is there already is kept")
+    run.add_argument("configs", nargs="+", metavar="CONFIG")
+    run.add_argument("--out", metavar="DIR", help="the run's folder; with several configs DIR/NAME (default: reports/NAME)")
+    run.add_argument("--jobs", type=_count, metavar="N", help="processes side by side (default: the cores)")
+    run.add_argument("--force", action="store_true", help="compute every fit again")
+    run.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    check = command("check", _check, "read configs and their data, name every mistake, compute nothing")
+    check.add_argument("configs", nargs="+", metavar="CONFIG")
+    for sub in (run, check):
+        sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a dotted key, as methods.em.restarts=5")
+    report = command("report", _report, "write a run's tables and pages again from its fits")
+    report.add_argument("folder", metavar="RUN_DIR")
+    report.add_argument("--open", action="store_true", help="open the page in the browser")
+    listing = command("list", _list, "list what a config can name")
+    listing.add_argument("what", nargs="?", choices=("data", "families", "methods"), help="all three by default")
+    command("schema", _schema, "print the JSON schema of a config, for editors")
+    new = command("new", _new, "write a commented starter config, NAME.yaml")
+    new.add_argument("name", metavar="NAME")
+    new.add_argument("--data", metavar="FILE", help="a CSV, Parquet, NPY or NPZ file; the config fits its columns")
+    command("doctor", _doctor, "show versions, cores and caches")
+    for name in LATER:
+        sub = commands.add_parser(name, add_help=False)
+        sub.add_argument("rest", nargs=argparse.REMAINDER)
+        sub.set_defaults(command=lambda _, name=name: _refuse(f"`workbench {name}` is not there yet; it comes with a later version"))
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes; give 1 or more")
+    return int(text)
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _refuse(text: str) -> int:
+    _complain(text)
+    return INVALID
+
+
+def _loaded(options: Any) -> list[Experiment] | None:
+    """All configs, or None after naming every mistake of all of them."""
+    from workbench.experiment.config import load
+    from workbench.experiment.mistakes import ConfigError
+
+    found, wrong = [], False
+    for path in options.configs:
+        try:
+            found.append(load(path, options.set))
+        except ConfigError as error:
+            _complain(str(error))
+            wrong = True
+    return None if wrong else found
+
+
+def _run(options: Any) -> int:
+    experiments = _loaded(options)
+    if experiments is None:
+        return INVALID
+    from workbench.experiment.lock import FolderBusy
+    from workbench.run import run
+
+    names = [experiment.name for experiment in experiments]
+    if len(set(names)) < len(names):
+        return _refuse(f"two configs are named {next(n for n in names if names.count(n) > 1)}; give each its own `name`")
+    code = DONE
+    for experiment in experiments:
+        out = options.out if options.out is None or len(experiments) == 1 else os.path.join(options.out, experiment.name)
+        try:
+            with _display(options.quiet) as reporter:
+                result = run(experiment, out, jobs=options.jobs, force=options.force, reporter=reporter)
+        except (FolderBusy, OSError) as error:
+            return _refuse(str(error))
+        if result.failures:
+            code = SOME_FAILED
+            for name, reason in result.failures.items():
+                _complain(f"{name} failed: {reason}")
+    return code
+
+
+def _check(options: Any) -> int:
+    experiments = _loaded(options)
+    if experiments is None:
+        return INVALID
+    for experiment in experiments:
+        cells = experiment.cells()
+        fits = sum(len(cell.methods) for cell in cells)
+        data = cells[0].problem.data
+        print(f"{experiment.source}: valid; {fits} fits of {data.n_rows} rows x {data.n_features} features ({data.name})")
+        for note in data.notes:
+            print(f"  {note}")
+    return DONE
+
+
+def _report(options: Any) -> int:
+    from workbench.experiment.mistakes import ConfigError
+    from workbench.run import Run
+
+    try:
+        page = Run.open(options.folder).report()
+    except (OSError, ConfigError) as error:
+        return _refuse(str(error))
+    print(page)
+    if options.open:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
+    return DONE
+
+
+def _list(options: Any) -> int:
+    from workbench.data.builtin import BUILT_IN
+    from workbench.inference import METHODS
+    from workbench.models import FAMILIES
+
+    def first(thing: Any) -> str:
+        return (thing.__doc__ or "").strip().partition("\n")[0]
+
+    tables = {
+        "data": [(name, f"{each.n_rows} rows, {len(each.columns)} features. {each.description}") for name, each in BUILT_IN.items()],
+        "families": [(name, first(family)) for name, family in FAMILIES.items()],
+        "methods": [(name, first(method)) for name, method in METHODS.items()],
+    }
+    for title, rows in tables.items():
+        if options.what in (None, title):
+            print(f"{title}:")
+            width = max(len(name) for name, _ in rows)
+            for name, about in rows:
+                print(f"  {name:<{width}}  {about}")
+    return DONE
+
+
+def _schema(options: Any) -> int:
+    import json
+
+    from workbench.experiment.schema import schema
+
+    print(json.dumps(schema(), indent=2))
+    return DONE
+
+
+def _new(options: Any) -> int:
+    from pathlib import Path
+
+    from workbench.data import DataError
+    from workbench.experiment.starter import starter
+
+    path = Path(f"{options.name.removesuffix('.yaml')}.yaml")
+    if path.exists():
+        return _refuse(f"{path} is there already; choose another name")
+    file = None if options.data is None else Path(options.data)
+    if file is not None and not file.is_absolute():
+        file = Path(os.path.relpath(file, path.parent))
+    try:
+        text = starter(path.stem, file, path.parent, schema=(path.parent / "schema.json").is_file())
+        path.write_text(text, encoding="utf-8")
+    except (DataError, OSError) as error:
+        return _refuse(str(error))
+    print(f"{path} is written; next: workbench run {path}")
+    return DONE
+
+
+def _doctor(options: Any) -> int:
+    import importlib.metadata
+    import platform
+
+    from workbench.run import VERSIONS
+
+    print(f"python     {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    for name in VERSIONS:
+        try:
+            print(f"{name:<10} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            print(f"{name:<10} is missing; run `uv sync`")
+    print(f"flags      PYTENSOR_FLAGS={os.environ.get('PYTENSOR_FLAGS', '')}")
+    return DONE
+
+
+def _display(quiet: bool) -> Any:
+    """A context manager that gives a reporter: silent, bars on a terminal, plain lines elsewhere."""
+    import contextlib
+
+    if quiet:
+        return contextlib.nullcontext(lambda event: None)
+    if sys.stdout.isatty():
+        return _Bars()
+    return contextlib.nullcontext(_plain)
+
+
+def _plain(event: Event) -> None:
+    if (text := _sentence(event)) is not None:
+        print(text, flush=True)
+
+
+def _sentence(event: Event) -> str | None:
+    from workbench.experiment import events
+
+    match event:
+        case events.Planned(folder, fits, kept):
+            return f"{folder}: {fits} fits, {kept} of them there already"
+        case events.Started(name):
+            return f"{name}: started"
+        case events.Finished(name, status, seconds):
+            return f"{name}: {status} ({seconds:.1f} s)"
+        case events.Failed(name, reason, seconds):
+            return f"{name}: failed after {seconds:.1f} s: {reason}"
+        case events.Ended(folder, computed, _, failed, seconds, pages):
+            what = "nothing to compute" if not computed and not failed else f"{computed} fits computed, {failed} failed"
+            place = os.path.join(folder, pages[0]) if pages else os.path.join(folder, "tables")
+            return f"{what} in {seconds:.1f} s; see {place}"
+    return None
+
+
+class _Bars:
+    """Progress bars, one a fit, above the lines of what is finished."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.fields[label]:<24}"), BarColumn(bar_width=30), TextColumn("{task.description}"), TimeElapsedColumn())
+        self._bars = Progress(*columns, transient=True)
+        self._rows: dict[str, Any] = {}
+
+    def __enter__(self) -> Callable[[Event], None]:
+        self._bars.start()
+        return self._report
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def _report(self, event: Event) -> None:
+        from workbench.experiment import events
+
+        if isinstance(event, events.Started):
+            self._rows[event.name] = self._bars.add_task("starting", total=None, label=event.name)
+        elif isinstance(event, events.Progress) and event.name in self._rows:
+            known = event.fraction == event.fraction
+            self._bars.update(
+                self._rows[event.name], description=event.stage, total=1.0 if known else None, completed=event.fraction if known else 0
+            )
+        else:
+            if (row := self._rows.pop(getattr(event, "name", ""), None)) is not None:
+                self._bars.remove_task(row)
+            if (text := _sentence(event)) is not None:
+                self._bars.console.print(text, markup=False, highlight=False)
