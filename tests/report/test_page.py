@@ -129,3 +129,11 @@ def test_sweep_has_a_summary_and_a_chapter_a_cell(tmp_path: Path) -> None:
     assert re.findall(r"<summary><h2>(.*?)</h2>", text) == [f"model.n_components = {k}" for k in (1, 2, 3)]
     assert text.index("The sweep") < text.index("<details")
     assert len(re.findall("<details [^>]* open>", text)) == 1
+
+
+def test_figures_of_an_earlier_report_go(tmp_path: Path) -> None:
+    data = made.clusters()
+    report.write(tmp_path, made.tables_of(data), [made.cell(data)], made.PROVENANCE)
+    report.write(tmp_path, made.tables_of(data, methods={"em": ("em", "point")}), [made.cell(data)], made.PROVENANCE)
+    assert not list((tmp_path / "figures").glob("*nuts*"))
+    assert list((tmp_path / "figures").glob("*em*"))

@@ -52,8 +52,11 @@ def write(folder: Path, tables: Mapping[str, pd.DataFrame], cells: Sequence[Cell
     page = compose(slices(tables, cells), provenance)
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    for panel in drawn(page):
-        (figures / f"{panel.stem}.svg").write_text(standing(panel.svg), encoding="utf-8")
+    fresh = {figures / f"{panel.stem}.svg": panel for panel in drawn(page)}
+    for path in set(figures.glob("*.svg")) - set(fresh):
+        path.unlink()  # drawn by an earlier report of this folder, about something that is no longer in it
+    for path, panel in fresh.items():
+        path.write_text(standing(panel.svg), encoding="utf-8")
     place = jinja2.Environment(
         loader=jinja2.PackageLoader("workbench.report"), trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
