@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from workbench.data.readers import read_table
 from workbench.data.table import Column, SourceError, Table
-from workbench.experiment.resolved import to_yaml
+from workbench.experiment.resolved import Writer
 
 SCHEMA_LINE = "# yaml-language-server: $schema=schema.json\n"
 
@@ -58,7 +59,7 @@ def guess(table: Table) -> Guess:
         raise SourceError(f"{table.name}: no column holds numbers; code the words as numbers", "file")
     binary = [name for name, column in numeric.items() if set(column.numbers[~np.isnan(column.numbers)].tolist()) <= BINARY]
     family = "bernoulli" if len(binary) * 2 > len(numeric) else "gaussian"
-    varies = [name for name, column in numeric.items() if len(set(column.numbers.tolist())) > 1]
+    varies = [name for name, column in numeric.items() if len(set(column.numbers[~np.isnan(column.numbers)].tolist())) > 1]
     columns = binary if family == "bernoulli" else [name for name in varies if name not in binary] or varies or list(numeric)
     unused = tuple((name, _why(name, binary, family)) for name in numeric if name not in columns)
     words = [name for name in table.columns if name not in numeric and name != names and table.columns[name].first_text is not None]
@@ -145,9 +146,7 @@ seed: 1
 
 def _flow(value: str | list[str]) -> str:
     """Write a word or a list of words in one line."""
-    if isinstance(value, list):
-        return "[" + ", ".join(_flow(word) for word in value) + "]"
-    return to_yaml([value]).strip()[1:-1]  # as the one entry of a list in brackets
+    return str(yaml.dump([value], Dumper=Writer, default_flow_style=True, width=10**6, allow_unicode=True)).strip()[1:-1]
 
 
 def _data(file: str, found: Guess) -> str:
