@@ -10,7 +10,7 @@ import pytest
 
 from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
-from workbench.inference import EM
+from workbench.inference import EM, Context
 from workbench.problem import Problem
 
 FIGURES = {figure["id"]: figure for figure in json.loads((Path(__file__).parent / "reference" / "figures.json").read_text())}
@@ -72,4 +72,14 @@ def test_iris_singular_and_spurious_are_kept_out_of_best() -> None:
 def test_a_collapse_is_named_singular_and_not_merely_not_finite() -> None:
     fit = EM(restarts=200).fit(Problem(data_of("iris", None).x, "gaussian", 3))
     assert fit.restarts is not None
+    assert {status.name for status in fit.restarts.status} == {"CONVERGED", "SINGULAR"}
+
+
+def test_the_last_digits_of_a_collapse_are_not_kept() -> None:
+    """Restarts that fall by rounding on the way into a singular solution end there, and their trace never falls."""
+    fit = EM(restarts=400, init="random_rows").fit(Problem(data_of("iris", None), "gaussian", 3), Context(lambda i: i, lambda i: i))
+    assert fit.restarts is not None
+    assert fit.trace is not None
+    gains = np.diff(fit.trace.objective)[np.diff(fit.trace.restart) == 0]
+    assert gains.min() > -1e-9
     assert {status.name for status in fit.restarts.status} == {"CONVERGED", "SINGULAR"}

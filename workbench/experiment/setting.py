@@ -59,10 +59,17 @@ def settle(config: Config, sources: Sources, values: Mapping[str, Any]) -> tuple
     problem, wrong = _pose(loaded, family, model, config) if loaded and family and model else (None, [])
     faults += wrong
     if problem is not None:
-        faults += [Fault(("methods", label), reason) for label, method in methods.items() if (reason := method.refuses(problem))]
+        faults += [Fault(("methods", label), reason) for label, method in methods.items() if (reason := _refusal(method, problem))]
     if faults or problem is None or top is None or loaded is None:
         return None, faults
     return Setting(values, problem, methods, top.seed, loaded.held_out, loaded.truth), []
+
+
+def _refusal(method: Method, problem: Problem) -> str | None:
+    try:
+        return method.refuses(problem)
+    except (TypeError, ValueError) as error:  # options that are no numbers where numbers are meant, such as a ragged list
+        return f"has an option that is not understood ({str(error).splitlines()[0]}); check its numbers"
 
 
 def choose_data(config: Config) -> tuple[Choice | None, list[Fault]]:

@@ -36,7 +36,7 @@ def sweepable(config: Config) -> list[str]:
     methods = config.get("methods")
     for label, options in (methods if isinstance(methods, Mapping) else {}).items():
         kind = options.get("kind", label) if isinstance(options, Mapping) else label
-        keys += [f"methods.{label}.{key}" for key in (options_of(METHODS[kind]) if kind in METHODS else ())]
+        keys += [f"methods.{label}.{key}" for key in (options_of(METHODS[kind]) if isinstance(kind, str) and kind in METHODS else ())]
     return [*keys, "seed"]
 
 
@@ -84,6 +84,8 @@ def _list_faults(key: str, values: Any) -> list[Fault]:
 def settle_all(config: Config, sources: Sources) -> tuple[list[Setting], list[Fault]]:
     """Make the setting of every combination of the sweep's values (the first key varies slowest), or say all that is wrong."""
     sweep, faults = read_sweep(config)
+    section = config.get("sweep")
+    promised = set(section) if faults and isinstance(section, Mapping) else set()  # a faulty sweep still names its keys
     indices = list(itertools.product(*(range(len(values)) for values in sweep.values())))
     settings: list[Setting] = []
     found: list[tuple[dict[str, int], Fault]] = []
@@ -94,7 +96,7 @@ def settle_all(config: Config, sources: Sources) -> tuple[list[Setting], list[Fa
             setting, wrong = settle(_applied(config, values), sources, values)
         except KeyError as error:
             return [], [*faults, Fault(("sweep",), f"{error.args[0]} is not a section; write it as a mapping")]
-        found += [(chosen, fault) for fault in wrong]
+        found += [(chosen, fault) for fault in wrong if dotted(fault.path) not in promised]
         settings += [setting] if setting else []
     return settings, faults + _told_once(found, sweep, len(indices))
 

@@ -83,7 +83,10 @@ class _Ledger:
         objective = iteration.objective
         gain = objective - self.objective[active]
         status = self._judge(active, iteration, gain)
-        finite = np.isfinite(objective)
+        fell = np.array([verdict is Status.FELL for verdict in status])
+        finite = np.isfinite(objective) & ~fell  # numbers that belong to no step of EM are not kept
+        if fell.any() and self.previous is not None:
+            self._excuse(status, np.flatnonzero(fell))
         for i in np.flatnonzero([verdict is not None for verdict in status]):
             self.status[active[i]] = status[i] or Status.MAX_ITER
             if finite[i]:
@@ -112,6 +115,13 @@ class _Ledger:
             (np.full(size.shape, self.step >= self.stop.max_iter), Status.MAX_ITER),
         )
         return [next((status for flags, status in verdicts if flags[i]), None) for i in range(active.size)]
+
+    def _excuse(self, status: list[Status | None], fell: np.ndarray) -> None:
+        """A fall on the way into a singular solution is the last digits of a near-singular covariance, and named so."""
+        if self.prior is None and self.previous is not None:
+            before = self.previous.take(fell)
+            for i, singular in zip(fell, before.components.regularity(before.weights, self.problem.data).singular, strict=True):
+                status[i] = Status.SINGULAR if singular else status[i]
 
     def _change(self, mixture: Mixture) -> np.ndarray:
         """Largest change of a standardised unconstrained coordinate since the last iteration."""
