@@ -12,11 +12,19 @@ if TYPE_CHECKING:
     from workbench.compare.optima import optima as optima
     from workbench.data import DataError as DataError
     from workbench.data import Dataset as Dataset
+    from workbench.datatree import from_tree as from_tree
+    from workbench.datatree import to_tree as to_tree
+    from workbench.experiment.config import Experiment as Experiment
+    from workbench.experiment.config import load as load
+    from workbench.experiment.mistakes import ConfigError as ConfigError
     from workbench.fit import Fit as Fit
     from workbench.fit import Status as Status
+    from workbench.inference import ADVI as ADVI
     from workbench.inference import EM as EM
     from workbench.inference import METHODS as METHODS
+    from workbench.inference import NUTS as NUTS
     from workbench.inference import Context as Context
+    from workbench.inference import FullRankADVI as FullRankADVI
     from workbench.models import FAMILIES as FAMILIES
     from workbench.models import Bernoulli as Bernoulli
     from workbench.models import Gaussian as Gaussian
@@ -25,15 +33,21 @@ if TYPE_CHECKING:
     from workbench.models import PriorError as PriorError
     from workbench.problem import Problem as Problem
     from workbench.problem import ProblemError as ProblemError
+    from workbench.runs import Run as Run
+    from workbench.runs import run as run
     from workbench.study import decomposition as decomposition
 
 _ROOMS = {
     "compare.optima": ("optima",),
     "data": ("DataError", "Dataset"),
+    "datatree": ("from_tree", "to_tree"),
+    "experiment.config": ("Experiment", "load"),
+    "experiment.mistakes": ("ConfigError",),
     "fit": ("Fit", "Status"),
-    "inference": ("EM", "METHODS", "Context"),
+    "inference": ("ADVI", "EM", "METHODS", "NUTS", "Context", "FullRankADVI"),
     "models": ("FAMILIES", "Bernoulli", "Gaussian", "Mixture", "Prior", "PriorError"),
     "problem": ("Problem", "ProblemError"),
+    "runs": ("Run", "run"),
     "study": ("decomposition",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

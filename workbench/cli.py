@@ -110,7 +110,7 @@ def _run(options: Any) -> int:
     if experiments is None:
         return INVALID
     from workbench.experiment.lock import FolderBusy
-    from workbench.run import run
+    from workbench.runs import run
 
     names = [experiment.name for experiment in experiments]
     if len(set(names)) < len(names):
@@ -146,7 +146,7 @@ def _check(options: Any) -> int:
 
 def _report(options: Any) -> int:
     from workbench.experiment.mistakes import ConfigError
-    from workbench.run import Run
+    from workbench.runs import Run
 
     try:
         page = Run.open(options.folder).report()
@@ -216,7 +216,7 @@ def _doctor(options: Any) -> int:
     import importlib.metadata
     import platform
 
-    from workbench.run import VERSIONS
+    from workbench.runs import VERSIONS
 
     print(f"python     {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
     for name in VERSIONS:

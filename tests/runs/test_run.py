@@ -9,7 +9,7 @@ import pytest
 
 from workbench.experiment.events import Ended, Event, Started
 from workbench.experiment.store import Store
-from workbench.run import Run, run
+from workbench.runs import Run, run
 
 CONFIG: dict[str, Any] = {
     "name": "small",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Lt, MinLen
+from annotated_types import Ge, Le, Lt, MinLen
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Synthetic:
     """
 
     family: str = "gaussian"
-    n_rows: Annotated[int, Ge(1)] = 500
-    n_components: Annotated[int, Ge(1)] = 3
-    n_features: Annotated[int, Ge(1)] = 2
+    n_rows: Annotated[int, Ge(1), Le(10_000_000)] = 500
+    n_components: Annotated[int, Ge(1), Le(1_000)] = 3
+    n_features: Annotated[int, Ge(1), Le(1_000)] = 2
     separation: Annotated[float, Ge(0.0)] = 3.0
     missing: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
 

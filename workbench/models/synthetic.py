@@ -70,11 +70,17 @@ def _spread(n_components: int, n_features: int, rng: np.random.Generator) -> np.
     sets = rng.standard_normal((CANDIDATES, n_components, n_features))
     if n_components == 1:
         return np.zeros((1, n_features))
-    distances = np.linalg.norm(sets[:, :, None] - sets[:, None], axis=-1)
-    distances[:, np.arange(n_components), np.arange(n_components)] = np.inf
-    closest = distances.min(axis=(1, 2))
+    closest = np.array([_smallest_distance(points) for points in sets])
     best = int(closest.argmax())
     return np.asarray((sets[best] - sets[best].mean(axis=0)) / closest[best])
+
+
+def _smallest_distance(points: np.ndarray) -> float:
+    squares = (points**2).sum(axis=1)
+    distances = squares[:, None] + squares - 2.0 * points @ points.T
+    np.fill_diagonal(distances, np.inf)
+    nearest = np.unravel_index(distances.argmin(), distances.shape)
+    return float(np.linalg.norm(points[nearest[0]] - points[nearest[1]]))  # again from the difference: no digits lost
 
 
 def _bernoulli(family: Family, n_components: int, n_features: int, separation: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
