@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import glob
+import io
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from workbench.data.dataset import DataError
 from workbench.data.spelling import there_are
 from workbench.data.table import Column, SourceError, Table, number_of
 
@@ -30,13 +34,17 @@ def read_table(path: Path, shown: str | None = None) -> Table:
         If it is missing, of another kind, damaged or empty.
     """
     name = shown or str(path)
-    if not path.is_file():
-        raise SourceError(_missing(path, name), "file")
     reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise SourceError(f"{name}: files of this kind cannot be read; {there_are(READERS)}", "file")
     try:
+        if not path.is_file():
+            raise SourceError(_missing(path, name), "file")
+        if reader is None:
+            raise SourceError(f"{name}: files of this kind cannot be read; {there_are(READERS)}", "file")
         return reader(path, name)
+    except SourceError:
+        raise
+    except DataError as error:  # of the columns as a whole: the file's fault
+        raise SourceError(str(error), "file") from None
     except UnicodeDecodeError:
         raise SourceError(f"{name}: is not UTF-8 text; save it as UTF-8", "file") from None
     except OSError as error:
@@ -46,7 +54,7 @@ def read_table(path: Path, shown: str | None = None) -> Table:
 def _missing(path: Path, name: str) -> str:
     if path.is_dir():
         return f"{name}: is a folder; give a file in it"
-    near = sorted(p.name for p in path.parent.glob(f"{path.stem}.*")) if path.parent.is_dir() else []
+    near = sorted(p.name for p in path.parent.glob(f"{glob.escape(path.stem)}.*")) if path.parent.is_dir() else []
     hint = f"did you mean {near[0]}?" if near else "give a path relative to the config"
     return f"{name}: there is no such file; {hint}"
 
@@ -68,14 +76,22 @@ def read_csv(path: Path, name: str) -> Table:
 
 
 def _rows(reader: Any, name: str) -> tuple[list[list[str]], list[int]]:
-    """Read rows and the line each begins on, blank lines left out, all as long as the first."""
+    """Read rows and the line each begins on, all as long as the first.
+
+    Blank lines are left out, but for those between the rows of a single column: there they are empty cells.
+    """
     rows: list[list[str]] = []
     lines: list[int] = []
+    blank: list[int] = []
     for line, cells in _numbered(reader, name):
+        if not cells:
+            blank += [line] if rows and len(rows[0]) == 1 else []
+            continue
         if rows and len(cells) != len(rows[0]):
             raise SourceError(f"{name}:{line}: has {len(cells)} cells and the header {len(rows[0])}; mend the row", "file")
-        rows.append([cell.strip() for cell in cells])
-        lines.append(line)
+        rows += [[""] for _ in blank] + [[cell.strip() for cell in cells]]
+        lines += [*blank, line]
+        blank = []
     return rows, lines
 
 
@@ -83,8 +99,7 @@ def _numbered(reader: Any, name: str) -> Iterator[tuple[int, list[str]]]:
     line = 1
     try:
         for cells in reader:
-            if cells:
-                yield line, cells
+            yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
         raise SourceError(f"{name}:{reader.line_num}: is not CSV ({error}); mend the line", "file") from None
@@ -96,10 +111,11 @@ def read_parquet(path: Path, name: str) -> Table:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            table = file.read()
     except pa.ArrowException as error:
         raise SourceError(f"{name}: is not a Parquet file ({str(error).splitlines()[0]}); check the file", "file") from None
-    columns = [Column(title, _arrow_cells(table.column(title), pa)) for title in table.column_names]
+    columns = [Column(title, _arrow_cells(column, pa)) for title, column in zip(table.column_names, table.columns, strict=True)]
     return Table.of(name, columns)
 
 
@@ -136,9 +152,10 @@ def read_npz(path: Path, name: str) -> Table:
 
 def _load(path: Path, name: str) -> Any:
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)  # of a path, a damaged archive would stay open
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else "it is cut short"
+        reason = "it holds objects, or something else" if "pickle" in reason else reason
         raise SourceError(f"{name}: cannot be read as NumPy arrays ({reason}); save plain numbers", "file") from None
 
 
@@ -147,6 +164,8 @@ def _member(archive: Any, key: str, name: str) -> np.ndarray:
         return np.asarray(archive[key])
     except ValueError:
         raise SourceError(f"{name}: array {key!r} holds objects; save numbers or text", "file") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise SourceError(f"{name}: array {key!r} is damaged ({error}); save the file again", "file") from None
 
 
 def _array_columns(array: np.ndarray, key: str, name: str) -> list[Column]:
