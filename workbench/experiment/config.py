@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -120,7 +121,7 @@ def _read(path: Path, shown_as: str) -> Document:
     try:
         return parse(path.read_bytes().decode("utf-8-sig"), shown_as)
     except FileNotFoundError:
-        near = sorted(path.parent.glob(f"{path.stem}*.y*ml")) if path.parent.is_dir() else []
+        near = sorted(path.parent.glob(f"{glob.escape(path.stem)}*.y*ml")) if path.parent.is_dir() else []
         message = "there is no such file; " + (
             f"did you mean {near[0]}?" if near else "give a config's path, or make one by `workbench new`"
         )

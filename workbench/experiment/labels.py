@@ -22,6 +22,8 @@ RESERVED = ("classes",)
 def build_methods(config: Config) -> tuple[dict[str, Method], list[Fault]]:
     """Make every method that can be made, by label, and say what is wrong with the others."""
     section = config.get("methods")
+    if isinstance(section, list) and (twice := [i for i, label in enumerate(section) if label in section[:i]]):
+        return {}, [Fault(("methods", i), f"{shown(section[i])} is there twice; leave out one, or give each a label") for i in twice]
     if not isinstance(section, Mapping):
         what = "is missing" if section is None else f"is {shown(section)}"
         return {}, [Fault(("methods",), f"{what}; give methods by label, as in {{em: {{restarts: 100}}}}")]

@@ -48,7 +48,7 @@ def written_out(config: Config) -> Config:
     methods = config.get("methods")
     if isinstance(methods, str):
         methods = [methods]
-    if isinstance(methods, list) and all(isinstance(label, str) for label in methods):
+    if isinstance(methods, list) and all(isinstance(label, str) for label in methods) and len(set(methods)) == len(methods):
         methods = {label: {} for label in methods}
     if isinstance(methods, dict):
         config["methods"] = {label: {} if options is None else options for label, options in methods.items()}

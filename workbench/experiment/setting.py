@@ -54,7 +54,7 @@ def settle(config: Config, sources: Sources, values: Mapping[str, Any]) -> tuple
     faults += wrong
     methods, wrong = build_methods(config)
     faults += wrong
-    loaded, wrong = _load(sources, choice, top.seed) if choice and top else (None, [])
+    loaded, wrong = _load(sources, choice, top.seed if top else 0) if choice else (None, [])
     faults += wrong
     problem, wrong = _pose(loaded, family, model, config) if loaded and family and model else (None, [])
     faults += wrong
@@ -119,10 +119,10 @@ def choose_model(config: Config) -> tuple[Model | None, Family | None, list[Faul
     prior = values.get("prior", "default")
     if not isinstance(prior, Mapping) and prior not in ("default", None):
         faults.append(Fault(("model", "prior"), f"is {shown(prior)}; give default, or hyperparameters by name"))
-    elif isinstance(prior, Mapping) and family is not None:
-        known = ("concentration", *family.hyperparameters)
-        faults += [Fault(("model", "prior", key), unknown_key("prior", key, known), True) for key in prior if key not in known]
-    return (None, None, faults) if faults else (model, family, [])
+    if faults or family is None:
+        return None, None, faults
+    known, given = ("concentration", *family.hyperparameters), prior if isinstance(prior, Mapping) else {}
+    return model, family, [Fault(("model", "prior", key), unknown_key("prior", key, known), True) for key in given if key not in known]
 
 
 def _load(sources: Sources, choice: Choice, seed: int) -> tuple[Loaded | None, list[Fault]]:
@@ -150,7 +150,8 @@ def _pose(loaded: Loaded, family: Family, model: Model, config: Config) -> tuple
     if faults:
         return None, faults
     numbers = config["model"].get("prior") or "default"
-    given = dict(numbers) if isinstance(numbers, Mapping) else None
+    known = ("concentration", *family.hyperparameters)  # other keys have been told
+    given = {key: value for key, value in numbers.items() if key in known} if isinstance(numbers, Mapping) else None
     while True:  # one turn for each impossible number, so that all are told at once
         try:
             problem = Problem(data, family, n_components, "default" if given is None else given)

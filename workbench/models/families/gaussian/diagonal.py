@@ -96,7 +96,7 @@ class DiagonalComponents(Components):
 
     def terms(self, weights: Weights) -> DiagonalTerms:
         with np.errstate(divide="ignore", invalid="ignore"):
-            factors = 1.0 / np.sqrt(self.variances)
+            factors = np.where(self.variances > 0.0, 1.0 / np.sqrt(self.variances), np.nan)  # no density: nan, as of a bad matrix
             constant = np.log(weights) + np.log(factors).sum(axis=-1) - self.means.shape[-1] * LOG_2PI / 2.0
         return DiagonalTerms(constant, factors, self.means)
 

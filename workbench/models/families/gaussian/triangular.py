@@ -25,7 +25,7 @@ def inverse(factors: np.ndarray) -> np.ndarray:
     result = np.zeros_like(factors)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         for j in range(size):
-            result[..., j, j] = 1.0 / factors[..., j, j]
+            result[..., j, j] = np.where(factors[..., j, j] > 0.0, 1.0 / factors[..., j, j], np.nan)
             if j:
                 inner = (factors[..., j, :j, None] * result[..., :j, :j]).sum(axis=-2)
                 result[..., j, :j] = -inner * result[..., j, j, None]
