@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -22,6 +23,10 @@ POLISH = Stop(tol=1e-14, max_iter=5_000, relative=True)
 """How far every restart is followed before optima are compared: until the objective changes by rounding alone."""
 OTHERS_IN_PATH = 20
 """Restarts beside the reported one whose parameters are kept by iteration."""
+
+PATH_NUMBERS = 20_000_000
+"""Parameters of all restarts and iterations that are kept while they run; above, the chosen restarts run again."""
+EVERY_NUMBER = sys.maxsize
 
 Init = Literal["mixed", "random_rows", "random_responsibilities", "kmeans++"]
 
@@ -80,7 +85,7 @@ class EM:
             seeds = [context.start_seed(i) for i in range(self.restarts)]
             start, names = starts(problem, prior, self.init, seeds)
             stop = Stop(self.stop, self.tol, self.max_iter)
-            run = climb(start, problem, prior, stop)
+            run = climb(start, problem, prior, stop, path_numbers=PATH_NUMBERS)
             context.progress("polishing", math.nan)
             restarts = _restarts(problem, prior, run, seeds, names)
             best = _best(restarts, run.status, bounded=prior is not None)
@@ -160,12 +165,11 @@ def _best(restarts: Restarts, status: tuple[Status, ...], *, bounded: bool) -> i
 
 
 def _path(start: Mixture, problem: Problem, prior: Prior | None, stop: Stop, run: Climb, best: int) -> Path | None:
-    """Parameters by iteration of the reported restart and up to 20 others: run again, which gives the same bits."""
+    """Parameters by iteration of the reported restart and up to 20 others; where they found no room, run again: the same bits."""
     others = [i for i in range(start.weights.shape[0]) if i != best][:OTHERS_IN_PATH]
     chosen = np.array(sorted([best, *others] if best >= 0 else others), dtype=int)
-    if not chosen.size:
-        return None
-    again = climb(start.take(chosen), problem, prior, stop, keep_path=True)
-    if again.path is None:
-        return None
-    return Path(chosen[again.path.restart], again.path.iteration, again.path.mixture)
+    if run.path is not None:
+        rows = np.flatnonzero(np.isin(run.path.restart, chosen))
+        return Path(run.path.restart[rows], run.path.iteration[rows], run.path.mixture.take(rows))
+    again = climb(start.take(chosen), problem, prior, stop, path_numbers=EVERY_NUMBER).path
+    return None if again is None else Path(chosen[again.restart], again.iteration, again.mixture)

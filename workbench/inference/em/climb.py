@@ -45,9 +45,9 @@ class Climb:
     path: Path | None
 
 
-def climb(start: Mixture, problem: Problem, prior: Prior | None, stop: Stop, *, keep_path: bool = False) -> Climb:
+def climb(start: Mixture, problem: Problem, prior: Prior | None, stop: Stop, *, path_numbers: int = 0) -> Climb:
     """Run EM from every mixture of the batch ``start`` until each has stopped; finished restarts leave the batch."""
-    ledger = _Ledger(start, problem, prior, stop, keep_path)
+    ledger = _Ledger(start, problem, prior, stop, path_numbers)
     active = np.arange(start.weights.shape[0])
     steps = iterate(start, problem, prior)
     iteration = next(steps)
@@ -62,9 +62,10 @@ def climb(start: Mixture, problem: Problem, prior: Prior | None, stop: Stop, *, 
 class _Ledger:
     """What is known of every restart so far."""
 
-    def __init__(self, start: Mixture, problem: Problem, prior: Prior | None, stop: Stop, keep_path: bool) -> None:
+    def __init__(self, start: Mixture, problem: Problem, prior: Prior | None, stop: Stop, path_numbers: int) -> None:
         count = start.weights.shape[0]
-        self.problem, self.prior, self.stop, self.keep_path = problem, prior, stop, keep_path
+        self.problem, self.prior, self.stop = problem, prior, stop
+        self.room = path_numbers
         self.began = time.perf_counter()
         self.scale = np.sqrt(np.diagonal(np.cov(problem.data.x, rowvar=False, ddof=0).reshape(problem.data.n_features, -1)))
         self.chart = problem.coordinates
@@ -137,14 +138,21 @@ class _Ledger:
         self.gains[0, restarts], self.gains[1, restarts] = self.gains[1, restarts], gain[finite]
         seconds = np.full(restarts.size, time.perf_counter() - self.began)
         self.rows.append((restarts, np.full(restarts.size, self.step), seconds, objective, log_likelihood))
-        if self.keep_path:
-            self.mixtures.append(iteration.mixture.take(finite))
+        self._remember(iteration.mixture.take(finite))
+
+    def _remember(self, mixture: Mixture) -> None:
+        """Keep the parameters of this iteration, as long as all of them find room."""
+        self.room -= sum(array.size for array in mixture.parameters().values())
+        if self.room >= 0:
+            self.mixtures.append(mixture)
+        else:
+            self.mixtures.clear()
 
     def climb(self) -> Climb:
         columns = [np.concatenate(column) for column in zip(*self.rows, strict=True)]
         order = np.lexsort((columns[1], columns[0]))
         trace = Trace(*(column[order] for column in columns))
-        path = Path(trace.restart, trace.iteration, gathered(self.mixtures).take(order)) if self.keep_path else None
+        path = Path(trace.restart, trace.iteration, gathered(self.mixtures).take(order)) if self.mixtures else None
         ends = gathered([end.take(None) for end in self.ends])
         return Climb(ends, self.objective, self.log_likelihood, self.iterations, self._gain_left(), tuple(self.status), trace, path)
 
