@@ -179,7 +179,7 @@ def _attributes(problem: Problem, fit: Fit, label: str) -> dict[str, Any]:
         "reported": fit.reported,
         "seconds_compile": float(fit.seconds["compile"]),
         "seconds_run": float(fit.seconds["run"]),
-        "options": json.dumps(dict(fit.options)),
+        "options": json.dumps(dict(fit.options), default=_plain),
         "messages": json.dumps(list(fit.messages)),
         "family": problem.family.name,
         "family_options": json.dumps(dataclasses.asdict(problem.family)),
@@ -187,3 +187,8 @@ def _attributes(problem: Problem, fit: Fit, label: str) -> dict[str, Any]:
         "data": problem.data.name,
         "fingerprint": problem.data.fingerprint,
     }
+
+
+def _plain(value: Any) -> Any:
+    """An array among the options, as a start given by its parameters may hold one, is written as lists."""
+    return np.asarray(value).tolist()

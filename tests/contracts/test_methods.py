@@ -1,0 +1,87 @@
+"""Every accepted pair of method and family gives the same kind of fit, whatever the method."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import arviz as az
+import numpy as np
+import pytest
+
+from workbench.compare.assembly import assemble
+from workbench.compare.cell import Cell
+from workbench.datatree import from_tree, to_tree
+from workbench.inference import METHODS
+from workbench.inference.method import Method
+from workbench.models import Family
+from workbench.models.families import FAMILIES, Gaussian
+from workbench.models.families.gaussian import STRUCTURES
+from workbench.problem import Problem
+
+STRUCTURED: list[Family] = [Gaussian(name) for name in STRUCTURES]  # type: ignore[arg-type]
+EVERY_FAMILY: list[Family] = [*STRUCTURED, *(family() for name, family in FAMILIES.items() if name != "gaussian")]
+SMALL: dict[str, dict[str, Any]] = {
+    "em": {"restarts": 3},
+    "advi": {"restarts": 1, "draws": 50, "max_iter": 2000},
+    "fullrank_advi": {"restarts": 1, "draws": 50, "max_iter": 2000},
+    "nuts": {"chains": 2, "draws": 50, "tune": 100},
+}
+
+
+def problem_of(family: Family, **options: Any) -> Problem:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 40)
+    x = rng.normal(size=(40, 2)) + 4.0 * labels[:, None]
+    return Problem((x > 2.0).astype(float) if family.name == "bernoulli" else x, family, 2, **options)
+
+
+@pytest.mark.parametrize("family", EVERY_FAMILY, ids=str)
+@pytest.mark.parametrize("kind", METHODS)
+def test_pair(kind: str, family: Family, tmp_path: Path) -> None:
+    problem = problem_of(family)
+    method: Method = METHODS[kind](**SMALL[kind])
+    assert method.refuses(problem) is None
+    fit = method.fit(problem)
+    assert (fit.kind, fit.estimate) == (kind, method.estimate)
+    assert fit.draws is not None
+    chains, length = fit.draws.batch_shape
+    assert (chains, length) == {"point": (1, 1), "approximation": (1, 50), "sample": (2, 50)}[fit.estimate]
+    np.testing.assert_allclose(fit.log_likelihood, problem.log_likelihood(fit.draws), rtol=1e-10)
+    np.testing.assert_allclose(fit.log_posterior, problem.log_likelihood(fit.draws) + problem.log_prior(fit.draws), rtol=1e-10)
+    assert (fit.log_q is not None) == (fit.estimate == "approximation")
+    assert set(fit.seconds) == {"compile", "run"}
+    to_tree(problem, fit, "label").to_netcdf(tmp_path / "fit.nc", engine="h5netcdf")
+    tree = az.from_netcdf(tmp_path / "fit.nc").load()
+    assert {"posterior", "sample_stats", "log_likelihood", "observed_data"} <= set(tree.children)
+    assert {str(name): tree["posterior"][name].dims[2:] for name in tree["posterior"].data_vars} == family.dims
+    again = from_tree(tree)
+    tables = assemble([Cell({}, problem, fits={kind: fit})])
+    for name, table in assemble([Cell({}, problem, fits={kind: again})]).items():
+        assert table.equals(tables[name]), name
+
+
+@pytest.mark.parametrize("kind", [kind for kind in METHODS if kind != "em"])
+def test_a_method_that_needs_the_prior_says_why_there_is_none(kind: str) -> None:
+    problem = Problem(np.c_[np.arange(10.0), np.ones(10)], "gaussian", 2)
+    reason = METHODS[kind]().refuses(problem)
+    assert reason is not None
+    assert "x1" in reason
+    assert "prior" in reason
+
+
+def test_arviz_summarises_every_estimate(tmp_path: Path) -> None:
+    problem = problem_of(Gaussian())
+    for kind in ("em", "nuts"):
+        fit = METHODS[kind](**SMALL[kind]).fit(problem)
+        summary = az.summary(to_tree(problem, fit, kind), kind="stats")
+        assert "weights[0]" in summary.index
+
+
+def test_option_classes_import_nothing_heavy() -> None:
+    script = "import sys\nfrom workbench.inference import METHODS\n[method() for method in METHODS.values()]\n"
+    script += "print([name for name in ('pymc', 'pytensor', 'nutpie', 'numba', 'arviz', 'pandas', 'xarray') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
