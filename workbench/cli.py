@@ -145,12 +145,13 @@ def _check(options: Any) -> int:
 
 
 def _report(options: Any) -> int:
+    from workbench.experiment.lock import FolderBusy
     from workbench.experiment.mistakes import ConfigError
     from workbench.runs import Run
 
     try:
         page = Run.open(options.folder).report()
-    except (OSError, ConfigError) as error:
+    except (FolderBusy, OSError, ConfigError) as error:
         return _refuse(str(error))
     print(page)
     if options.open:

@@ -76,11 +76,16 @@ class Run:
         return _Files(self.folder / "tables", (".csv", ".parquet"), _open_table)
 
     def report(self) -> Path:
-        """Write the tables and pages again from the fits; return the page."""
+        """Write the tables and pages again from the fits; return the page.
+
+        Raises
+        ------
+        FolderBusy
+            If a run is writing to the folder.
+        """
         experiment = load(self.folder / "config.yaml")
-        store = Store.open(self.folder)
         with locked(self.folder):
-            _publish(experiment, store, {}, pages=True)
+            _publish(experiment, Store.open(self.folder), {}, pages=True)
         return self.folder / "report.html"
 
 
@@ -142,6 +147,7 @@ def run(
         (folder / "fits").mkdir(exist_ok=True)
         (folder / "tables").mkdir(exist_ok=True)
         store = Store.open(folder)
+        store.tidy()
         store.keep_only(tasks)
         groups = [group for group in (tuple(t for t in twin if force or not store.has(t)) for twin in twins(tasks)) if group]
         missing = sum(len(group) for group in groups)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -81,15 +84,16 @@ class _Crew:
         ours, theirs = multiprocessing.get_context("spawn").Pipe()
         process = multiprocessing.get_context("spawn").Process(target=_labour, args=(theirs, str(self.folder)), daemon=True)
         before = {name: os.environ.get(name) for name in THREADS}
-        os.environ.update(dict.fromkeys(THREADS, "1"))
-        try:
-            process.start()
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
-        theirs.close()
         worker = _Worker(process, ours)
-        self.workers.append(worker)
+        with _interrupts_kept_from_children():
+            os.environ.update(dict.fromkeys(THREADS, "1"))
+            try:
+                process.start()
+                self.workers.append(worker)
+            finally:
+                for name, value in before.items():
+                    os.environ.pop(name) if value is None else os.environ.update({name: value})
+        theirs.close()
         self._give(worker)
 
     def _give(self, worker: _Worker) -> None:
@@ -108,7 +112,8 @@ class _Crew:
         if worker.group[0].graph is not None:
             worker.graphs.add(worker.group[0].graph)
         self.reporter(Started(worker.group[0].name))
-        worker.connection.send(worker.group)
+        with contextlib.suppress(OSError):  # it has died since: `_heard` finds out
+            worker.connection.send(worker.group)
 
     def _heard(self, worker: _Worker) -> Iterator[tuple[Group, Outcome]]:
         group = worker.group
@@ -131,11 +136,34 @@ class _Crew:
             self.reporter(Progress(group[0].name, *message))
 
 
+@contextlib.contextmanager
+def _interrupts_kept_from_children() -> Iterator[None]:
+    """A process started meanwhile never sees an interrupt, not even while it still imports; ours waits until the end."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # its start would lift the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the process that started this one, however it ended; then nobody takes what is made here."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
 def _labour(connection: Connection, folder: str) -> None:
     """What a spawned process does: tasks until nobody gives any; all that it prints goes to the log."""
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     log = os.open(Path(folder) / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)

@@ -32,14 +32,17 @@ class Store:
     @classmethod
     def open(cls, folder: Path) -> Store:
         """Read a folder's manifest; one that is damaged or not there counts as empty, and its fits are computed again."""
-        for place in (folder, folder / "fits", folder / "tables"):
-            sweep_parts(place)
         try:
             read = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             entries = dict(read.pop("fits"))
         except (OSError, ValueError, KeyError, AttributeError, TypeError):
             return cls(folder)
         return cls(folder, entries, read)
+
+    def tidy(self) -> None:
+        """Remove what a killed run left half written; only for who holds the folder's lock, as it may belong to a run at work."""
+        for place in (self.folder, self.folder / "fits", self.folder / "tables"):
+            sweep_parts(place)
 
     def has(self, task: Task) -> bool:
         """Whether the task's artefact is there, whole, and of the task's key. A damaged file is set aside."""
