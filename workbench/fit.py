@@ -33,6 +33,11 @@ class Status(Enum):
     def good(self) -> bool:
         return self in (Status.CONVERGED, Status.SAMPLED)
 
+    @property
+    def at_optimum(self) -> bool:
+        """Whether a restart that ended so is at an optimum, be it singular; the others went wrong and are at none."""
+        return self not in (Status.NOT_FINITE, Status.FELL)
+
 
 @dataclass(frozen=True, eq=False)
 class Trace:

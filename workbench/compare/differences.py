@@ -41,6 +41,8 @@ def agreement_rows(cell: Cell, settled: Mapping[str, Settled]) -> Iterator[Row]:
     if classes is None:
         return
     known = np.array([name != "" for name in classes])
+    if not known.any():
+        return
     names = np.array(classes)[known]
     for label, each in settled.items():
         yield {"method_a": label, "method_b": "classes", "adjusted_rand": adjusted_rand(each.rows.labels[known], names)}

@@ -54,12 +54,16 @@ def optima(problem: Problem, fit: Fit) -> list[Optimum]:
 
 
 def _groups(problem: Problem, restarts: Restarts, polished: Mixture, objective: np.ndarray) -> list[list[int]]:
-    """Restarts by optimum; every singular end that has run off stands with its like, for none has an objective of its own."""
+    """Restarts by optimum; every singular end that has run off stands with its like, for none has an objective of its own.
+
+    A restart that went wrong is at no optimum.
+    """
     x = problem.data.x[np.linspace(0, problem.data.n_rows - 1, min(problem.data.n_rows, GROUPING_ROWS)).astype(int)]
     tolerance = SAME_OBJECTIVE * problem.data.n_observed_rows
     kinds = np.stack([np.asarray(restarts.singular), np.asarray(restarts.spurious)], axis=-1)
-    run_off = [i for i, status in enumerate(restarts.status) if status in (Status.SINGULAR, Status.LOST_COMPONENT, Status.NOT_FINITE)]
-    order = [int(i) for i in np.argsort(-objective, kind="stable") if int(i) not in set(run_off)]
+    ends = (Status.SINGULAR, Status.LOST_COMPONENT)
+    run_off = [i for i, status in enumerate(restarts.status) if status in ends and kinds[i, 0]]
+    order = [int(i) for i in np.argsort(-objective, kind="stable") if restarts.status[i].at_optimum and int(i) not in run_off]
     groups: list[list[int]] = []
     shapes: list[np.ndarray] = []
     for i in order:

@@ -88,7 +88,7 @@ class EM:
             run = climb(start, problem, prior, stop, path_numbers=PATH_NUMBERS)
             context.progress("polishing", math.nan)
             restarts = _restarts(problem, prior, run, seeds, names)
-            best = _best(restarts, run.status, bounded=prior is not None)
+            best = _best(restarts)
             path = _path(start, problem, prior, stop, run, best)
         return self._report(problem, restarts, best, run.trace, path, context.clock.seconds)
 
@@ -105,7 +105,7 @@ class EM:
             log_likelihood=log_likelihood,
             log_posterior=log_likelihood + log_prior,
             objective_name="log_posterior" if self.objective == "posterior" else "log_likelihood",
-            status=Status.NO_REGULAR_OPTIMUM if best < 0 else restarts.status[best],
+            status=restarts.status[best] if best >= 0 else _none_regular(restarts.status),
             seconds=seconds,
             options=dataclasses.asdict(self),
             restarts=restarts,
@@ -125,6 +125,13 @@ def _misfit(init: Mapping[str, Any], problem: Problem) -> str | None:
         shape = np.shape(init[name])
         if shape != wanted:
             return f"init.{name} has shape {shape}; give {wanted}"
+    total = float(np.sum(init["weights"]))
+    if abs(total - 1.0) > 1e-6:
+        return f"init.weights sum to {total:g}; give weights that sum to 1"
+    with np.errstate(all="ignore"):
+        possible = np.isfinite(problem.log_likelihood(problem.family.mixture(init)))
+    if not possible:
+        return "init gives some row no density; give weights and probabilities inside (0, 1), covariances that are positive definite"
     return None
 
 
@@ -156,12 +163,17 @@ def _restarts(problem: Problem, prior: Prior | None, run: Climb, seeds: list[int
     )
 
 
-def _best(restarts: Restarts, status: tuple[Status, ...], *, bounded: bool) -> int:
+def _best(restarts: Restarts) -> int:
     """The restart with the highest polished objective among regular ends, or -1."""
-    usable = np.array([s in (Status.CONVERGED, Status.MAX_ITER) or (bounded and s is Status.SINGULAR) for s in status])
+    usable = np.array([status.at_optimum for status in restarts.status])
     objective = np.asarray(restarts.polished_objective)
     regular = usable & ~np.asarray(restarts.singular) & ~np.asarray(restarts.spurious) & np.isfinite(objective)
     return int(np.argmax(np.where(regular, objective, -np.inf))) if regular.any() else -1
+
+
+def _none_regular(status: tuple[Status, ...]) -> Status:
+    """What became of a fit without a best point; where every restart went wrong, how the first did."""
+    return Status.NO_REGULAR_OPTIMUM if any(each.at_optimum for each in status) else status[0]
 
 
 def _path(start: Mixture, problem: Problem, prior: Prior | None, stop: Stop, run: Climb, best: int) -> Path | None:
