@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.command(options))
     except KeyboardInterrupt:
         _complain("interrupted; what was finished is kept, and the same command goes on from there")
+        exec("")  # CPython keeps in mind an interrupt within exec(text), as of a dataclass, until the next: it would end by the signal
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

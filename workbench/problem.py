@@ -147,6 +147,7 @@ def _numbers(data: Dataset, family: Family, n_components: int, prior: str | Mapp
         defaults = {} if known <= given.keys() else family.default_numbers(data, n_components)
     except PriorError as error:
         if given:
-            raise
+            missing = [key for key in ("concentration", *family.hyperparameters) if key not in given]
+            raise PriorError(f"{error}, also {', '.join(missing)}") from None
         return None, str(error)
     return family.prior({**defaults, **given}, n_components, data.n_features), ""

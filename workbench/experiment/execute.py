@@ -73,9 +73,9 @@ class _Crew:
 
     def dismiss(self) -> None:
         for worker in self.workers:
-            worker.connection.close()
-            worker.process.terminate()
+            worker.process.terminate()  # before its connection closes, of which it would complain in the log
         for worker in self.workers:
+            worker.connection.close()
             worker.process.join(5)
             if worker.process.is_alive():
                 worker.process.kill()
@@ -138,18 +138,26 @@ class _Crew:
 
 @contextlib.contextmanager
 def _interrupts_kept_from_children() -> Iterator[None]:
-    """A process started meanwhile never sees an interrupt, not even while it still imports; ours waits until the end."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
+    """A process started meanwhile never sees an interrupt, not even while it still imports; ours comes at the end.
+
+    The mask is what a child inherits; it does not do for us, as the system may hand a signal to another thread.
+    """
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield  # Windows, or a thread that no interrupt reaches
         return
     from multiprocessing import resource_tracker
 
     resource_tracker.ensure_running()  # its start would lift the mask
+    received: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler if handler is None else handler)
+        if received:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _end_with_parent() -> None:
