@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from workbench.compare import predictive
 from workbench.compare.cell import Cell
 from workbench.compare.differences import agreement_rows
 from workbench.compare.optima import optima
+from workbench.compare.scores import entropies, information_criteria
 from workbench.compare.settled import settle
 from workbench.data import Dataset
-from workbench.fit import Status
+from workbench.fit import Fit, Status
 from workbench.inference import EM
 from workbench.inference.em import _best
+from workbench.models import Bernoulli
 from workbench.problem import Problem
 
 RNG = np.random.default_rng(0)
@@ -63,3 +66,45 @@ def test_classes_of_which_none_is_known_agree_with_nothing() -> None:
     problem = Problem(Dataset.of(PAIR, classes=[""] * 40), "gaussian", 2)
     cell = Cell({}, problem, fits={"em": EM(restarts=3).fit(problem)})
     assert list(agreement_rows(cell, settle(cell))) == []
+
+
+def test_rows_without_an_observed_cell_leave_every_score_of_a_point_alone() -> None:
+    x = (np.random.default_rng(1).random((30, 3)) < np.array([0.3, 0.5, 0.8])).astype(float)
+    more = np.vstack([x, np.full((60, 3), np.nan)])
+    mixture = Bernoulli().mixture({"weights": [0.5, 0.5], "probs": [[0.2, 0.4, 0.9], [0.4, 0.6, 0.7]]})
+    found = []
+    for rows in (x, more):
+        problem = Problem(rows, "bernoulli", 2)
+        shares = mixture.responsibilities(rows)
+        fit = dataclasses.replace(EM(restarts=1).fit(problem), log_likelihood=np.full((1, 1), float(problem.log_likelihood(mixture))))
+        found.append({**information_criteria(problem, fit, shares), **entropies(problem, shares)})
+    assert found[1] == pytest.approx(found[0], rel=1e-12)
+    assert 0.0 <= found[1]["relative_entropy"] <= 1.0
+
+
+def test_relative_efficiency_is_that_of_correlated_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An autoregression of 0.9 has 1 / 19 effective draws a draw; the exponentials of a sum over rows would hide it."""
+    noise = np.random.default_rng(2).normal(size=(4, 1000))
+    for t in range(1, 1000):
+        noise[:, t] = 0.9 * noise[:, t - 1] + np.sqrt(0.19) * noise[:, t]
+    problem = Problem(PAIR, "gaussian", 1)
+    mean, covariance = PAIR.mean(axis=0), np.cov(PAIR.T)
+    means = mean + noise[..., None, None] * np.array([1.0, 0.0])
+    covariances = np.broadcast_to(covariance, (4, 1000, 1, 2, 2))
+    draws = problem.family.mixture({"weights": np.ones((4, 1000, 1)), "means": means, "covariances": covariances})
+    fit = Fit.sample(
+        draws,
+        kind="nuts",
+        family=problem.family,
+        log_likelihood=problem.log_likelihood(draws),
+        log_posterior=np.zeros((4, 1000)),
+        objective_name="log_posterior",
+        status=Status.SAMPLED,
+        seconds={},
+        options={},
+    )
+    found = []
+    real = predictive._relative_efficiency
+    monkeypatch.setattr(predictive, "_relative_efficiency", lambda values: found.append(real(values)) or found[-1])
+    predictive.leave_one_out(problem, fit)
+    assert 0.02 < found[0] < 0.3

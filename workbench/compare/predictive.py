@@ -35,15 +35,15 @@ def array_statistics() -> Any:
 def leave_one_out(problem: Problem, fit: Fit, *, budget: int = 20_000_000) -> LeaveOneOut | None:
     """PSIS-LOO of a sample; None for points and approximations, whose leave-one-out is another formula (statistics, section 6).
 
-    Rows are taken in blocks of at most ``budget`` numbers; all draws are used.
+    Rows are taken in blocks of at most ``budget`` numbers (draws x rows x components x features); all draws are used.
     """
     if fit.estimate != "sample" or fit.draws is None:
         return None
     chains, length = fit.draws.batch_shape
     flat = fit.draws.reshaped(chains * length)
-    relative = _relative_efficiency(np.exp(fit.log_likelihood - fit.log_likelihood.max()))
+    relative = _relative_efficiency(fit.log_likelihood)
     elpd, k_hat = [], []
-    for x, _ in problem.data.blocks(max(1, budget // (chains * length))):
+    for x, _ in problem.data.blocks(max(1, budget // (flat.weights.size * problem.data.n_features))):
         log_likelihood = flat.log_density(x).T  # (row, draw)
         log_weights, pareto_k = array_statistics().psislw(log_likelihood, r_eff=relative, axis=-1)  # takes minus the log weights
         elpd.append(_log_mean(log_weights + log_likelihood))

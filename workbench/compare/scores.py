@@ -6,7 +6,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fit import Fit
-from workbench.models.shapes import Responsibilities
+from workbench.models.shapes import Counts, Responsibilities
 from workbench.models.terms import log_sum_exp
 from workbench.problem import Problem
 
@@ -17,19 +17,27 @@ def information_criteria(problem: Problem, fit: Fit, responsibilities: Responsib
         return {}
     log_likelihood, free = fit.log_likelihood.item(), problem.n_parameters
     bic = -2.0 * log_likelihood + free * float(np.log(problem.data.n_observed_rows))
-    likeliest = float((np.log(responsibilities.max(axis=1)) * problem.data.counts).sum())
+    likeliest = float((np.log(responsibilities.max(axis=1)) * _observed(problem.data)).sum())
     found = {"bic": bic, "icl": bic - 2.0 * likeliest}
     return {"aic": 2.0 * free - 2.0 * log_likelihood, **found} if fit.objective_name == "log_likelihood" else found
 
 
 def entropies(problem: Problem, responsibilities: Responsibilities) -> dict[str, float]:
-    """``entropy`` = -sum r log r in nats, and ``relative_entropy`` = 1 - entropy / (N log K), which K = 1 has not."""
+    """``entropy`` = -sum r log r in nats, and ``relative_entropy`` = 1 - entropy / (N log K), which K = 1 has not.
+
+    N, and so the sum, leaves out rows without an observed cell, as the information criteria do.
+    """
     logs = np.log(np.where(responsibilities > 0, responsibilities, 1.0))
-    entropy = -float(((responsibilities * logs).sum(axis=1) * problem.data.counts).sum())
+    entropy = -float(((responsibilities * logs).sum(axis=1) * _observed(problem.data)).sum())
     if problem.n_components == 1:
         return {"entropy": entropy + 0.0}
     most = problem.data.n_observed_rows * float(np.log(problem.n_components))
     return {"entropy": entropy, "relative_entropy": 1.0 - entropy / most}
+
+
+def _observed(data: Dataset) -> Counts:
+    """How often each row counts: 0 where no cell of it was observed."""
+    return np.where(np.isnan(data.x).all(axis=1), 0.0, data.counts)
 
 
 def held_out_lpd(fit: Fit, held_out: Dataset) -> float:
