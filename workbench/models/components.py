@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -51,15 +51,15 @@ class Components(ABC):
         name, array = next(iter(self.parameters().items()))
         return int(array.shape[array.ndim - len(self.dims[name])])
 
-    def map(self, function: Callable[[np.ndarray], np.ndarray]) -> Self:
+    def map[C: Components](self: C, function: Callable[[np.ndarray], np.ndarray]) -> C:
         """The same family with ``function`` applied to every parameter array."""
         return type(self)(**{name: function(array) for name, array in self.parameters().items()})
 
-    def take(self, index: Any) -> Self:
+    def take[C: Components](self: C, index: Any) -> C:
         """Index the batch axes."""
         return self.map(lambda array: array[index])
 
-    def relabelled(self, permutation: Permutation) -> Self:
+    def relabelled[C: Components](self: C, permutation: Permutation) -> C:
         """Component ``permutation[k]`` of this becomes component k; (*batch, K) or (K,)."""
         return self.map(lambda array: _permuted(array, permutation, len(self.batch_shape)))
 
@@ -68,7 +68,7 @@ class Components(ABC):
         """The coefficients of log p(x, z = k) under these parameters and ``weights``."""
 
     @abstractmethod
-    def maximise(self, statistics: Any) -> Self:
+    def maximise(self, statistics: Any) -> Components:
         """The maximum-likelihood parameters given ``statistics``; a component without rows stays as it is."""
 
     @abstractmethod

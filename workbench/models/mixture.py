@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from workbench.models.components import Components
-from workbench.models.shapes import Labels, LogDensity, LogJoint, Permutation, Responsibilities, Rows, Weights
+from workbench.models.shapes import Counts, Labels, LogDensity, LogJoint, PerFit, Permutation, Responsibilities, Rows, Weights
 from workbench.models.terms import Terms, log_sum_exp
 
 BLOCK = 1 << 18
@@ -86,7 +86,7 @@ class Mixture:
             rows = slice(start, min(start + size, x.shape[0]))
             yield rows, terms.log_joint(x[rows])
 
-    def log_likelihood(self, x: Rows, counts: np.ndarray | None = None) -> np.ndarray:
+    def log_likelihood(self, x: Rows, counts: Counts | None = None) -> PerFit:
         """Sum of log p(x_n) over the rows, each ``counts`` times; shape (*batch), no array with an N axis kept."""
         total = np.zeros(self.batch_shape)
         for rows, log_joint in self.blocks(x):

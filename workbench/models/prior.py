@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class ComponentsPrior(ABC):
         """Log density summed over the K components, constants included, no Jacobian; shape (*batch)."""
 
     @abstractmethod
-    def posterior(self, statistics: Any) -> Self:
+    def posterior(self, statistics: Any) -> ComponentsPrior:
         """The conjugate update."""
 
     @abstractmethod

@@ -16,7 +16,7 @@ LogJoint = Float[np.ndarray, "*batch N K"]
 Responsibilities = Float[np.ndarray, "*batch N K"]
 LogDensity = Float[np.ndarray, "*batch N"]
 """log p(x_n)."""
-PerFit = Float[np.ndarray, "*batch"]
+PerFit = Float[np.ndarray | np.float64, "*batch"]
 """One number a restart or draw."""
 PerComponent = Float[np.ndarray, "*batch K"]
 Means = Float[np.ndarray, "*batch K D"]
@@ -26,4 +26,4 @@ Covariances = Float[np.ndarray, "*batch K D D"]
 Coordinates = Float[np.ndarray, "*batch dim"]
 """Unconstrained coordinates u, in the order of PyMC's value variables."""
 Permutation = Int[np.ndarray, "*batch K"]
-Flags = Bool[np.ndarray, "*batch"]
+Flags = Bool[np.ndarray | np.bool, "*batch"]

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from workbench.models.shapes import LogDensity, LogJoint, PerComponent, PerFit, Responsibilities, Rows
 
 
+@runtime_checkable
 class Statistics(Protocol):
     """Expected sufficient statistics of K components, centred; ``counts`` (*batch, K) is N_k."""
 
     @property
     def counts(self) -> PerComponent: ...
 
-    def merge(self, other: Any) -> Self:
+    def merge(self, other: Any) -> Statistics:
         """The statistics of both sets of rows together: associative and commutative up to rounding."""
         ...
 
 
+@runtime_checkable
 class Terms(Protocol):
     """The coefficients of log p(x, z = k), from a mixture (EM) or in expectation under a posterior (variational Bayes)."""
 

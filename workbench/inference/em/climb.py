@@ -105,7 +105,7 @@ class _Ledger:
         size = np.maximum(1.0, np.abs(objective))
         tol = self.stop.tol * size if self.stop.relative else np.full(size.shape, self.stop.tol)
         settled = np.abs(gain) < tol if self.stop.rule == "objective" else self._change(iteration.mixture) < self.stop.tol
-        collapsed = iteration.mixture.components.collapsed(np.where(self.scale > 0, self.scale, 1.0))
+        collapsed = np.asarray(iteration.mixture.components.collapsed(np.where(self.scale > 0, self.scale, 1.0)))
         lost = counts.min(axis=-1) < LOST if self.prior is None else np.zeros(size.shape, bool)
         verdicts = (
             (collapsed, Status.SINGULAR),
@@ -121,7 +121,8 @@ class _Ledger:
         """A fall on the way into a singular solution is the last digits of a near-singular covariance, and named so."""
         if self.prior is None and self.previous is not None:
             before = self.previous.take(fell)
-            for i, singular in zip(fell, before.components.regularity(before.weights, self.problem.data).singular, strict=True):
+            regularity = before.components.regularity(before.weights, self.problem.data)
+            for i, singular in zip(fell, np.asarray(regularity.singular), strict=True):
                 status[i] = Status.SINGULAR if singular else status[i]
 
     def _change(self, mixture: Mixture) -> np.ndarray:
@@ -132,7 +133,7 @@ class _Ledger:
         return np.asarray(np.abs(ends[1] - ends[0]).max(axis=-1, initial=0.0))
 
     def _note(self, restarts: np.ndarray, iteration: Iteration, finite: np.ndarray, gain: np.ndarray) -> None:
-        objective, log_likelihood = iteration.objective[finite], iteration.expectation.log_likelihood[finite]
+        objective, log_likelihood = (np.asarray(v)[finite] for v in (iteration.objective, iteration.expectation.log_likelihood))
         self.objective[restarts], self.log_likelihood[restarts] = objective, log_likelihood
         self.iterations[restarts] = self.step
         self.gains[0, restarts], self.gains[1, restarts] = self.gains[1, restarts], gain[finite]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -88,7 +88,7 @@ class BernoulliComponents(Components):
             complements = np.maximum(np.log1p(-self.probs), LOG_ZERO)
             return BernoulliTerms(np.log(weights), logs, complements)
 
-    def maximise(self, statistics: BernoulliStatistics) -> Self:
+    def maximise(self, statistics: BernoulliStatistics) -> BernoulliComponents:
         """Weighted shares of ones (Bishop 2006, eq. 9.59); a feature never seen in a component stays as it is."""
         shares = np.divide(statistics.ones, statistics.seen, out=np.array(self.probs), where=statistics.seen > 0)
         return type(self)(np.clip(shares, 0.0, 1.0))
@@ -122,7 +122,7 @@ class Beta(ComponentsPrior):
 
         return np.asarray(betaln(self.a, self.b).sum(axis=-1))
 
-    def posterior(self, statistics: BernoulliStatistics) -> Self:
+    def posterior(self, statistics: BernoulliStatistics) -> Beta:
         return type(self)(self.a + statistics.ones, self.b + (statistics.seen - statistics.ones))
 
     def mode(self) -> BernoulliComponents:

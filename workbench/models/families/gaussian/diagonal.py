@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -100,7 +100,7 @@ class DiagonalComponents(Components):
             constant = np.log(weights) + np.log(factors).sum(axis=-1) - self.means.shape[-1] * LOG_2PI / 2.0
         return DiagonalTerms(constant, factors, self.means)
 
-    def maximise(self, statistics: DiagonalStatistics) -> Self:
+    def maximise(self, statistics: DiagonalStatistics) -> DiagonalComponents:
         """Weighted means and variances."""
         empty = ~(statistics.counts > 0)[..., None]
         variances = statistics.scatters / counted(statistics)[..., None]
@@ -160,7 +160,7 @@ class NormalInverseGamma(ComponentsPrior):
         spread = (LOG_2PI - np.log(self.mean_strength[..., None])) / 2.0
         return np.asarray((gammaln(half) - half * np.log(self.scale / 2.0) + spread).sum(axis=-1))
 
-    def posterior(self, statistics: DiagonalStatistics) -> Self:
+    def posterior(self, statistics: DiagonalStatistics) -> NormalInverseGamma:
         """Counts of means and variances grow apart (statistics, section 1)."""
         counts = statistics.counts
         strength = self.mean_strength + counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -102,7 +102,7 @@ class FullComponents(Components):
             constant = np.log(weights) + np.log(diagonal(factors)).sum(axis=-1) - self.means.shape[-1] * LOG_2PI / 2.0
         return FullTerms(constant, factors, self.means)
 
-    def maximise(self, statistics: FullStatistics) -> Self:
+    def maximise(self, statistics: FullStatistics) -> FullComponents:
         """Weighted means and covariances (Bishop 2006, eqs 9.17 and 9.19)."""
         empty = ~(statistics.counts > 0)
         covariances = statistics.scatters / counted(statistics)[..., None, None]
@@ -176,7 +176,7 @@ class NormalInverseWishart(ComponentsPrior):
         spread = size / 2.0 * (LOG_2PI - np.log(self.mean_strength))
         return np.asarray(self.dof * size / 2.0 * np.log(2.0) + log_gamma - self.dof * log_det / 2.0 + spread)
 
-    def posterior(self, statistics: FullStatistics) -> Self:
+    def posterior(self, statistics: FullStatistics) -> NormalInverseWishart:
         """Counts of means and covariances grow apart (statistics, section 1)."""
         counts = statistics.counts
         strength = self.mean_strength + counts
