@@ -124,15 +124,10 @@ def test_an_interrupt_ends_all_processes_and_keeps_what_is_finished(tmp_path: Pa
     with started(tmp_path, "--jobs", "2") as process:
         assert "2 fits, 1 of them there already" in wait_for_line(process, "nuts: started")[0]
         interrupted(process)
-    write(tmp_path, NUTS.replace(", nuts: {chains: 1, draws: 50, tune: 100}", ""))
-    done = run_whole(tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "1 fits, 1 of them there already" in done.stdout
-    assert "nothing to compute" in done.stdout
     assert not list(tmp_path.rglob("*.part"))
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.04, 0.08, 0.15, 0.3])
+@pytest.mark.parametrize("delay", [0.0, 0.08, 0.3])
 def test_an_interrupt_while_processes_start_is_silent(delay: float, tmp_path: Path) -> None:
     write(tmp_path, NUTS)
     with started(tmp_path) as process:
@@ -211,9 +206,6 @@ def test_a_worker_that_dies_takes_its_own_fit_alone(tmp_path: Path) -> None:
     assert rows.loc["em", "status"] == "converged"
     assert (tmp_path / "reports" / "small" / "fits" / "em.nc").is_file()
     assert not (tmp_path / "reports" / "small" / "fits" / "nuts.nc").exists()
-    with started(tmp_path) as process:
-        assert "2 fits, 1 of them there already" in wait_for_line(process, "nuts: started")[0]
-        interrupted(process)
 
 
 @pytest.mark.slow
@@ -229,3 +221,12 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     expected, found = tables(undisturbed), tables(disturbed)
     for name, table in expected.items():
         pd.testing.assert_frame_equal(found[name], table, check_exact=True, obj=name)
+
+
+def test_the_exit_code_is_130_wherever_the_interrupt_comes(tmp_path: Path) -> None:
+    """Within ``exec`` of a text, as at the import of a dataclass, CPython would end by the signal instead."""
+    script = 'import sys\nfrom workbench import cli\ncli._list = lambda _: exec("raise KeyboardInterrupt")\nsys.exit(cli.main(["list"]))\n'
+    (tmp_path / "interrupted.py").write_text(script)
+    done = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True, timeout=LATE, check=False)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
