@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from workbench.compare import predictive
+from workbench.compare.assembly import assemble
 from workbench.compare.cell import Cell
 from workbench.compare.differences import agreement_rows
 from workbench.compare.optima import optima
@@ -18,6 +19,7 @@ from workbench.data import Dataset
 from workbench.fit import Fit, Status
 from workbench.inference import EM
 from workbench.inference.em import _best
+from workbench.inference.em.starts import interior, starts
 from workbench.models import Bernoulli
 from workbench.problem import Problem
 
@@ -108,3 +110,37 @@ def test_relative_efficiency_is_that_of_correlated_chains(monkeypatch: pytest.Mo
     monkeypatch.setattr(predictive, "_relative_efficiency", lambda values: found.append(real(values)) or found[-1])
     predictive.leave_one_out(problem, fit)
     assert 0.02 < found[0] < 0.3
+
+
+@pytest.mark.parametrize("init", ["random_rows", "random_responsibilities", "kmeans++"])
+def test_starts_in_coordinates_are_finite_where_binary_columns_never_vary(init: str) -> None:
+    x = np.column_stack([np.ones(12), np.zeros(12), np.arange(12) % 2])
+    problem = Problem(x, "bernoulli", 2)
+    mixture, _ = starts(problem, problem.prior, init, [1, 2, 3])
+    u = interior(problem, mixture)
+    assert np.isfinite(u).all()
+    inside = np.isfinite(problem.coordinates.flatten(mixture)[0])
+    np.testing.assert_array_equal(u[inside], problem.coordinates.flatten(mixture)[0][inside])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 6), (1, 40)])
+def test_a_few_draws_give_tables_without_what_they_cannot_tell(shape: tuple[int, int]) -> None:
+    problem = Problem(PAIR, "gaussian", 2)
+    draws = problem.prior.posterior(problem.family.statistics(problem.data, np.repeat(np.eye(2), 20, axis=0))).sample(RNG, shape)  # type: ignore[union-attr]
+    log_likelihood = problem.log_likelihood(draws)
+    log_posterior = log_likelihood + problem.log_prior(draws)
+    told: dict[str, Any] = {
+        "kind": "x",
+        "family": problem.family,
+        "objective_name": "x",
+        "seconds": {"compile": 0.0, "run": 0.0},
+        "options": {},
+    }
+    told |= {"log_likelihood": log_likelihood, "log_posterior": log_posterior, "status": Status.SAMPLED}
+    fits = {
+        "nuts": Fit.sample(draws, sample_stats={"energy": -log_posterior}, **told),
+        "advi": Fit.approximation_of(draws, log_likelihood, **told),
+    }
+    tables = assemble([Cell({}, problem, fits=fits)] if shape != (1, 1) else [Cell({}, problem, fits={"nuts": fits["nuts"]})])
+    assert not tables["diagnostics"]["value"].isin(["nan", "inf", "-inf"]).any()
+    assert tables["likelihoods"]["elpd_loo"].notna().tolist()[0] == (np.prod(shape) >= 25)

@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.compare.bounds import elbo
 from workbench.compare.optima import Optimum
-from workbench.compare.predictive import array_statistics
+from workbench.compare.predictive import FEWEST_DRAWS, array_statistics
 from workbench.compare.settled import Settled
 from workbench.fit import Fit
 
@@ -67,8 +67,9 @@ def _of_restarts(fit: Fit, found: list[Optimum]) -> Iterator[Row]:
 def _of_approximation(fit: Fit) -> Iterator[Row]:
     if fit.log_q is None:
         return
-    k_hat = float(np.asarray(array_statistics().psislw(-(fit.log_posterior - fit.log_q).ravel())[1]))
-    yield _check("pareto_k", k_hat, PARETO_K, k_hat <= PARETO_K, "q is far from the posterior: try fullrank_advi, or trust nuts")
+    if fit.log_q.size >= FEWEST_DRAWS:
+        k_hat = float(np.asarray(array_statistics().psislw(-(fit.log_posterior - fit.log_q).ravel())[1]))
+        yield _check("pareto_k", k_hat, PARETO_K, k_hat <= PARETO_K, "q is far from the posterior: try fullrank_advi, or trust nuts")
     bound = elbo(fit)
     if bound is not None:
         yield _check("elbo_mcse", bound.mcse, 0.1, bound.mcse <= 0.1, "raise draws for a more precise ELBO")
@@ -82,7 +83,7 @@ def _of_sample(fit: Fit, settled: Settled | None) -> Iterator[Row]:
     if "reached_max_treedepth" in stats:
         share = float(np.asarray(stats["reached_max_treedepth"]).mean())
         yield _check("share_at_max_treedepth", share, 0.0, share == 0.0, "the sampler is slow here, not wrong; raise tune")
-    if "energy" in stats:
+    if "energy" in stats and np.shape(stats["energy"])[1] > 1:
         bfmi = float(np.min(array_statistics().bfmi(np.asarray(stats["energy"]))))
         yield _check("e_bfmi", bfmi, 0.3, bfmi >= 0.3, "raise tune: the energy moves too little from draw to draw")
     yield from _convergence("log_posterior", fit.log_posterior[..., None])
@@ -109,9 +110,12 @@ def _convergence(name: str, values: np.ndarray) -> Iterator[Row]:
 
 
 def _check(quantity: str, value: float, threshold: float | None, good: bool | None, advice: str) -> Row:
+    """A checked number; one that the draws are too few to give is empty, with a note."""
+    if math.isnan(value):
+        good, advice = None, "the draws or chains are too few to tell"
     return {
         "quantity": quantity,
-        "value": f"{value:.6g}",
+        "value": f"{value:.6g}" if math.isfinite(value) else "",
         "threshold": threshold,
         "verdict": _verdict(good),
         "advice": "" if good else advice,

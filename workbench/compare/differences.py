@@ -65,7 +65,8 @@ def _summary(values: np.ndarray, point: bool) -> dict[str, np.ndarray | None]:
     if point:
         return {"mean": values[0], "sd": None, "lower": None, "upper": None}
     lower, upper = np.quantile(values, INTERVAL, axis=0)
-    return {"mean": values.mean(axis=0), "sd": values.std(axis=0, ddof=1), "lower": lower, "upper": upper}
+    sd = values.std(axis=0, ddof=1) if values.shape[0] > 1 else None
+    return {"mean": values.mean(axis=0), "sd": sd, "lower": lower, "upper": upper}
 
 
 def _index(cell: Cell, entry: Row) -> tuple[int, ...]:

@@ -11,6 +11,9 @@ import numpy as np
 from workbench.fit import Fit
 from workbench.problem import Problem
 
+FEWEST_DRAWS = 25
+"""A Pareto tail is a fifth of the draws, and needs five."""
+
 
 @dataclass(frozen=True)
 class LeaveOneOut:
@@ -35,11 +38,15 @@ def array_statistics() -> Any:
 def leave_one_out(problem: Problem, fit: Fit, *, budget: int = 20_000_000) -> LeaveOneOut | None:
     """PSIS-LOO of a sample; None for points and approximations, whose leave-one-out is another formula (statistics, section 6).
 
+    None also for fewer draws than a Pareto tail needs.
+
     Rows are taken in blocks of at most ``budget`` numbers (draws x rows x components x features); all draws are used.
     """
     if fit.estimate != "sample" or fit.draws is None:
         return None
     chains, length = fit.draws.batch_shape
+    if chains * length < FEWEST_DRAWS:
+        return None
     flat = fit.draws.reshaped(chains * length)
     relative = _relative_efficiency(fit.log_likelihood)
     elpd, k_hat = [], []

@@ -10,7 +10,11 @@ import numpy as np
 from workbench.inference.em.steps import m_step
 from workbench.models import Mixture, Prior
 from workbench.models.mixture import stacked
+from workbench.models.shapes import Coordinates
 from workbench.problem import Problem
+
+NEAR = 4.0
+"""The logit that stands for an infinite one: probabilities of 0.018 and 0.982."""
 
 Start = Callable[[Problem, Prior | None, np.random.Generator], Mixture]
 
@@ -64,6 +68,12 @@ def starts(problem: Problem, prior: Prior | None, init: str | Mapping[str, Any],
     names = tuple(halves[i % 2] if init == "mixed" else init for i in range(len(seeds)))
     each = [STARTS[name](problem, prior, np.random.default_rng(seed)) for name, seed in zip(names, seeds, strict=True)]
     return stacked(each), names
+
+
+def interior(problem: Problem, mixture: Mixture) -> Coordinates:
+    """Unconstrained coordinates of starts for methods that work in them; a probability of 0 or 1, which has none, starts near it."""
+    u, _ = problem.coordinates.flatten(mixture)
+    return np.asarray(np.nan_to_num(u, nan=0.0, posinf=NEAR, neginf=-NEAR))
 
 
 def _around(problem: Problem, centres: np.ndarray) -> Mixture:

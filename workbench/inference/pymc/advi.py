@@ -11,7 +11,7 @@ import numpy as np
 from annotated_types import Ge, Gt, MinLen
 
 from workbench.fit import Estimate, Fit, Restarts, Status, Trace
-from workbench.inference.em.starts import starts
+from workbench.inference.em.starts import interior, starts
 from workbench.inference.method import Context
 from workbench.inference.pymc.ascent import Ascent, Schedule, ascend
 from workbench.inference.pymc.choices import Likelihood, Rank, refusal
@@ -80,7 +80,7 @@ class ADVI:
         with captured() as messages:
             seeds = [context.start_seed(i) for i in range(self.restarts)]
             start, names = starts(problem, problem.prior, self.init, seeds)
-            ascents = self._ascents(problem, context, problem.coordinates.flatten(start)[0])
+            ascents = self._ascents(problem, context, interior(problem, start))
         with context.clock("run"):
             ends = [_End.of(problem, ascent, context.noise_seed(i), self.draws) for i, ascent in enumerate(ascents)]
             best = _best(ends)

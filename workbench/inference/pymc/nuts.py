@@ -11,7 +11,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from workbench.fit import Estimate, Fit, Status
-from workbench.inference.em.starts import starts
+from workbench.inference.em.starts import interior, starts
 from workbench.inference.method import Context
 from workbench.inference.pymc.choices import Likelihood, refusal
 from workbench.inference.pymc.toolchain import captured
@@ -122,4 +122,4 @@ class NUTS:
 def _start(problem: Problem, init: str, seed: int) -> np.ndarray:
     """Flat coordinates of a start drawn from a chain's own seed, so that the number of cores changes nothing."""
     mixture, _ = starts(problem, problem.prior, init, [seed])
-    return np.ascontiguousarray(problem.coordinates.flatten(mixture)[0][0])
+    return np.ascontiguousarray(interior(problem, mixture)[0])
