@@ -6,5 +6,7 @@ import os
 
 from jaxtyping import install_import_hook
 
+collect_ignore_glob = ["conftest.py", "*/conftest.py"]  # no doctests in them
+
 if os.environ.get("WORKBENCH_SHAPES") == "1":  # doubles the time of the tests that iterate most
     install_import_hook(["workbench.models", "workbench.inference.em"], "beartype.beartype")

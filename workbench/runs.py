@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.data.builtin import BUILT_IN
 from workbench.experiment.config import Experiment, load
 from workbench.experiment.events import Ended, Failed, Finished, Planned, Reporter, silent
 from workbench.experiment.execute import execute
@@ -272,6 +273,7 @@ def _provenance(experiment: Experiment, store: Store, text: str) -> Any:
 
     about = store.about
     data = experiment.cells()[0].problem.data
+    source = BUILT_IN.get(data.name) if "name" in experiment.config.get("data", {}) else None
     return Provenance(
         name=experiment.name,
         description=experiment.description,
@@ -282,7 +284,8 @@ def _provenance(experiment: Experiment, store: Store, text: str) -> Any:
         seconds={_name(artefact): entry["seconds"] for artefact, entry in store.entries.items()},
         command=about.get("command", ""),
         started=about.get("started", ""),
-        notes=data.notes,
+        notes=data.notes if source is None else (f"{data.name}: {source.origin}.", *data.notes),
+        licence="" if source is None else source.licence,
     )
 
 

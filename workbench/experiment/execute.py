@@ -6,7 +6,9 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -83,16 +85,10 @@ class _Crew:
     def _hire(self) -> None:
         ours, theirs = multiprocessing.get_context("spawn").Pipe()
         process = multiprocessing.get_context("spawn").Process(target=_labour, args=(theirs, str(self.folder)), daemon=True)
-        before = {name: os.environ.get(name) for name in THREADS}
         worker = _Worker(process, ours)
-        with _interrupts_kept_from_children():
-            os.environ.update(dict.fromkeys(THREADS, "1"))
-            try:
-                process.start()
-                self.workers.append(worker)
-            finally:
-                for name, value in before.items():
-                    os.environ.pop(name) if value is None else os.environ.update({name: value})
+        with _interrupts_kept_from_children(), _world_of_a_child():
+            process.start()
+            self.workers.append(worker)
         theirs.close()
         self._give(worker)
 
@@ -134,6 +130,24 @@ class _Crew:
             self._give(worker)
         else:
             self.reporter(Progress(group[0].name, *message))
+
+
+@contextlib.contextmanager
+def _world_of_a_child() -> Iterator[None]:
+    """One BLAS thread, and no script to import again: a spawned process needs nothing of the caller's ``__main__``.
+
+    So a script may call ``workbench.run`` without a guard on its name.
+    """
+    before = {name: os.environ.get(name) for name in THREADS}
+    script = sys.modules["__main__"]
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @contextlib.contextmanager
