@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import arviz as az
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from workbench.compare.optima import Optimum
 from workbench.compare.predictive import leave_one_out
 from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
+from workbench.datatree import to_tree
 from workbench.fit import Fit
 from workbench.inference import EM
 from workbench.models.mixture import stacked
@@ -158,6 +160,9 @@ def test_leave_one_out_is_arviz_and_the_exact_one_of_a_conjugate_normal() -> Non
         wanted += float(exact.log_normaliser() - without.log_normaliser()) - 0.5 * math.log(2 * math.pi)
     assert found.elpd == pytest.approx(wanted, abs=0.1)
     assert found.pareto_k_max < 0.7
+    arviz = az.loo(to_tree(problem, fit, "nuts"))
+    assert found.elpd == pytest.approx(arviz.elpd, abs=0.02)  # up to the relative efficiency, which ArviZ takes from the parameters
+    assert found.se == pytest.approx(arviz.se, rel=0.01)
 
 
 def test_unseen_optimum_by_hand() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,14 @@ def test_open_and_report_from_disk(tmp_path: Path) -> None:
     assert page.read_text(encoding="utf-8").startswith("<!")
     with pytest.raises(FileNotFoundError, match=r"holds no run"):
         Run.open(tmp_path / "fits")
+
+
+def test_a_fit_on_disk_says_where_it_comes_from(tmp_path: Path) -> None:
+    result, _, _ = heard(tmp_path)
+    with result.fits["em"] as tree:
+        attrs = tree.attrs
+    assert (attrs["method"], attrs["kind"], attrs["estimate"], attrs["seed"]) == ("em", "em", "point", 1)
+    assert set(json.loads(attrs["versions"])) == {"numpy", "scipy"}
+    assert json.loads(attrs["options"])["restarts"] == 5
+    assert attrs["status"] == "converged"
+    assert attrs["seconds_run"] > 0

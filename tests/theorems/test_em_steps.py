@@ -23,7 +23,7 @@ def problem_of(family: str, options: dict[str, str], seed: int, n_components: in
     centres = rng.normal(size=(3, 2)) * 3
     x = centres[rng.integers(0, 3, n_rows)] + rng.normal(size=(n_rows, 2))
     if family == "bernoulli":
-        x = (rng.random((n_rows, 4)) < rng.random((3, 4))[rng.integers(0, 3, n_rows)]).astype(float)
+        x = (rng.random((n_rows, 8)) < rng.random((3, 8))[rng.integers(0, 3, n_rows)]).astype(float)
         x[rng.random(x.shape) < 0.1] = np.nan
     return Problem(x, family, n_components, **options)
 

@@ -58,7 +58,8 @@ def leave_one_out(problem: Problem, fit: Fit, *, budget: int = 20_000_000) -> Le
     each = np.concatenate(elpd)
     counts = problem.data.counts
     centre = np.average(each, weights=counts)
-    variance = float((counts * (each - centre) ** 2).sum())
+    total = counts.sum()
+    variance = float((counts * (each - centre) ** 2).sum() * total / max(1.0, total - 1.0))  # of a sum of N, the rows' variance with N - 1
     return LeaveOneOut(float((each * counts).sum()), float(np.sqrt(variance)), float(np.concatenate(k_hat).max()))
 
 

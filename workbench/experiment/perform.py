@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import time
 import traceback
 import warnings
@@ -58,7 +59,9 @@ def _write(task: Task, fit: Fit, folder: Path) -> None:
     from workbench.datatree import to_tree
 
     with replaced(folder / task.artefact) as part:
-        to_tree(task.problem, fit, task.label).to_netcdf(part, engine="h5netcdf")
+        tree = to_tree(task.problem, fit, task.label)
+        tree.attrs |= {"seed": task.seed, "key": task.key, "versions": json.dumps(task.versions)}
+        tree.to_netcdf(part, engine="h5netcdf")
 
 
 def _reason(error: Exception) -> str:

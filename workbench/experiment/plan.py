@@ -44,6 +44,16 @@ class Task:
     problem: Problem
 
     @property
+    def seed(self) -> int:
+        """The config's seed, in a sweep over ``seed`` the cell's."""
+        return int(str(self.starts[0]))
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version of every distribution that changes the numbers."""
+        return {package: importlib.metadata.version(package) for package in self.method.packages}
+
+    @property
     def name(self) -> str:
         """The artefact's name without folder and suffix."""
         return self.artefact.removeprefix("fits/").removesuffix(".nc")

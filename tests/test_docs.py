@@ -1,0 +1,40 @@
+"""Every command in the documents is one that the command line takes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from workbench.cli import _parser, main
+
+ROOT = Path(__file__).parents[1]
+SETUP = {"pip install uv", "uv run pytest", "uv sync", "bash .ci/run"}
+
+
+def commands(document: str) -> list[str]:
+    """Lines of shell blocks and inline commands, one for each side of ``&&``."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    lines += re.findall(r"`((?:uv run |bash |workbench )[^`]+)`", text)
+    return [part.strip() for line in lines for part in line.split("&&") if part.strip()]
+
+
+@pytest.mark.parametrize("command", sorted({*commands("README.md"), *commands("CONTRIBUTING.md")}))
+def test_command(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    if command in SETUP:
+        return
+    words = shlex.split(command.removeprefix("uv run "))
+    assert words[0] == "workbench", f"{command} is no command that this test knows"
+    options = _parser().parse_args(words[1:])  # exits with an error where a word is off
+    if words[1] in ("check", "list", "schema") and all(Path(path).exists() for path in getattr(options, "configs", [])):
+        assert main(words[1:]) == 0
+        assert capsys.readouterr().out
+
+
+def test_the_first_command_is_there() -> None:
+    found = commands("README.md")
+    assert found[:3] == ["pip install uv", "uv run workbench run configs/old_faithful.yaml", "uv run pytest"]
