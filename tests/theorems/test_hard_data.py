@@ -144,3 +144,60 @@ def test_a_few_draws_give_tables_without_what_they_cannot_tell(shape: tuple[int,
     tables = assemble([Cell({}, problem, fits=fits)] if shape != (1, 1) else [Cell({}, problem, fits={"nuts": fits["nuts"]})])
     assert not tables["diagnostics"]["value"].isin(["nan", "inf", "-inf"]).any()
     assert tables["likelihoods"]["elpd_loo"].notna().tolist()[0] == (np.prod(shape) >= 25)
+
+
+@pytest.mark.parametrize("covariance", ["full", "diagonal"])
+@pytest.mark.parametrize("value", [3.3, 3.3e9, 0.0])
+def test_a_constant_column_has_no_prior_and_no_regular_optimum(covariance: str, value: float) -> None:
+    problem = Problem(np.column_stack([PAIR[:, 0], np.full(40, value)]), "gaussian", 2, covariance=covariance)
+    assert "column x1 is constant" in problem.no_prior
+    fit = EM(restarts=6).fit(problem)
+    assert fit.status is Status.NO_REGULAR_OPTIMUM
+    assert not any(optimum.regular for optimum in optima(problem, fit))
+
+
+@pytest.mark.parametrize("seed", [1, 7])
+def test_collinear_columns_have_no_regular_optimum(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(60, 2)) * [1.0, 50.0] + [100.0, -3.0]
+    x[30:] += 4.0
+    problem = Problem(np.column_stack([x, x.sum(axis=1)]), "gaussian", 2)
+    assert "collinear" in problem.no_prior
+    fit = EM(restarts=10).fit(problem)
+    assert not any(optimum.regular for optimum in optima(problem, fit))
+
+
+@pytest.mark.parametrize("correlated", [False, True])
+def test_no_restart_falls_where_the_covariance_is_badly_conditioned(correlated: bool) -> None:
+    x = np.column_stack([PAIR[:, 0], PAIR[:, 0] + 1e-5 * PAIR[:, 1]]) if correlated else np.vstack([PAIR, [[1e6, 1e6]]])
+    fit = EM(restarts=20, objective="posterior").fit(Problem(x, "gaussian", 3))
+    assert fit.restarts is not None
+    assert set(fit.restarts.status) == {Status.CONVERGED}
+
+
+def test_stop_by_parameters_sees_components_far_narrower_than_the_data() -> None:
+    """Two components that mirror each other keep their weights while their means still move."""
+    rng = np.random.default_rng(0)
+    half = rng.normal(size=150) - 1.3
+    problem = Problem(np.concatenate([half, -half, rng.normal(size=30) + 3e6]), "gaussian", 3)
+    init = {"weights": [5 / 11, 5 / 11, 1 / 11], "means": [[-0.5], [0.5], [3e6]], "covariances": [[[1.0]], [[1.0]], [[1.0]]]}
+    fit = EM(restarts=1, init=init, tol=1e-6, stop="parameters").fit(problem)
+    means = fit.path.mixture.parameters()["means"][-2:, :2, 0]  # type: ignore[union-attr]
+    assert np.abs(np.diff(means, axis=0)).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("family", "options"), [("gaussian", {"covariance": "full"}), ("gaussian", {"covariance": "diagonal"}), ("bernoulli", {})]
+)
+def test_evidence_of_labelled_rows_is_a_difference_of_normalisers(family: str, options: dict[str, Any]) -> None:
+    """log p(x, z) = log p(x, z | theta) + log p(theta) - log p(theta | x, z) at any theta (Bayes), whatever K."""
+    x = PAIR[::4] if family == "gaussian" else (PAIR[::4] > 2.0).astype(float)
+    problem = Problem(x, family, 3, prior={"a": 2.0, "b": 3.0} if family == "bernoulli" else "default", **options)
+    assert problem.prior is not None
+    labels = np.eye(3)[np.arange(10) % 3]
+    posterior = problem.prior.posterior(problem.family.statistics(problem.data, labels))
+    theta = problem.prior.sample(np.random.default_rng(3))
+    complete = (theta.log_joint(x) * labels).sum()
+    wanted = complete + problem.prior.log_density(theta) - posterior.log_density(theta)
+    constant = -0.5 * x.size * np.log(2.0 * np.pi) if family == "gaussian" else 0.0
+    assert posterior.log_normaliser() - problem.prior.log_normaliser() + constant == pytest.approx(wanted, rel=1e-9)

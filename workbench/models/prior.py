@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from workbench.models.components import Components
 from workbench.models.mixture import Mixture
 from workbench.models.shapes import Coordinates, PerFit, Weights
 from workbench.models.terms import Statistics
+
+PROBABILITY_BOUNDARY = 20.0
+"""A logit beyond this is a probability within 2e-9 of 0 or 1."""
 
 
 class PriorError(ValueError):
@@ -30,6 +33,9 @@ class PriorError(ValueError):
 
 class ComponentsPrior(ABC):
     """The prior of a family's component parameters; leading axes are none, or (*batch, K) after an update."""
+
+    boundary: ClassVar[float] = float("inf")
+    """Unconstrained coordinates beyond this count as on the boundary of the parameters, where they may run off without end."""
 
     @abstractmethod
     def log_density(self, components: Any) -> PerFit:
@@ -49,7 +55,7 @@ class ComponentsPrior(ABC):
 
     @abstractmethod
     def log_normaliser(self) -> np.ndarray:
-        """Log of the integral of the unnormalised density, for each component."""
+        """Log of the integral of the unnormalised density of one component; (*batch, K) after an update."""
 
     @abstractmethod
     def numbers(self) -> dict[str, Any]:
@@ -90,6 +96,12 @@ class Prior:
         """Number of unconstrained coordinates."""
         return self.n_components - 1 + self.components.dim(self.n_components)
 
+    @property
+    def boundaries(self) -> Coordinates:
+        """For each unconstrained coordinate the size beyond which it counts as on the boundary."""
+        cut = self.n_components - 1
+        return np.repeat([PROBABILITY_BOUNDARY, self.components.boundary], [cut, self.dim - cut])
+
     def log_density(self, mixture: Mixture) -> PerFit:
         """Log prior density of (weights, component parameters), constants included, no Jacobian; shape (*batch).
 
@@ -118,8 +130,9 @@ class Prior:
         return Mixture(weights, self.components.sample(rng, (*size, self.n_components)))
 
     def log_normaliser(self) -> PerFit:
-        """Log normaliser, so that log p(x) of complete labels is a difference of two; shape (*batch)."""
-        return np.asarray(self._log_beta() + self.components.log_normaliser().sum(axis=-1))
+        """Log normaliser, so that log p(x, labels) is a difference of two, but for a constant of the data; shape (*batch)."""
+        each = self.components.log_normaliser() + np.zeros(self.n_components)  # before an update one prior stands for all K
+        return np.asarray(self._log_beta() + each.sum(axis=-1))
 
     def _log_beta(self) -> np.ndarray:
         from scipy.special import gammaln

@@ -55,7 +55,7 @@ class EM:
 
     kind: ClassVar[str] = "em"
     estimate: ClassVar[Estimate] = "point"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
     compiles: ClassVar[bool] = False
 

@@ -15,10 +15,8 @@ from workbench.problem import Problem
 
 LOST = 1e-10
 """A component with less than this many rows is lost to maximum likelihood."""
-FALL = 1e-10
-"""An objective may fall by this much, relative, from rounding alone."""
-BOUNDARY = 20.0
-"""Unconstrained coordinates beyond this (probabilities within 2e-9 of 0 or 1) count as on the boundary."""
+FALL = 1e-9
+"""An objective may fall by this much, relative, from rounding alone (columns correlated to 1 - 1e-10 reach 3e-10)."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class _Ledger:
         self.problem, self.prior, self.stop = problem, prior, stop
         self.room = path_numbers
         self.began = time.perf_counter()
-        self.scale = np.sqrt(np.diagonal(np.cov(problem.data.x, rowvar=False, ddof=0).reshape(problem.data.n_features, -1)))
+        self.scale = np.where(np.ptp(problem.data.x, axis=0) > 0, problem.data.x.std(axis=0), 1.0)
         self.chart = problem.coordinates
         self.gains = np.full((2, count), np.nan)
         self.objective, self.log_likelihood = np.full(count, np.nan), np.full(count, np.nan)
@@ -105,7 +103,7 @@ class _Ledger:
         size = np.maximum(1.0, np.abs(objective))
         tol = self.stop.tol * size if self.stop.relative else np.full(size.shape, self.stop.tol)
         settled = np.abs(gain) < tol if self.stop.rule == "objective" else self._change(iteration.mixture) < self.stop.tol
-        collapsed = np.asarray(iteration.mixture.components.collapsed(np.where(self.scale > 0, self.scale, 1.0)))
+        collapsed = np.asarray(iteration.mixture.components.collapsed(self.scale))
         lost = counts.min(axis=-1) < LOST if self.prior is None else np.zeros(size.shape, bool)
         verdicts = (
             (collapsed, Status.SINGULAR),
@@ -129,8 +127,10 @@ class _Ledger:
         """Largest change of a standardised unconstrained coordinate since the last iteration."""
         if self.previous is None:
             return np.full(mixture.batch_shape, np.inf)
-        ends = [np.clip(self.chart.flatten(m)[0], -BOUNDARY, BOUNDARY) for m in (self.previous, mixture)]
-        return np.asarray(np.abs(ends[1] - ends[0]).max(axis=-1, initial=0.0))
+        limits = self.chart.boundaries
+        before, after = (np.clip(self.chart.flatten(m)[0], -limits, limits) for m in (self.previous, mixture))
+        with np.errstate(invalid="ignore"):  # of components that have collapsed
+            return np.asarray(np.abs(after - before).max(axis=-1, initial=0.0))
 
     def _note(self, restarts: np.ndarray, iteration: Iteration, finite: np.ndarray, gain: np.ndarray) -> None:
         objective, log_likelihood = (np.asarray(v)[finite] for v in (iteration.objective, iteration.expectation.log_likelihood))

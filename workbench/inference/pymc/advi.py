@@ -49,7 +49,7 @@ class ADVI:
     kind: ClassVar[str] = "advi"
     estimate: ClassVar[Estimate] = "approximation"
     rank: ClassVar[Rank] = "mean_field"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc")
     compiles: ClassVar[bool] = True
 

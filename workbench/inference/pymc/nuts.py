@@ -39,7 +39,7 @@ class NUTS:
 
     kind: ClassVar[str] = "nuts"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc", "nutpie")
     compiles: ClassVar[bool] = True
 

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Regularity
 from workbench.models.families.family import Family
-from workbench.models.prior import ComponentsPrior, Prior, plain, positive
+from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior, plain, positive
 from workbench.models.shapes import (
     Coordinates,
     Flags,
@@ -107,6 +107,8 @@ class BernoulliComponents(Components):
 @dataclass(frozen=True, eq=False)
 class Beta(ComponentsPrior):
     """probs ~ Beta(a, b) for every feature, alike for all components; (*batch, K, D) after an update."""
+
+    boundary: ClassVar[float] = PROBABILITY_BOUNDARY
 
     a: np.ndarray
     b: np.ndarray

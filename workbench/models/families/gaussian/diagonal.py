@@ -113,10 +113,11 @@ class DiagonalComponents(Components):
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:
         """By variance relative to the data's and to the pooled within variance, and by count (statistics, section 3)."""
         pooled = (weights[..., None] * self.variances).sum(axis=-2, keepdims=True)
+        spread = np.diagonal(moments.covariance(data))
         with np.errstate(divide="ignore", invalid="ignore"):
-            in_data = self.variances / np.diagonal(moments.covariance(data))
+            in_data = self.variances / spread
             in_pooled = self.variances / pooled
-        thin = ~(in_data >= 1e-6) & ~(in_pooled >= 1e-6)
+        thin = (~(in_data >= 1e-6) & ~(in_pooled >= 1e-6)) | ~(spread > 0)
         singular = thin.any(axis=-1) | (data.counts.sum() * weights < 2.0)
         return Regularity(singular.any(axis=-1), np.zeros(self.batch_shape, bool))
 
@@ -147,7 +148,7 @@ class NormalInverseGamma(ComponentsPrior):
         return int(self.mean.shape[-1])
 
     def log_density(self, components: DiagonalComponents) -> PerFit:
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             logs = np.log(components.variances)
             squares = self.mean_strength[..., None] * (components.means - self.mean) ** 2
             kernel = -(self.dof[..., None] + 3.0) * logs / 2.0 - (self.scale + squares) / components.variances / 2.0

@@ -123,7 +123,7 @@ class FullComponents(Components):
         in_data = smallest_eigenvalue(self.covariances, cholesky(moments.covariance(data)))
         in_pooled = smallest_eigenvalue(self.covariances, cholesky(pooled)[..., None, :, :])
         counts = data.counts.sum() * weights
-        singular = ((in_data < 1e-6) & (in_pooled < 1e-6)) | (counts < n_features + 1)
+        singular = ((in_data < 1e-6) & (in_pooled < 1e-6)) | (counts < n_features + 1) | moments.singular(moments.covariance(data))
         spurious = (in_data < 1e-3) & (counts < 2 * (n_features + 1))
         singular_fit = singular.any(axis=-1)
         return Regularity(singular_fit, spurious.any(axis=-1) & ~singular_fit)
@@ -160,11 +160,11 @@ class NormalInverseWishart(ComponentsPrior):
         size = self.n_features
         factor = cholesky(components.covariances)
         whitener = inverse(factor)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             log_det = 2.0 * np.log(diagonal(factor)).sum(axis=-1)
-        shift = np.einsum("...ij,...j->...i", whitener, components.means - self.mean)
-        trace = np.einsum("...ij,...jk,...ik->...", whitener, self.scale, whitener)
-        kernel = -(self.dof + size + 2.0) * log_det / 2.0 - (trace + self.mean_strength * (shift**2).sum(axis=-1)) / 2.0
+            shift = np.einsum("...ij,...j->...i", whitener, components.means - self.mean)
+            trace = ((whitener @ cholesky(self.scale)) ** 2).sum(axis=(-1, -2))  # of scale Sigma^-1; a product loses twice the digits
+            kernel = -(self.dof + size + 2.0) * log_det / 2.0 - (trace + self.mean_strength * (shift**2).sum(axis=-1)) / 2.0
         return np.asarray((kernel - self.log_normaliser()).sum(axis=-1))
 
     def log_normaliser(self) -> np.ndarray:
@@ -246,7 +246,8 @@ class NormalInverseWishart(ComponentsPrior):
         log_det_scale = 2.0 * np.log(diagonal(cholesky(self.scale))).sum()
         log_det = log_det_scale - 2.0 * log_pivots.sum(axis=-1)
         powers = size - np.arange(size) - 1.0 + 2.0  # of A_ii from (A -> Sigma), and c = A_ii^2 from log c
-        each = (powers * log_pivots).sum(axis=-1) + (size + 1.5) * log_det
+        with np.errstate(invalid="ignore"):  # infinite pivots, of a collapsed component
+            each = (powers * log_pivots).sum(axis=-1) + (size + 1.5) * log_det
         constant = -(size + 1.0) / 2.0 * log_det_scale - size / 2.0 * np.log(self.mean_strength)
         return np.asarray(each.sum(axis=-1) + count * constant)
 

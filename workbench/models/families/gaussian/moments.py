@@ -21,7 +21,7 @@ def mean(data: Dataset) -> np.ndarray:
 def covariance(data: Dataset) -> np.ndarray:
     """Covariance (D, D) of the rows, divisor N - 1; its diagonal alone where N <= D; nan for a single row."""
     total = data.counts.sum()
-    deviations = data.x - mean(data)
+    deviations = np.where(np.ptp(data.x, axis=0) > 0, data.x - mean(data), 0.0)  # the mean of a constant is not always its value
     with np.errstate(invalid="ignore", divide="ignore"):
         matrix = (deviations * data.counts[:, None]).T @ deviations / np.float64(total - 1.0)
     return np.diag(np.diagonal(matrix)) if total <= data.n_features else matrix
@@ -31,6 +31,21 @@ def spread(matrix: np.ndarray) -> np.ndarray:
     """Variances (D,) with 1 where a column is constant or there is one row: a scale to measure by, never zero."""
     variances = np.diagonal(matrix)
     return np.where(np.isfinite(variances) & (variances > 0), variances, 1.0)
+
+
+def singular(matrix: np.ndarray) -> bool:
+    """Whether a covariance is not positive definite in working precision, whatever the columns' units."""
+    variances = np.diagonal(matrix)
+    if not (variances > 0).all():
+        return True
+    return bool(_correlations(matrix)[0][0] <= SMALLEST_CORRELATION_EIGENVALUE)
+
+
+def _correlations(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues, smallest first, and eigenvectors of the correlations."""
+    sd = np.sqrt(np.diagonal(matrix))
+    values, vectors = np.linalg.eigh(matrix / np.outer(sd, sd))
+    return values, vectors
 
 
 def check_spread(matrix: np.ndarray, features: Sequence[str]) -> None:
@@ -59,10 +74,9 @@ def check_definite(matrix: np.ndarray, features: Sequence[str]) -> None:
         Naming the columns that are constant or collinear.
     """
     check_spread(matrix, features)
-    sd = np.sqrt(np.diagonal(matrix))
-    values, vectors = np.linalg.eigh(matrix / np.outer(sd, sd))
-    if values[0] > SMALLEST_CORRELATION_EIGENVALUE:
+    if not singular(matrix):
         return
+    _, vectors = _correlations(matrix)
     involved = [name for name, loading in zip(features, vectors[:, 0], strict=True) if abs(loading) > 0.05]
     raise PriorError(
         f"no default prior: columns {', '.join(involved)} are collinear, so the data's covariance is singular; "
