@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import Any
 
 import numpy as np
@@ -201,3 +202,22 @@ def test_evidence_of_labelled_rows_is_a_difference_of_normalisers(family: str, o
     wanted = complete + problem.prior.log_density(theta) - posterior.log_density(theta)
     constant = -0.5 * x.size * np.log(2.0 * np.pi) if family == "gaussian" else 0.0
     assert posterior.log_normaliser() - problem.prior.log_normaliser() + constant == pytest.approx(wanted, rel=1e-9)
+
+
+def test_copies_of_one_start_say_nothing_of_unseen_optima() -> None:
+    problem = Problem(PAIR, "gaussian", 1)
+    init = {"weights": [1.0], "means": [[0.0, 0.0]], "covariances": [np.eye(2).tolist()]}
+    for method, wanted in ((EM(restarts=3), True), (EM(restarts=3, init=init), False)):
+        quantities = assemble([Cell({}, problem, fits={"em": method.fit(problem)})])["diagnostics"]["quantity"]
+        assert (quantities == "unseen_optimum").any() == wanted
+
+
+def test_stop_by_parameters_is_silent_on_the_way_into_a_collapse() -> None:
+    rng = np.random.default_rng(8)
+    pair = np.vstack([rng.normal(size=(20, 2)), rng.normal(size=(20, 2)) + 4.0])
+    x = np.repeat(np.round(pair[::5]), 6, axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit = EM(restarts=30, stop="parameters").fit(Problem(x, "gaussian", 3))
+    assert fit.restarts is not None
+    assert Status.SINGULAR in fit.restarts.status

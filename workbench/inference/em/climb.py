@@ -128,8 +128,8 @@ class _Ledger:
         if self.previous is None:
             return np.full(mixture.batch_shape, np.inf)
         limits = self.chart.boundaries
-        before, after = (np.clip(self.chart.flatten(m)[0], -limits, limits) for m in (self.previous, mixture))
-        with np.errstate(invalid="ignore"):  # of components that have collapsed
+        with np.errstate(all="ignore"):  # of components that have collapsed
+            before, after = (np.clip(self.chart.flatten(m)[0], -limits, limits) for m in (self.previous, mixture))
             return np.asarray(np.abs(after - before).max(axis=-1, initial=0.0))
 
     def _note(self, restarts: np.ndarray, iteration: Iteration, finite: np.ndarray, gain: np.ndarray) -> None:
