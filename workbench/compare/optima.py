@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.compare.labels import alignment
 from workbench.fit import Fit, Restarts, Status
 from workbench.models import Mixture
 from workbench.problem import Problem
@@ -13,9 +14,9 @@ from workbench.problem import Problem
 SAME_OBJECTIVE = 1e-6
 """Nats per observation within which two polished objectives may be one optimum."""
 SAME_PARAMETERS = 1e-3
-"""Largest difference in responsibilities within which two polished solutions may be one optimum."""
+"""Largest difference of an unconstrained coordinate within which two polished solutions may be one optimum."""
 GROUPING_ROWS = 2_000
-"""Rows at which solutions are compared; with more, evenly spaced ones."""
+"""Rows by which components are matched; with more, evenly spaced ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,28 +65,36 @@ def _groups(problem: Problem, restarts: Restarts, polished: Mixture, objective: 
     ends = (Status.SINGULAR, Status.LOST_COMPONENT)
     run_off = [i for i, status in enumerate(restarts.status) if status in ends and kinds[i, 0]]
     order = [int(i) for i in np.argsort(-objective, kind="stable") if restarts.status[i].at_optimum and int(i) not in run_off]
-    groups: list[list[int]] = []
-    shapes: list[np.ndarray] = []
+    groups: list[list[_End]] = []
     for i in order:
-        shape = polished.take(i).responsibilities(x)
-        match = next(
-            (
-                g
-                for g, group in enumerate(groups)
-                if abs(objective[group[0]] - objective[i]) <= tolerance and (kinds[group[0]] == kinds[i]).all() and _same(shape, shapes[g])
-            ),
-            None,
-        )
+        mixture = polished.take(i)
+        end = _End(i, float(objective[i]), tuple(kinds[i].tolist()), mixture, mixture.responsibilities(x))
+        match = next((group for group in groups if end.is_at(group[0], problem, tolerance)), None)
         if match is None:
-            groups.append([i])
-            shapes.append(shape)
+            groups.append([end])
         else:
-            groups[match].append(i)
-    return [*groups, run_off] if run_off else groups
+            match.append(end)
+    found = [[end.restart for end in group] for group in groups]
+    return [*found, run_off] if run_off else found
 
 
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    """Equal up to a permutation of components."""
-    from workbench.compare.labels import alignment
+@dataclass(frozen=True, eq=False)
+class _End:
+    """Where a restart ended: its objective, what kind of solution, its parameters, its rows."""
 
-    return bool(np.abs(one[:, alignment(one, other)] - other).max() < SAME_PARAMETERS)
+    restart: int
+    objective: float
+    kind: tuple[bool, bool]
+    mixture: Mixture
+    shares: np.ndarray
+
+    def is_at(self, other: _End, problem: Problem, tolerance: float) -> bool:
+        """Equal objective, kind, and parameters up to a permutation of components."""
+        if self.kind != other.kind or abs(self.objective - other.objective) > tolerance:
+            return False
+        turned = self.mixture.relabelled(alignment(self.shares, other.shares))
+        chart = problem.coordinates
+        limits = chart.boundaries
+        with np.errstate(invalid="ignore"):  # of what has run off to infinity
+            mine, theirs = (np.clip(chart.flatten(mixture)[0], -limits, limits) for mixture in (turned, other.mixture))
+            return bool(np.abs(mine - theirs).max(initial=0.0) < SAME_PARAMETERS)

@@ -65,7 +65,7 @@ def _write(task: Task, fit: Fit, folder: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    said = " ".join(str(error).split()) or "no reason given"
+    said = " ".join(str(error).strip().partition("\n")[0].split()) or "no reason given"  # a stack below it belongs in the log
     return f"{type(error).__name__}: {said[:500]}; the traceback is in {LOG}"
 
 
