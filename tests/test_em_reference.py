@@ -51,6 +51,8 @@ def test_best_objective(figure: str, name: str, columns: list[str] | None, resta
     fit = EM(restarts=restarts, objective="posterior" if posterior else "likelihood").fit(problem)
     found = fit.log_posterior if posterior else fit.log_likelihood
     assert found.item() == pytest.approx(wanted["value"], abs=wanted["tolerance"])
+    if posterior:
+        assert fit.log_likelihood.item() == pytest.approx(wanted["log_likelihood"], abs=wanted["tolerance"])
     if wanted.get("n_parameters"):
         assert problem.n_parameters == wanted["n_parameters"]
 
