@@ -200,7 +200,9 @@ def agree(rows: dict[str, list[dict[str, Any]]], shares: dict[str, Array]) -> No
 
 def cell(data: Dataset, **values: object) -> Any:
     """As much of a `Cell` as is drawn."""
-    return SimpleNamespace(values={key.replace("__", "."): value for key, value in values.items()}, problem=SimpleNamespace(data=data))
+    return SimpleNamespace(
+        values={key.replace("__", "."): value for key, value in values.items()}, problem=SimpleNamespace(data=data), held_out=None
+    )
 
 
 PROVENANCE = Provenance(

@@ -92,8 +92,16 @@ def test_expected_half_p_is_no_verdict() -> None:
 
 
 def test_points_and_draws_are_compared_by_held_out_rows_only() -> None:
+    text = said(likelihoods=[point(held_out_lpd=-305.2), draws("nuts", held_out_lpd=-300.1)])
+    assert text.startswith("On the held-out rows nuts predicts best, with a log predictive density of -300.100; behind it em by 5.1 nats.")
+
+
+def test_predictions_within_their_noise_have_no_winner() -> None:
     text = said(likelihoods=[point(held_out_lpd=-301.2), draws("nuts", held_out_lpd=-300.1)])
-    assert text.startswith("On the held-out rows nuts predicts best, with a log predictive density of -300.100; behind it em by 1.1 nats.")
+    assert text.startswith("On the held-out rows all methods predict alike: log predictive density nuts -300.100 and em -301.200.")
+    assert "best" not in text
+    mixed = [point(held_out_lpd=-301.2), draws("nuts", held_out_lpd=-300.1), draws("advi", "approximation", held_out_lpd=-310.0)]
+    assert "behind it em by 1.1 and advi by 9.9 nats. Those less than 4 behind cannot be told from it." in said(likelihoods=mixed)
 
 
 def test_sampler() -> None:
@@ -111,6 +119,14 @@ def test_unseen_optima() -> None:
     ]
     text = said(likelihoods=[point()], diagnostics=rows)
     assert "not seen yet with an estimated probability of 0.010 (95 % interval 0.000 to 0.060)." in text
+    assert "One more restart" not in said(likelihoods=[point(n_components=1)], diagnostics=rows)
+
+
+@pytest.mark.parametrize(("share", "words"), [("0", "a probability of at most 0.060 (95 % bound"), ("1", "a probability near 1")])
+def test_unseen_optima_at_the_ends(share: str, words: str) -> None:
+    values = {"unseen_optimum": share, "unseen_optimum_lower": share, "unseen_optimum_upper": "0.06"}
+    rows = [{"method": "em", "quantity": name, "value": value, "threshold": "", "verdict": "note"} for name, value in values.items()]
+    assert f"would find an optimum not seen yet with {words}" in said(likelihoods=[point()], diagnostics=rows)
 
 
 def test_warnings_say_what_to_do() -> None:
@@ -124,9 +140,16 @@ def test_warnings_say_what_to_do() -> None:
             "advice": "run longer chains",
         }
     ]
-    assert "Look at nuts: rhat_aligned_parameters is 1.05 (threshold 1.01). Run longer chains." in said(
+    assert "Look at nuts: rhat aligned parameters is 1.050 (threshold 1.010). Run longer chains." in said(
         likelihoods=[draws("nuts")], diagnostics=rows
     )
+
+
+def test_a_reason_is_said_once() -> None:
+    reason = "no regular optimum; add rows"
+    rows = [{"method": "em", "quantity": "status", "value": reason, "threshold": "", "verdict": "warning", "advice": reason}]
+    assert said(likelihoods=[point(log_likelihood=math.nan, status=reason)], diagnostics=rows).count(reason) == 1
+    assert said(likelihoods=[point(status=reason)], diagnostics=rows).count(reason) == 1
 
 
 def test_elbo_and_its_gap() -> None:
@@ -150,7 +173,7 @@ def test_truth() -> None:
         {"method": "nuts", "parameter": "weights", "component": k, "mean": 0.5, "lower": 0.4, "upper": 0.6, "truth": t}
         for k, t in enumerate((0.45, 0.7))
     ]
-    assert "The intervals of nuts hold the truth for 1 of 2 parameters." in said(likelihoods=[draws("nuts")], parameters=rows)
+    assert "The 89 % intervals of nuts hold the truth for 1 of 2 parameters." in said(likelihoods=[draws("nuts")], parameters=rows)
 
 
 @pytest.mark.parametrize(("column", "name", "wanted"), [("bic", "BIC", 2), ("held_out_lpd", "Held-out log predictive density", 3)])
@@ -158,4 +181,6 @@ def test_sweep_says_what_it_prefers(column: str, name: str, wanted: int) -> None
     values = {1: 2450.5, 2: 2322.2, 3: 2455.0}
     frame = pd.DataFrame([point(**{column: value, "model.n_components": k}) for k, value in values.items()])
     cells = slices({"likelihoods": frame}, [made.cell(DATA, model__n_components=k) for k in values])
-    assert any(line.startswith(f"{name} prefers model.n_components = {wanted} (em ") for line in sweep_findings(cells))
+    lines = list(sweep_findings(cells))
+    assert any(line.startswith(f"{name} prefers model.n_components = {wanted} (em ") for line in lines)
+    assert any("4.5 ahead of the next)." in line if column == "held_out_lpd" else "128.3 ahead of the next)." in line for line in lines)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.report.numerals import count, counted, difference, estimated, fraction, listed, nats
+from workbench.report.numerals import LEVEL, count, counted, difference, estimated, fraction, listed, nats, rounded
 from workbench.report.slices import records
 from workbench.report.wording import capital, figure, is_wrong, sentence, spoken
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from workbench.report.slices import Slice
 
 FEW_PAIRS = 3
+ALIKE = 4.0
+"""Sums of log predictive densities closer than that are no finding (Sivula, Magnusson, Matamoros & Vehtari 2020)."""
 MOST_WARNINGS = 6
 
 
@@ -41,8 +43,14 @@ def held_out(cell: Slice) -> Iterator[str]:
         return
     best, *others = ranked
     behind = [f"{method} by {difference(scores[best] - scores[method])}" for method in others]
+    where = "On the held-out rows" if cell.n_held_out is None else f"On the {counted(cell.n_held_out, 'held-out row')}"
+    if others and scores[best] - scores[others[-1]] < ALIKE:
+        each = listed([f"{method} {nats(scores[method])}" for method in ranked])
+        yield f"{where} all methods predict alike: log predictive density {each}. Differences below {ALIKE:g} nats in all tell no method from another."
+        return
     tail = f"; behind it {listed(behind)} nats" if behind else ""
-    yield f"On the held-out rows {best} predicts best, with a log predictive density of {nats(scores[best])}{tail}. This score compares points with draws."
+    few = f" Those less than {ALIKE:g} behind cannot be told from it." if others and scores[best] - scores[others[0]] < ALIKE else ""
+    yield f"{where} {best} predicts best, with a log predictive density of {nats(scores[best])}{tail}.{few}"
 
 
 def ended(cell: Slice) -> Iterator[str]:
@@ -95,6 +103,7 @@ def ended_between(method: str, restarts: pd.DataFrame) -> str:
         return f"None of the {len(restarts)} restarts of {method} has a final {name}."
     low, high = nats(values.min()), nats(values.max())
     where = f"at {name} {high}" if low == high else f"between {name} {low} and {high}; the best is reported"
+    where += ", its ELBO estimated anew from the draws that are kept" if name == "ELBO" else ""
     return f"The {len(restarts)} restarts of {method} ended {where}."
 
 
@@ -117,12 +126,23 @@ def sampled(cell: Slice) -> Iterator[str]:
 def unseen(cell: Slice) -> Iterator[str]:
     """How likely it is that the restarts missed an optimum."""
     for method in cell.fitted:
+        if cell.row(method).number("n_components") == 1:
+            continue  # one component has one optimum
         rows = cell.rows("diagnostics", method)
         values = {quantity: figure(value) for quantity, value in zip(rows["quantity"], rows["value"], strict=True)}
         share, *ends = (values.get(name, math.nan) for name in ("unseen_optimum", "unseen_optimum_lower", "unseen_optimum_upper"))
         if math.isfinite(share):
-            between = f" (95 % interval {fraction(ends[0])} to {fraction(ends[1])})" if all(map(math.isfinite, ends)) else ""
-            yield f"One more restart of {method} would find an optimum not seen yet with an estimated probability of {fraction(share)}{between}."
+            yield f"One more restart of {method} would find an optimum not seen yet with {probability(share, *ends)}."
+
+
+def probability(share: float, lower: float, upper: float) -> str:
+    """An estimated probability with its interval; at an end, where the estimate says nothing, the bound alone."""
+    if share == 0 and math.isfinite(upper):
+        return f"a probability of at most {fraction(upper)} (95 % bound; no optimum was seen only once)"
+    if share == 1:
+        return "a probability near 1: every restart ended at an optimum of its own"
+    between = f" (95 % interval {fraction(lower)} to {fraction(upper)})" if math.isfinite(lower) and math.isfinite(upper) else ""
+    return f"an estimated probability of {fraction(share)}{between}"
 
 
 def bounded(cell: Slice) -> Iterator[str]:
@@ -217,15 +237,18 @@ def covered(cell: Slice) -> Iterator[str]:
     table = cell.tables["parameters"].dropna(subset=["truth", "lower", "upper"])
     for method, rows in table.groupby("method", sort=False):
         held = int(((rows["lower"] <= rows["truth"]) & (rows["truth"] <= rows["upper"])).sum())
-        yield f"The intervals of {method} hold the truth for {held} of {counted(len(rows), 'parameter')}."
+        yield f"The {LEVEL} intervals of {method} hold the truth for {held} of {counted(len(rows), 'parameter')}."
 
 
 def warned(cell: Slice) -> Iterator[str]:
     """Diagnostics beyond their threshold."""
     table = cell.tables["diagnostics"]
-    wrong = [row for row in records(table) if is_wrong(row["verdict"])]
+    told = {method for method in cell.methods if method not in cell.fitted}  # `failed` has said why
+    wrong = [row for row in records(table) if is_wrong(row["verdict"]) and not (row["quantity"] == "status" and row["method"] in told)]
     for row in itertools.islice(wrong, MOST_WARNINGS):
-        limit = f" (threshold {row['threshold']})" if row["threshold"] else ""
-        yield f"Look at {row['method']}: {row['quantity']} is {row['value']}{limit}. {capital(sentence(row['advice'] or row['verdict']))}"
+        limit = f" (threshold {rounded(row['threshold'])})" if row["threshold"] else ""
+        value, advice = rounded(row["value"]), row["advice"] or row["verdict"]
+        about = "" if value == advice else f"{row['quantity'].replace('_', ' ')} is {value}{limit}. "
+        yield f"Look at {row['method']}: {about}{capital(sentence(advice)) if about else sentence(advice)}"
     if len(wrong) > MOST_WARNINGS:
         yield f"{len(wrong) - MOST_WARNINGS} more warnings stand under Diagnostics."

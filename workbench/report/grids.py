@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.report.blocks import Field, Grid, Head
-from workbench.report.numerals import DASH, amount, count, counted, fraction, nats
+from workbench.report.numerals import DASH, LEVEL, amount, count, counted, fraction, is_number, nats, rounded
 from workbench.report.slices import records
-from workbench.report.wording import figure, is_wrong, spoken
+from workbench.report.wording import is_wrong, spoken
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +115,7 @@ def named(name: Sequence[object]) -> str:
 
 def parameter_notes(cell: Slice, methods: list[str], n_parameters: int) -> Iterator[str]:
     if any(cell.row(method).text("estimate") != "point" for method in methods):
-        yield "Means over the draws, with the interval of the table's columns lower and upper; a point has no interval."
+        yield f"Means over the draws, and between brackets the equal-tailed {LEVEL} interval; a point has no interval."
     if n_parameters > MOST_PARAMETERS:
         yield f"The first {MOST_PARAMETERS} of {counted(n_parameters, 'parameter')}; the others are in the table."
 
@@ -200,12 +200,3 @@ def diagnostics(cell: Slice) -> Iterator[Grid]:
         heads = tuple(Head(name) for name in ("value", "threshold", "verdict", "advice"))
         notes = (f"{DASH}: no threshold, or nothing to advise.",)
         yield Grid("", heads, tuple(rows), notes, "diagnostics", compact=True)
-
-
-def is_number(text: str) -> bool:
-    return math.isfinite(figure(text))
-
-
-def rounded(text: str) -> str:
-    """A number to four digits; words as they are."""
-    return amount(figure(text)) if is_number(text) else text

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 
+from workbench.compare.differences import INTERVAL
+from workbench.report.wording import figure
+
 DASH = "\N{EN DASH}"
+LEVEL = f"{100 * (INTERVAL[1] - INTERVAL[0]):.0f} %"
+"""How much of the draws lies in the intervals of parameters.csv."""
 
 
 def nats(value: float) -> str:
@@ -36,6 +41,15 @@ def amount(value: float, digits: int = 4) -> str:
     if not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}"
     return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
+
+
+def is_number(text: str) -> bool:
+    return math.isfinite(figure(text))
+
+
+def rounded(text: str) -> str:
+    """A number to four digits; words as they are."""
+    return amount(figure(text)) if is_number(text) else text
 
 
 def fraction(value: float) -> str:

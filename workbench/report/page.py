@@ -89,6 +89,8 @@ def compared(parts: list[Slice]) -> str:
     text = (
         f"{listed(methods)} on {data.name}: {counted(len(data.x), 'row')}, {counted(len(data.features), 'feature')} ({', '.join(features)})"
     )
+    if parts[0].n_held_out:
+        text += f", and {counted(parts[0].n_held_out, 'held-out row')} that no fit has seen"
     if len(parts) > 1:
         text += f"; {count(len(parts))} cells over {listed(list(parts[0].values))}"
     return f"{text}."

@@ -11,7 +11,7 @@ from workbench.report.blocks import Panel, Plate
 from workbench.report.figures import gaussians, intervals, probs, responsibilities
 from workbench.report.figures import progress as steps
 from workbench.report.figures import restarts as ways
-from workbench.report.numerals import count, counted, fraction
+from workbench.report.numerals import LEVEL, count, counted, fraction
 from workbench.report.wording import spoken
 
 if TYPE_CHECKING:
@@ -126,11 +126,7 @@ def shared(cell: Slice, prefix: str) -> Iterator[Plate]:
         stem = f"{prefix}responsibilities-first"
         panels.append(Panel("Disagreements first", stem, responsibilities.bands(stem, share, first, row_names(cell, share.rows[first]))))
         text += f" First panel: the {counted(len(first), 'row')} that the methods see most differently, worst at the left"
-        text += (
-            f" (after them no row differs by more than {fraction(float(share.quarrel[first[-1]]))})."
-            if len(first) < len(share.rows)
-            else "."
-        )
+        text += f" (after them {most(float(share.quarrel[first[-1]]))})." if len(first) < len(share.rows) else "."
     order = share.order
     if len(order) > responsibilities.MOST_ROWS:
         order = order[np.linspace(0, len(order) - 1, responsibilities.MOST_ROWS).astype(int)]
@@ -139,6 +135,11 @@ def shared(cell: Slice, prefix: str) -> Iterator[Plate]:
     panels.append(Panel("All rows", stem, responsibilities.bands(stem, share, order, [])))
     text += f" All rows are sorted by {share.methods[0]}'s responsibilities: soft edges are rows between components, and speckles are rows that another method sees differently."
     yield Plate(tuple(panels), text, "responsibilities")
+
+
+def most(quarrel: float) -> str:
+    """How far the remaining rows differ."""
+    return f"no row differs by more than {fraction(quarrel)}" if quarrel >= 1e-4 else "no row differs by as much as 0.0001"
 
 
 def row_names(cell: Slice, rows: Float[np.ndarray, " n"]) -> list[str]:
@@ -164,7 +165,7 @@ def progress(cell: Slice, prefix: str) -> Iterator[Plate]:
             panels.append(Panel(f"{spoken(name)} {words}", stem, steps.progress(stem, traces, cell.looks, column, spoken(name))))
     if panels:
         caption = (
-            "The restart that each method reports, from its start; the first, steepest part lies below the axis. An iteration of one method is not the work of an "
+            "The restart that each method reports, from its start; where the first steps are far lower, they lie below the axis. An iteration of one method is not the work of an "
             "iteration of another: seconds are what compares them. Objectives with different names have different panels, since they are different functions."
         )
         yield Plate(tuple(panels), caption, "trace")
@@ -193,8 +194,8 @@ def forests(cell: Slice, prefix: str) -> Iterator[Plate]:
         panels.append(Panel(name, stem, intervals.forest(stem, rows, cell.looks, name)))
     if panels:
         caption = (
-            "A mark is a point, or the mean over draws; a bar is the interval of the draws. A mark outside another method's bar is a difference worth a look. "
-            "Of covariances the diagonal is drawn."
+            "A mark is a point, or the mean over draws; a bar is the interval that holds the middle "
+            f"{LEVEL} of the draws. A mark outside another method's bar is a difference worth a look. Of covariances the diagonal is drawn."
         )
         caption += f" The first {MOST_FORESTS} of {len(groups)} groups are drawn." if len(groups) > MOST_FORESTS else ""
         caption += " Dotted lines are the truth that the data were made from." if table["truth"].notna().any() else ""

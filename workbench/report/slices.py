@@ -48,12 +48,15 @@ class Slice:
         The cell's rows by table name; numbers as float (nan is an empty cell), words as str, flags as True, False or None.
     looks
         How each method of the page is drawn.
+    n_held_out
+        Rows that no fit has seen; None without any.
     """
 
     values: Mapping[str, object]
     data: Dataset
     tables: Mapping[str, pd.DataFrame]
     looks: Mapping[str, Look]
+    n_held_out: int | None = None
 
     @property
     def title(self) -> str:
@@ -114,7 +117,16 @@ def slices(tables: Mapping[str, pd.DataFrame], cells: Sequence[Cell]) -> list[Sl
     clean = {name: cleaned(tables.get(name, pd.DataFrame()), READ[name].split(), swept) for name in READ}
     methods = dict.fromkeys(clean["likelihoods"]["method"])
     looks = {method: Look(i) for i, method in enumerate(methods)}
-    return [Slice(cell.values, cell.problem.data, {name: part(clean[name], cell.values) for name in READ}, looks) for cell in cells]
+    return [
+        Slice(
+            cell.values,
+            cell.problem.data,
+            {name: part(clean[name], cell.values) for name in READ},
+            looks,
+            None if cell.held_out is None else cell.held_out.n_rows,
+        )
+        for cell in cells
+    ]
 
 
 def cleaned(frame: pd.DataFrame, wanted: Sequence[str], swept: set[str]) -> pd.DataFrame:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
 from workbench.report.figures.sweep import curve
-from workbench.report.numerals import DASH, counted, listed, nats
+from workbench.report.findings import ALIKE
+from workbench.report.numerals import DASH, counted, difference, listed, nats
 from workbench.report.wording import capital
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ SCORES = {
     "log_evidence": ("log evidence", True, "Higher is better; it depends on the prior."),
     "elbo": ("ELBO", True, "A bound of the log evidence, not the evidence: a gap that differs between cells can mislead."),
 }
+PREDICTIVE = ("held-out log predictive density", "leave-one-out log density")
 
 
 def scores(cells: list[Slice], column: str) -> dict[str, list[float]]:
@@ -45,21 +47,17 @@ def findings(cells: list[Slice]) -> Iterator[str]:
 def preferred(cells: list[Slice], table: dict[str, list[float]], name: str, more: bool) -> Iterator[str]:
     """`BIC prefers n_components = 3 (em, em_map)`, with the lead over the next."""
     choices: dict[int, list[str]] = {}
-    leads = []
+    leads: dict[str, float] = {}
     for method, values in table.items():
         finite = sorted((i for i in range(len(values)) if math.isfinite(values[i])), key=lambda i: -values[i] if more else values[i])
         choices.setdefault(finite[0], []).append(method)
         if len(finite) > 1:
-            leads.append(abs(values[finite[0]] - values[finite[1]]))
+            leads[method] = abs(values[finite[0]] - values[finite[1]])
     for i, methods in choices.items():
-        title, values = cells[i].title, [table[method][i] for method in methods]
-        lead = f"; the next value is {nats(min(leads))} behind" if len(choices) == 1 and len(methods) == 1 and leads else ""
-        by = (
-            f"{methods[0]} {nats(values[0])}"
-            if len(methods) == 1
-            else listed([f"{m} {nats(v)}" for m, v in zip(methods, values, strict=True)])
-        )
-        yield f"{capital(name)} prefers {title} ({by}{lead})."
+        each = [f"{m} {nats(table[m][i])}" + (f", {difference(leads[m])} ahead of the next" if m in leads else "") for m in methods]
+        close = [m for m in methods if leads.get(m, ALIKE) < ALIKE]
+        doubt = f" A lead below {ALIKE:g} nats is no decision." if close and name in PREDICTIVE else ""
+        yield f"{capital(name)} prefers {cells[i].title} ({'; '.join(each)}).{doubt}"
 
 
 def favourite(cells: list[Slice]) -> int:

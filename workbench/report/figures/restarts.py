@@ -69,7 +69,7 @@ def window(final: Ends, ways: Float[np.ndarray, " S"]) -> tuple[float, float]:
     high, low = values.max(), values.min()
     climbed = high - np.percentile(ways, 10) if len(ways) else 0.0
     span = max(high - low, 0.3 * climbed, 1e-6 * abs(high), 1e-4)
-    return low - 0.3 * span, high + 0.12 * span
+    return min(low - 0.3 * (high - low), high - span), high + 0.08 * span
 
 
 def strip(axes: Axes, final: Ends, look: Look, low: float, high: float) -> None:
