@@ -49,7 +49,7 @@ def test_run_then_nothing_to_do(tmp_path: Path) -> None:
     first = workbench("run", "small.yaml", folder=tmp_path)
     second = workbench("run", "small.yaml", folder=tmp_path)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr
-    assert "1 fits computed" in first.stdout
+    assert "1 fit computed" in first.stdout
     assert "nothing to compute" in second.stdout
     assert (tmp_path / "reports" / "small" / "tables" / "likelihoods.csv").is_file()
     assert not (tmp_path / "reports" / "small" / "report.html").exists()
@@ -83,7 +83,31 @@ def test_new_writes_a_config_that_is_valid(tmp_path: Path) -> None:
     assert "is there already" in again.stderr
 
 
-@pytest.mark.parametrize("command", [["compare", "a", "b"], ["predict", "a", "--method", "em"]])
+def test_new_says_why_a_column_was_left_out(tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text("a,b,c,d\n1,2,5,0\n2,n/a?,5,1\n4,1,5,1\n3,3,5,0\n")
+    assert workbench("new", "mine", "--data", "my.csv", folder=tmp_path).returncode == 0
+    text = (tmp_path / "mine.yaml").read_text()
+    assert "columns: [a]" in text
+    assert '# b was left out: "n/a?" is not a number; mend or empty the cells' in text
+    assert "# c was left out: the same in every row" in text
+    assert "# d was left out: binary" in text
+    missing = workbench("new", "no/such", folder=tmp_path)
+    assert (missing.returncode, missing.stderr) == (2, "there is no folder no; make it first, or choose another name\n")
+
+
+def test_list_names_the_options_with_their_defaults(tmp_path: Path) -> None:
+    text = workbench("list", "methods", folder=tmp_path).stdout
+    assert "{restarts: 100, init: mixed, tol: 1e-08" in text
+    assert "``" not in text
+
+
+def test_check_counts_the_held_out_rows(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    done = workbench("check", "small.yaml", "--set", "data={name: galaxies, held_out: 0.25}", folder=tmp_path)
+    assert done.stdout == "small.yaml: valid; 1 fit of 62 rows x 1 feature (galaxies), 20 rows held out\n"
+
+
+@pytest.mark.parametrize("command", [["compare", "a", "b"], ["predict", "a", "--method", "em"], ["export", "--help"]])
 def test_what_is_not_there_yet_says_so(command: list[str], tmp_path: Path) -> None:
     done = workbench(*command, folder=tmp_path)
     assert done.returncode == 2

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DONE, SOME_FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
 LATER = ("compare", "predict", "check-method", "export")
+"""Commands that are planned: refused with a word of their own, listed nowhere."""
 DESCRIPTION = """\
 Compare inference for mixture models: EM beside variational and Monte-Carlo fits
 of the same model and prior, every difference in nats."""
@@ -27,7 +28,10 @@ your data:    workbench new mine --data my.csv && workbench run mine.yaml"""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words and words[0] in LATER:
+        return _refuse(f"`workbench {words[0]}` is not there yet; it comes with a later version")
+    options = _parser().parse_args(words)
     try:
         return int(options.command(options))
     except KeyboardInterrupt:
@@ -62,17 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     report = command("report", _report, "write a run's tables and pages again from its fits")
     report.add_argument("folder", metavar="RUN_DIR")
     report.add_argument("--open", action="store_true", help="open the page in the browser")
-    listing = command("list", _list, "list what a config can name")
+    listing = command("list", _list, "list what a config can name, and the options of each with their defaults")
     listing.add_argument("what", nargs="?", choices=("data", "families", "methods"), help="all three by default")
     command("schema", _schema, "print the JSON schema of a config, for editors")
     new = command("new", _new, "write a commented starter config, NAME.yaml")
     new.add_argument("name", metavar="NAME")
     new.add_argument("--data", metavar="FILE", help="a CSV, Parquet, NPY or NPZ file; the config fits its columns")
-    command("doctor", _doctor, "show versions, cores and caches")
-    for name in LATER:
-        sub = commands.add_parser(name, add_help=False)
-        sub.add_argument("rest", nargs=argparse.REMAINDER)
-        sub.set_defaults(command=lambda _, name=name: _refuse(f"`workbench {name}` is not there yet; it comes with a later version"))
+    command("doctor", _doctor, "show versions, cores, and what is missing")
     return parser
 
 
@@ -80,6 +80,10 @@ def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes; give 1 or more")
     return int(text)
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _complain(text: str) -> None:
@@ -139,7 +143,10 @@ def _check(options: Any) -> int:
         cells = experiment.cells()
         fits = sum(len(cell.methods) for cell in cells)
         data = cells[0].problem.data
-        print(f"{experiment.source}: valid; {fits} fits of {data.n_rows} rows x {data.n_features} features ({data.name})")
+        held_out = cells[0].held_out
+        other = "" if held_out is None else f", {_many(held_out.n_rows, 'row')} held out"
+        size = f"{_many(data.n_rows, 'row')} x {_many(data.n_features, 'feature')}"
+        print(f"{experiment.source}: valid; {_many(fits, 'fit')} of {size} ({data.name}){other}")
         for note in data.notes:
             print(f"  {note}")
     return DONE
@@ -163,25 +170,37 @@ def _report(options: Any) -> int:
 
 
 def _list(options: Any) -> int:
+    import dataclasses
+
     from workbench.data.builtin import BUILT_IN
     from workbench.inference import METHODS
     from workbench.models import FAMILIES
 
-    def first(thing: Any) -> str:
-        return (thing.__doc__ or "").strip().partition("\n")[0]
+    def about(thing: Any) -> str:
+        options = [f"{field.name}: {_yaml(field.default)}" for field in dataclasses.fields(thing)]
+        first = (thing.__doc__ or "").strip().partition("\n")[0].replace("``", "")
+        return first + (f"\n{{{', '.join(options)}}}" if options else "")
 
     tables = {
-        "data": [(name, f"{each.n_rows} rows, {len(each.columns)} features. {each.description}") for name, each in BUILT_IN.items()],
-        "families": [(name, first(family)) for name, family in FAMILIES.items()],
-        "methods": [(name, first(method)) for name, method in METHODS.items()],
+        "data": [
+            (name, f"{each.n_rows} rows, {_many(len(each.columns), 'feature')}. {each.description}") for name, each in BUILT_IN.items()
+        ],
+        "families": [(name, about(family)) for name, family in FAMILIES.items()],
+        "methods": [(name, about(method)) for name, method in METHODS.items()],
     }
     for title, rows in tables.items():
         if options.what in (None, title):
             print(f"{title}:")
             width = max(len(name) for name, _ in rows)
-            for name, about in rows:
-                print(f"  {name:<{width}}  {about}")
+            for name, text in rows:
+                print(f"  {name:<{width}}  {text.replace(chr(10), chr(10) + ' ' * (width + 4))}")
     return DONE
+
+
+def _yaml(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
 def _schema(options: Any) -> int:
@@ -200,6 +219,8 @@ def _new(options: Any) -> int:
     from workbench.experiment.starter import starter
 
     path = Path(f"{options.name.removesuffix('.yaml')}.yaml")
+    if not path.parent.is_dir():
+        return _refuse(f"there is no folder {path.parent}; make it first, or choose another name")
     if path.exists():
         return _refuse(f"{path} is there already; choose another name")
     file = None if options.data is None else Path(options.data)
@@ -251,7 +272,7 @@ def _sentence(event: Event) -> str | None:
 
     match event:
         case events.Planned(folder, fits, kept):
-            return f"{folder}: {fits} fits, {kept} of them there already"
+            return f"{folder}: {_many(fits, 'fit')}, {kept} of them there already"
         case events.Started(name):
             return f"{name}: started"
         case events.Finished(name, status, seconds):
@@ -259,7 +280,7 @@ def _sentence(event: Event) -> str | None:
         case events.Failed(name, reason, seconds):
             return f"{name}: failed after {seconds:.1f} s: {reason}"
         case events.Ended(folder, computed, _, failed, seconds, pages):
-            what = "nothing to compute" if not computed and not failed else f"{computed} fits computed, {failed} failed"
+            what = "nothing to compute" if not computed and not failed else f"{_many(computed, 'fit')} computed, {failed} failed"
             place = os.path.join(folder, pages[0]) if pages else os.path.join(folder, "tables")
             return f"{what} in {seconds:.1f} s; see {place}"
     return None

@@ -26,7 +26,7 @@ class Status(Enum):
     NO_REGULAR_OPTIMUM = (
         "every restart ended at a singular or spurious optimum, so there is no best point; use objective: posterior, or fewer components"
     )
-    NOT_SETTLED = "the ELBO was still rising when the iterations ran out; raise iterations"
+    NOT_SETTLED = "the ELBO was still rising when the iterations ran out; raise max_iter"
     SAMPLED = "sampled"
 
     @property
@@ -144,6 +144,11 @@ class Fit:
     path: Path | None = None
     approximation: Mapping[str, np.ndarray] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        size = "nothing found" if self.draws is None else f"log_likelihood={float(np.mean(self.log_likelihood)):.3f}"
+        size += "" if self.estimate == "point" else f" on average over {' x '.join(map(str, self.log_likelihood.shape))} draws"
+        return f"Fit({self.kind}, {self.estimate}: {self.status.value}, {size})"
 
     @classmethod
     def point(cls, mixture: Mixture | None, **fields: Any) -> Fit:

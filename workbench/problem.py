@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.data.spelling import advice
 from workbench.models import FAMILIES, Family, Mixture, Prior, PriorError
 from workbench.models.shapes import Coordinates, PerFit
 
@@ -64,7 +65,7 @@ class Problem:
         **options: Any,
     ) -> None:
         rows = Dataset.of(data)
-        chosen = FAMILIES[family](**options) if isinstance(family, str) else family
+        chosen = _family(family, options) if isinstance(family, str) else family
         _check(rows, chosen, n_components)
         numbers, reason = _numbers(rows, chosen, n_components, prior)
         for name, value in (
@@ -75,6 +76,10 @@ class Problem:
             ("no_prior", reason),
         ):
             object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        data, prior = self.data, "no prior" if self.prior is None else "with a prior"
+        return f"Problem({data.name}: {data.n_rows} rows x {data.n_features}, {self.family}, n_components={self.n_components}, {prior})"
 
     @property
     def coordinates(self) -> Prior:
@@ -125,6 +130,12 @@ class Target:
         """log p(x, theta(u)) + log |d theta / d u|, constants included."""
         mixture, log_jacobian = self.prior.unflatten(u)
         return np.asarray(self.problem.log_likelihood(mixture) + self.prior.log_density(mixture) + log_jacobian)
+
+
+def _family(name: str, options: Mapping[str, Any]) -> Family:
+    if name not in FAMILIES:
+        raise ProblemError(f"there is no family {name!r}; {advice(name, FAMILIES)}")
+    return FAMILIES[name](**options)
 
 
 def _check(data: Dataset, family: Family, n_components: int) -> None:

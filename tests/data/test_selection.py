@@ -204,3 +204,16 @@ def test_no_row_left_to_fit() -> None:
     frame = pd.DataFrame({"a": np.arange(3.0)})
     with pytest.raises(SourceError, match=r"0\.9 of 3 rows leaves none to fit"):
         split(select(Table.of_frame(frame)), 0.9, np.random.default_rng(0))
+
+
+def test_row_names_that_are_there_twice_are_noted() -> None:
+    frame = pd.DataFrame({"a": np.arange(4.0), "who": ["x", "y", "x", "z"]})
+    assert select(Table.of_frame(frame), columns=["a"], id="who").notes == (
+        "1 of 4 rows are named in who as an earlier row is, or not at all",
+    )
+
+
+def test_decimal_commas_are_recognised() -> None:
+    frame = pd.DataFrame({"a": ["1,5", "2,5", "3,0"]})
+    with pytest.raises(SourceError, match="write decimals with a point"):
+        select(Table.of_frame(frame))

@@ -91,6 +91,12 @@ def test_expected_half_p_is_no_verdict() -> None:
     assert "not a verdict" in text
 
 
+def test_draws_far_below_the_point_are_said_to_be_elsewhere() -> None:
+    text = said(likelihoods=[point(), draws("nuts"), draws("advi", "approximation", log_likelihood=-1158.0)])
+    assert "the draws of advi lie further below: around another optimum, around several, or spread too widely." in text
+    assert "not a verdict" not in text
+
+
 def test_points_and_draws_are_compared_by_held_out_rows_only() -> None:
     text = said(likelihoods=[point(held_out_lpd=-305.2), draws("nuts", held_out_lpd=-300.1)])
     assert text.startswith("On the held-out rows nuts predicts best, with a log predictive density of -300.100; behind it em by 5.1 nats.")
@@ -140,7 +146,7 @@ def test_warnings_say_what_to_do() -> None:
             "advice": "run longer chains",
         }
     ]
-    assert "Look at nuts: rhat aligned parameters is 1.050 (threshold 1.010). Run longer chains." in said(
+    assert "Look at nuts: rhat aligned parameters is 1.050 (threshold 1.01). Run longer chains." in said(
         likelihoods=[draws("nuts")], diagnostics=rows
     )
 

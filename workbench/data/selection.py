@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -41,6 +42,8 @@ def select(
     errors = [*unknown, *wrong, *(error for index, column in enumerate(features) if (error := _not_finite(table, column, index, columns)))]
     if errors:
         raise SourceError.first_of(errors)
+    if id is not None and (again := len(table.columns[id].texts) - len(set(table.columns[id].texts))):
+        notes = [*notes, f"{again} of {len(table.columns[id].texts)} rows are named in {id} as an earlier row is, or not at all"]
     data = Dataset.of(
         np.column_stack([column.numbers for column in features]),
         [column.name for column in features],
@@ -105,8 +108,14 @@ def _default_features(table: Table, taken: Sequence[str]) -> tuple[list[Column],
     chosen = [column for column in others if column.mostly_numbers]
     words = [column.name for column in others if not column.mostly_numbers]
     if not chosen:
-        return [], [], [SourceError(f"{table.name}: no column holds numbers; code the words as numbers", "file")]
+        return [], [], [SourceError(no_numbers(table), "file")]
     return chosen, [f"Not numbers, so not used: {', '.join(words)}"] if words else [], []
+
+
+def no_numbers(table: Table) -> str:
+    """Say that no column holds numbers, and what to do."""
+    commas = any(re.fullmatch(r"[-+]?\d+,\d+", text) for column in table.columns.values() for text in column.texts[:100])
+    return f"{table.name}: no column holds numbers; " + ("write decimals with a point" if commas else "code the words as numbers")
 
 
 def _not_finite(table: Table, column: Column, index: int, columns: Sequence[str] | None) -> SourceError | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import yaml
 
 from workbench.data.readers import read_table
+from workbench.data.selection import no_numbers
 from workbench.data.table import Column, SourceError, Table
 from workbench.experiment.resolved import Writer
 
@@ -56,12 +58,15 @@ def guess(table: Table) -> Guess:
         name: column for name, column in table.columns.items() if column.first_text is None and column.mostly_numbers and name != names
     }
     if not numeric:
-        raise SourceError(f"{table.name}: no column holds numbers; code the words as numbers", "file")
+        raise SourceError(no_numbers(table), "file")
     binary = [name for name, column in numeric.items() if set(column.numbers[~np.isnan(column.numbers)].tolist()) <= BINARY]
     family = "bernoulli" if len(binary) * 2 > len(numeric) else "gaussian"
     varies = [name for name, column in numeric.items() if len(set(column.numbers[~np.isnan(column.numbers)].tolist())) > 1]
     columns = binary if family == "bernoulli" else [name for name in varies if name not in binary] or varies or list(numeric)
-    unused = tuple((name, _why(name, binary, family)) for name in numeric if name not in columns)
+    unused = tuple((name, _why(name, binary, varies, family)) for name in numeric if name not in columns)
+    unused += tuple(
+        (name, _stray(column)) for name, column in table.columns.items() if name not in numeric and column.mostly_numbers and name != names
+    )
     words = [name for name in table.columns if name not in numeric and name != names and table.columns[name].first_text is not None]
     classes = next((name for name in words if 1 < len(set(table.columns[name].texts) - {""}) <= FEW), None)
     gaps = any(bool(np.isnan(numeric[name].numbers).any()) for name in columns)
@@ -78,10 +83,17 @@ def _names_rows(column: Column) -> bool:
     return counts or (column.first_text is not None and not column.mostly_numbers)
 
 
-def _why(name: str, binary: list[str], family: str) -> str:
+def _why(name: str, binary: list[str], varies: list[str], family: str) -> str:
     if family == "bernoulli":
         return "not binary"
-    return "binary" if name in binary else "the same in every row"
+    return "binary" if name in binary and name in varies else "the same in every row"
+
+
+def _stray(column: Column) -> str:
+    """Why a column of mostly numbers cannot be fitted as it is."""
+    strays = [cell for cell, is_text in zip(column.cells, column.parsed[1], strict=True) if is_text]
+    more = f", nor are {len(strays) - 1} more" if len(strays) > 2 else ", nor is 1 more" if len(strays) == 2 else ""
+    return f"{json.dumps(str(strays[0]), ensure_ascii=False)} is not a number{more}; mend or empty the cells, and add it to columns"
 
 
 def starter(name: str, file: Path | None = None, folder: Path = Path(), schema: bool = False) -> str:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.report.numerals import LEVEL, count, counted, difference, estimated, fraction, listed, nats, rounded
+from workbench.report.numerals import LEVEL, count, counted, difference, estimated, exact, fraction, listed, nats, rounded
 from workbench.report.slices import records
 from workbench.report.wording import capital, figure, is_wrong, sentence, spoken
 
@@ -181,8 +181,16 @@ def averaged(cell: Slice) -> Iterator[str]:
     if parts and math.isfinite(p):
         yield (
             f"Averaged over draws, the log likelihood lies {listed(parts)} below the point of {best}. With {count(p)} parameters about p/2 = {p / 2:g} is "
-            "expected of an average over any posterior: this is not a verdict on a method."
+            f"expected of an average over any posterior: {verdict(below, p)}."
         )
+
+
+def verdict(below: Mapping[str, float], p: float) -> str:
+    """Twice the log likelihood that a draw loses is about chi-squared with p degrees of freedom; three of its sd beyond p/2 is another place."""
+    far = [method for method, value in below.items() if value > p / 2 + 3 * math.sqrt(p / 2)]
+    if not far:
+        return "this is not a verdict on a method"
+    return f"the draws of {listed(far)} lie further below: around another optimum, around several, or spread too widely"
 
 
 def agreed(cell: Slice) -> Iterator[str]:
@@ -246,9 +254,9 @@ def warned(cell: Slice) -> Iterator[str]:
     told = {method for method in cell.methods if method not in cell.fitted}  # `failed` has said why
     wrong = [row for row in records(table) if is_wrong(row["verdict"]) and not (row["quantity"] == "status" and row["method"] in told)]
     for row in itertools.islice(wrong, MOST_WARNINGS):
-        limit = f" (threshold {rounded(row['threshold'])})" if row["threshold"] else ""
+        limit = f" (threshold {exact(row['threshold'])})" if row["threshold"] else ""
         value, advice = rounded(row["value"]), row["advice"] or row["verdict"]
         about = "" if value == advice else f"{row['quantity'].replace('_', ' ')} is {value}{limit}. "
         yield f"Look at {row['method']}: {about}{capital(sentence(advice)) if about else sentence(advice)}"
     if len(wrong) > MOST_WARNINGS:
-        yield f"{len(wrong) - MOST_WARNINGS} more warnings stand under Diagnostics."
+        yield f"{counted(len(wrong) - MOST_WARNINGS, 'more warning stands', 'more warnings stand')} under Diagnostics."

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.report.blocks import Field, Grid, Head
-from workbench.report.numerals import DASH, LEVEL, amount, count, counted, fraction, is_number, nats, rounded
+from workbench.report.numerals import DASH, LEVEL, amount, count, counted, exact, fraction, is_number, nats, rounded
 from workbench.report.slices import records
 from workbench.report.wording import is_wrong, spoken
 
@@ -193,7 +193,7 @@ def diagnostics(cell: Slice) -> Iterator[Grid]:
     table = records(cell.tables["diagnostics"])
     rows = []
     for row in sorted(table, key=lambda row: not is_wrong(str(row["verdict"]))):
-        texts = [rounded(str(row["value"])), rounded(str(row["threshold"])), str(row["verdict"]), str(row["advice"])]
+        texts = [rounded(str(row["value"])), exact(str(row["threshold"])), str(row["verdict"]), str(row["advice"])]
         fields = tuple(Field(text or DASH, numeric=i < 2 and is_number(text)) for i, text in enumerate(texts))
         rows.append((Head(str(row["quantity"]).replace("_", " "), str(row["method"]), str(row["method"])), fields))
     if rows:

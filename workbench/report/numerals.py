@@ -52,6 +52,11 @@ def rounded(text: str) -> str:
     return amount(figure(text)) if is_number(text) else text
 
 
+def exact(text: str) -> str:
+    """A number that somebody chose, in the digits that it has; words as they are."""
+    return f"{figure(text):g}" if is_number(text) else text
+
+
 def fraction(value: float) -> str:
     """A number between 0 and 1, never rounded to an end that it is not at."""
     if not math.isfinite(value):
