@@ -78,6 +78,15 @@ def test_restarts_at_strange_ends() -> None:
     assert text.endswith("3 at none.")
 
 
+def test_a_maximum_below_another_point_is_said_to_be_none() -> None:
+    both = [point(log_likelihood_best=-1130.264), point("em_map", log_likelihood=-1129.0, log_likelihood_best=-1129.0)]
+    text = said(likelihoods=both, restarts=restarts(100, 0), optima=[optimum(0, -1130.264, 100)])
+    assert (
+        "em_map has a point of log likelihood -1129.000, 1.3 nats above the best optimum of em, which is therefore not the highest" in text
+    )
+    assert "not the highest" not in said(likelihoods=both[:1], restarts=restarts(100, 0), optima=[optimum(0, -1130.264, 100)])
+
+
 def test_no_regular_optimum() -> None:
     empty = point(log_likelihood=math.nan, status="no regular optimum; add rows")
     text = said(likelihoods=[empty], restarts=restarts(9, 0), optima=[optimum(0, -900.0, 9, singular=True)])
@@ -172,6 +181,25 @@ def test_agreement() -> None:
     text = said(likelihoods=[point(), draws("nuts")], agreement=[pair, known], components=[{"method": "em", "component": 1}])
     assert "Responsibilities of em and nuts differ by 0.004 on average (total variation; 0.130 at most); 3 rows get another label." in text
     assert "Adjusted Rand index against the known classes (1 is equal, 0 is chance): em 0.904." in text
+
+
+def test_the_two_equal_entries_of_a_covariance_are_one_parameter() -> None:
+    a, b = DATA.features
+    rows = [
+        {
+            "method": "nuts",
+            "parameter": "covariances",
+            "component": 0,
+            "feature": f,
+            "feature_2": g,
+            "lower": 0.0,
+            "upper": 1.0,
+            "truth": 0.5,
+        }
+        for f in (a, b)
+        for g in (a, b)
+    ]
+    assert "hold the truth for 3 of 3 parameters." in said(likelihoods=[draws("nuts")], parameters=rows)
 
 
 def test_truth() -> None:

@@ -20,11 +20,13 @@ FEW_PAIRS = 3
 ALIKE = 4.0
 """Sums of log predictive densities closer than that are no finding (Sivula, Magnusson, Matamoros & Vehtari 2020)."""
 MOST_WARNINGS = 6
+VISIBLE = 1e-3
+"""A difference in nats that the page's three decimals show."""
 
 
 def findings(cell: Slice) -> list[str]:
     """What the cell shows: what failed first, then scores, restarts, draws, agreement."""
-    makers = (failed, held_out, ended, unseen, sampled, bounded, averaged, agreed, classed, covered, warned)
+    makers = (failed, held_out, ended, overtaken, unseen, sampled, bounded, averaged, agreed, classed, covered, warned)
     return [sentence for maker in makers for sentence in maker(cell)]
 
 
@@ -105,6 +107,22 @@ def ended_between(method: str, restarts: pd.DataFrame) -> str:
     where = f"at {name} {high}" if low == high else f"between {name} {low} and {high}; the best is reported"
     where += ", its ELBO estimated anew from the draws that are kept" if name == "ELBO" else ""
     return f"The {len(restarts)} restarts of {method} ended {where}."
+
+
+def overtaken(cell: Slice) -> Iterator[str]:
+    """A maximum of the likelihood below a point or a draw of another method."""
+    best = {method: cell.row(method).number("log_likelihood_best") for method in cell.fitted}
+    best = {method: value for method, value in best.items() if math.isfinite(value)}
+    for method in cell.estimates("point"):
+        names = cell.rows("restarts", method)["objective_name"]
+        if method not in best or not (names == "log_likelihood").any():
+            continue
+        other = max(best, key=lambda m: best[m])
+        if best[other] - best[method] > VISIBLE:
+            yield (
+                f"{other} has a point of log likelihood {nats(best[other])}, {difference(best[other] - best[method])} nats above the best optimum of {method}, "
+                "which is therefore not the highest: what leads on from there was missed, or is singular or spurious."
+            )
 
 
 def sampled(cell: Slice) -> Iterator[str]:
@@ -243,6 +261,9 @@ def classed(cell: Slice) -> Iterator[str]:
 def covered(cell: Slice) -> Iterator[str]:
     """Where the truth is known, how many parameters' intervals hold it."""
     table = cell.tables["parameters"].dropna(subset=["truth", "lower", "upper"])
+    place = {feature: i for i, feature in enumerate(cell.data.features)}
+    first, second = (table[key].map(lambda feature: place.get(feature, -1)) for key in ("feature", "feature_2"))
+    table = table[(second < 0) | (first <= second)]  # of a covariance's two equal entries one
     for method, rows in table.groupby("method", sort=False):
         held = int(((rows["lower"] <= rows["truth"]) & (rows["truth"] <= rows["upper"])).sum())
         yield f"The {LEVEL} intervals of {method} hold the truth for {held} of {counted(len(rows), 'parameter')}."
