@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from workbench.experiment.config import load
 from workbench.experiment.events import Ended, Event, Started
 from workbench.experiment.store import Store
+from workbench.inference import EM, Context
 from workbench.runs import Run, run
 
 CONFIG: dict[str, Any] = {
@@ -60,6 +62,18 @@ def test_a_damaged_fit_is_set_aside_and_computed_again(tmp_path: Path) -> None:
     _, started, _ = heard(tmp_path)
     assert started == ["em"]
     assert (tmp_path / "fits" / "em.nc.damaged").read_bytes() == whole[:1000]
+
+
+def test_a_start_can_be_made_again_from_the_table(tmp_path: Path) -> None:
+    result, _, _ = heard(tmp_path)
+    restarts = result.tables["restarts"]
+    assert restarts["start_seed"].dtype == "int64"
+    problem = load(CONFIG).cells()[0].problem
+    method = EM(restarts=5)
+    seeds = restarts.query("method == 'em'")["start_seed"].tolist()
+    again = method.fit(problem, Context(lambda i: seeds[i], lambda i: i))
+    assert again.restarts is not None
+    assert again.restarts.objective.tolist() == restarts.query("method == 'em'")["objective"].tolist()
 
 
 def test_a_lost_manifest_means_everything_again(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ WHOLE = frozenset(
     [
         "n_components",
         "restart",
+        "start_seed",
         "iterations",
         "optimum",
         "component",

@@ -51,7 +51,7 @@ def _of_restarts(fit: Fit, found: list[Optimum]) -> Iterator[Row]:
     if fit.restarts is None or not found:
         return
     n_restarts = len(fit.restarts.status)
-    if "given" not in fit.restarts.init:  # copies of one start are not independent
+    if "given" not in fit.restarts.init and found[0].regular:  # copies of one start are not independent
         share, lower, upper = unseen_optimum(found, n_restarts)
         more = "raise restarts until the upper end is small"
         yield _check("unseen_optimum", share, UNSEEN, share <= UNSEEN, more)
@@ -70,7 +70,7 @@ def _of_approximation(fit: Fit) -> Iterator[Row]:
         return
     if fit.log_q.size >= FEWEST_DRAWS:
         k_hat = float(np.asarray(array_statistics().psislw(-(fit.log_posterior - fit.log_q).ravel())[1]))
-        yield _check("pareto_k", k_hat, PARETO_K, k_hat <= PARETO_K, "q is far from the posterior: try fullrank_advi, or trust nuts")
+        yield _check("pareto_k", k_hat, PARETO_K, k_hat <= PARETO_K, "q is far from the posterior: trust nuts, or a q of a richer kind")
     bound = elbo(fit)
     if bound is not None:
         yield _check("elbo_mcse", bound.mcse, 0.1, bound.mcse <= 0.1, "raise draws for a more precise ELBO")
@@ -106,8 +106,9 @@ def _convergence(name: str, values: np.ndarray) -> Iterator[Row]:
     bulk = float(np.min(statistics.ess(stack, chain_axis=1, draw_axis=2)))
     tail = float(np.min(statistics.ess(stack, chain_axis=1, draw_axis=2, method="tail", prob=(0.05, 0.95))))
     yield _check(f"rhat_{name}", rhat, RHAT, rhat <= RHAT, "raise tune and draws; chains may sit in different basins")
-    yield _check(f"ess_bulk_{name}", bulk, ESS, bulk >= ESS, "raise draws")
-    yield _check(f"ess_tail_{name}", tail, ESS, tail >= ESS, "raise draws")
+    more = "raise draws" if rhat <= RHAT else "settle R-hat first: draws of chains that disagree do not add up"
+    yield _check(f"ess_bulk_{name}", bulk, ESS, bulk >= ESS, more)
+    yield _check(f"ess_tail_{name}", tail, ESS, tail >= ESS, more)
 
 
 def _check(quantity: str, value: float, threshold: float | None, good: bool | None, advice: str) -> Row:

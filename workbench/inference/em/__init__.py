@@ -16,6 +16,7 @@ from workbench.fit import Estimate, Fit, Path, Restarts, Status, Trace
 from workbench.inference.em.climb import Climb, Stop, climb
 from workbench.inference.em.starts import starts
 from workbench.inference.method import Context
+from workbench.inference.options import check_options
 from workbench.models import Mixture, Prior
 from workbench.problem import Problem
 
@@ -65,6 +66,9 @@ class EM:
     stop: Literal["objective", "parameters"] = "objective"
     max_iter: Annotated[int, Ge(1)] = 10_000
     objective: Literal["likelihood", "posterior"] = "likelihood"
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def refuses(self, problem: Problem) -> str | None:
         if self.objective == "posterior" and problem.prior is None:

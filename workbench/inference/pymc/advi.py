@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, MinLen
 from workbench.fit import Estimate, Fit, Restarts, Status, Trace
 from workbench.inference.em.starts import interior, starts
 from workbench.inference.method import Context
+from workbench.inference.options import check_options
 from workbench.inference.pymc.ascent import Ascent, Schedule, ascend
 from workbench.inference.pymc.choices import Likelihood, Rank, refusal
 from workbench.inference.pymc.toolchain import captured
@@ -60,6 +61,9 @@ class ADVI:
     window: Annotated[int, Ge(10)] = 1000
     max_iter: Annotated[int, Ge(10)] = 50_000
     likelihood: Likelihood | None = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def refuses(self, problem: Problem) -> str | None:
         return refusal(problem, self.likelihood)

@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Lt
 from workbench.fit import Estimate, Fit, Status
 from workbench.inference.em.starts import interior, starts
 from workbench.inference.method import Context
+from workbench.inference.options import check_options
 from workbench.inference.pymc.choices import Likelihood, refusal
 from workbench.inference.pymc.toolchain import captured
 from workbench.problem import Problem
@@ -51,6 +52,9 @@ class NUTS:
     target_accept: Annotated[float, Gt(0), Lt(1)] = 0.8
     max_treedepth: Annotated[int, Ge(1)] = 10
     likelihood: Likelihood | None = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def refuses(self, problem: Problem) -> str | None:
         return refusal(problem, self.likelihood)
