@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,16 +13,32 @@ import numpy as np
 from workbench.models.shapes import LogDensity, LogJoint, PerComponent, PerFit, Responsibilities, Rows
 
 
-@runtime_checkable
-class Statistics(Protocol):
-    """Expected sufficient statistics of K components, centred; ``counts`` (*batch, K) is N_k."""
+class Statistics(ABC):
+    """Expected sufficient statistics of K components, centred: a frozen dataclass of arrays (*batch, K, ...).
 
-    @property
-    def counts(self) -> PerComponent: ...
+    ``counts`` (*batch, K) is N_k: all rows, those without an observed cell among them. Where cells may be missing, a field
+    ``seen`` says how much was observed of what the other fields sum up.
+    """
 
+    counts: PerComponent
+
+    @abstractmethod
     def merge(self, other: Any) -> Statistics:
         """The statistics of both sets of rows together: associative and commutative up to rounding."""
-        ...
+
+    def arrays(self) -> tuple[Any, ...]:
+        """The fields, in order: arrays, or statistics of blocks."""
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))  # type: ignore[arg-type]
+
+    def take[S: Statistics](self: S, index: Any) -> S:
+        """Index the batch axes."""
+        return type(self)(*(array.take(index) if isinstance(array, Statistics) else array[index] for array in self.arrays()))
+
+    @classmethod
+    def joined[S: Statistics](cls: type[S], parts: Sequence[S]) -> S:
+        """Several batches one after the other, along the first axis."""
+        columns = zip(*(part.arrays() for part in parts), strict=True)
+        return cls(*(type(c[0]).joined(c) if isinstance(c[0], Statistics) else np.concatenate(c) for c in columns))
 
 
 @runtime_checkable
@@ -40,25 +59,47 @@ class Terms(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Expectation:
-    """What one E step finds out over a set of rows.
+    """What one E step finds out over a set of rows, each ``counts`` times.
 
     Attributes
     ----------
     statistics : expected statistics of the components
     log_likelihood : (*batch), sum of log p(x_n)
+    expected_complete : (*batch), E_q log p(x, z), Bishop's Q at the parameters of the E step
     entropy : (*batch), H(q) of the responsibilities in nats
     """
 
     statistics: Statistics
     log_likelihood: PerFit
+    expected_complete: PerFit
     entropy: PerFit
+
+    @property
+    def bound(self) -> PerFit:
+        """L(q, theta) = E_q log p(x, z) + H(q); equal to the log likelihood where q is the posterior of the labels."""
+        return np.asarray(self.expected_complete + self.entropy)
 
     def merge(self, other: Expectation) -> Expectation:
         return Expectation(
             self.statistics.merge(other.statistics),
             self.log_likelihood + other.log_likelihood,
+            self.expected_complete + other.expected_complete,
             self.entropy + other.entropy,
         )
+
+    def take(self, index: Any) -> Expectation:
+        """Index the batch axes."""
+        numbers = (np.asarray(value)[index] for value in (self.log_likelihood, self.expected_complete, self.entropy))
+        return Expectation(self.statistics.take(index), *numbers)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Expectation]) -> Expectation:
+        """Several batches one after the other, along the first axis."""
+        if len(parts) == 1:
+            return parts[0]
+        statistics = type(parts[0].statistics).joined([part.statistics for part in parts])
+        names = ("log_likelihood", "expected_complete", "entropy")
+        return cls(statistics, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def log_sum_exp(log_joint: LogJoint) -> LogDensity:

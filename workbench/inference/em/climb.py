@@ -3,20 +3,52 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from workbench.fit import Path, Status, Trace
-from workbench.inference.em.steps import Iteration, iterate
-from workbench.models import Mixture, Prior
+from workbench.inference.em.steps import expect, m_step
+from workbench.models import Expectation, Mixture, Prior
 from workbench.models.mixture import gathered
+from workbench.models.shapes import PerFit
 from workbench.problem import Problem
 
 LOST = 1e-10
 """A component with less than this many rows is lost to maximum likelihood."""
 FALL = 1e-9
 """An objective may fall by this much, relative, from rounding alone (columns correlated to 1 - 1e-10 reach 3e-10)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Iteration:
+    """A batch of mixtures, what the E step says at them, and the objective that belongs to them."""
+
+    mixture: Mixture
+    expectation: Expectation
+    objective: PerFit
+
+
+def iterate(mixture: Mixture, problem: Problem, prior: Prior | None) -> Generator[Iteration, Any, None]:
+    """Run EM without end from a batch of mixtures.
+
+    Yields an :class:`Iteration` whose objective is that of its own mixture. Send an index of the batch to go on
+    with those fits alone. ``prior`` is the problem's for MAP, None for maximum likelihood.
+    """
+    while True:
+        with np.errstate(all="ignore"):
+            expectation = expect(mixture, problem.data)
+            objective = expectation.log_likelihood
+            if prior is not None:
+                objective = objective + prior.log_density(mixture)
+        keep = yield Iteration(mixture, expectation, objective)
+        statistics = expectation.statistics
+        if keep is not None:
+            mixture, statistics = mixture.take(keep), statistics.take(keep)
+        with np.errstate(all="ignore"):
+            mixture = m_step(statistics, prior, mixture)
 
 
 @dataclass(frozen=True)

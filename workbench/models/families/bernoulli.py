@@ -24,13 +24,14 @@ from workbench.models.shapes import (
     Rows,
     Weights,
 )
+from workbench.models.terms import Statistics
 
 LOG_ZERO = -1e30
 """Stands for log 0 inside a matrix product, where -inf times a feature that is not there would be nan."""
 
 
 @dataclass(frozen=True, eq=False)
-class BernoulliStatistics:
+class BernoulliStatistics(Statistics):
     """Counts N_k, and for each feature the weighted number of ones and of observed cells."""
 
     counts: PerComponent

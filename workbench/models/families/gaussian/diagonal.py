@@ -27,10 +27,11 @@ from workbench.models.shapes import (
     Variances,
     Weights,
 )
+from workbench.models.terms import Statistics
 
 
 @dataclass(frozen=True, eq=False)
-class DiagonalStatistics:
+class DiagonalStatistics(Statistics):
     """Counts N_k, means and sums of squares about them, feature by feature."""
 
     counts: PerComponent

@@ -27,12 +27,13 @@ from workbench.models.shapes import (
     Rows,
     Weights,
 )
+from workbench.models.terms import Statistics
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
 
 @dataclass(frozen=True, eq=False)
-class FullStatistics:
+class FullStatistics(Statistics):
     """Counts N_k, means and scatters about them, of (*batch, K) components (Bishop 2006, eqs 10.51-10.53)."""
 
     counts: PerComponent
