@@ -37,7 +37,7 @@ def to_tree(problem: Problem, fit: Fit, label: str) -> Any:
     if fit.approximation:
         dims = {1: ("coordinate",), 2: ("coordinate", "coordinate_2")}
         groups["approximation"] = xr.Dataset({name: (dims[value.ndim], value) for name, value in fit.approximation.items()})
-    names = {"feature": list(problem.data.features), "feature_2": list(problem.data.features), "row": problem.data.rows}
+    names = {**problem.family.coords(problem.data), "row": problem.data.rows}
     named = {group: _named(data, names) for group, data in groups.items()}
     tree = xr.DataTree.from_dict({f"/{group}": data for group, data in named.items()})
     tree.attrs.update(_attributes(problem, fit, label))
@@ -167,8 +167,6 @@ def _named(data: Any, names: Mapping[str, Any]) -> Any:
 
 
 def _attributes(problem: Problem, fit: Fit, label: str) -> dict[str, Any]:
-    import dataclasses
-
     return {
         "method": label,
         "kind": fit.kind,
@@ -182,7 +180,7 @@ def _attributes(problem: Problem, fit: Fit, label: str) -> dict[str, Any]:
         "options": json.dumps(dict(fit.options), default=_plain),
         "messages": json.dumps(list(fit.messages)),
         "family": problem.family.name,
-        "family_options": json.dumps(dataclasses.asdict(problem.family)),
+        "family_options": json.dumps(problem.family.options()),
         "prior": json.dumps(None if problem.prior is None else problem.prior.numbers()),
         "data": problem.data.name,
         "fingerprint": problem.data.fingerprint,

@@ -64,8 +64,8 @@ class Problem:
         prior: str | Mapping[str, Any] | Prior | None = "default",
         **options: Any,
     ) -> None:
-        rows = Dataset.of(data)
         chosen = _family(family, options) if isinstance(family, str) else family
+        rows = chosen.dataset(data)
         _check(rows, chosen, n_components)
         numbers, reason = _numbers(rows, chosen, n_components, prior)
         for name, value in (
@@ -89,7 +89,7 @@ class Problem:
     @property
     def n_parameters(self) -> int:
         """Free parameters, weights K - 1."""
-        return self.family.n_parameters(self.n_components, self.data.n_features)
+        return self.family.n_parameters(self.n_components, self.data)
 
     def log_likelihood(self, mixture: Mixture) -> PerFit:
         """Sum of log p(x_n) over the rows for a batch of mixtures."""
@@ -153,12 +153,12 @@ def _numbers(data: Dataset, family: Family, n_components: int, prior: str | Mapp
     if isinstance(prior, Prior):
         return prior, ""
     given = {} if isinstance(prior, str) else dict(prior)
-    known = {"concentration", *family.hyperparameters}
+    known = set(family.prior_keys)
     try:
         defaults = {} if known <= given.keys() else family.default_numbers(data, n_components)
     except PriorError as error:
         if given:
-            missing = [key for key in ("concentration", *family.hyperparameters) if key not in given]
+            missing = [key for key in family.prior_keys if key not in given]
             raise PriorError(f"{error}, also {', '.join(missing)}") from None
         return None, str(error)
-    return family.prior({**defaults, **given}, n_components, data.n_features), ""
+    return family.prior({**defaults, **given}, n_components, data), ""

@@ -17,7 +17,7 @@ def prior_of(family: Family, n_components: int, n_features: int) -> Prior:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(30, n_features)) * np.array([1.0, 10.0, 100.0])[:n_features]
     data = Dataset.of((x > 0).astype(float) if family.name == "bernoulli" else x)
-    return family.prior(family.default_numbers(data, n_components), n_components, n_features)
+    return family.prior(family.default_numbers(data, n_components), n_components, data)
 
 
 def natural(prior: Prior, u: np.ndarray) -> np.ndarray:
@@ -73,7 +73,7 @@ def test_diagonal_prior_is_scipys() -> None:
 def test_evidence_of_one_component_is_a_difference_of_normalisers(scale: str, wanted: float) -> None:
     data = load_built_in("old_faithful")
     numbers = {"concentration": 1.0, "mean": data.x.mean(axis=0), "mean_strength": 1.0, "dof": 2.0, "scale": np.cov(data.x.T)}
-    prior = Gaussian().prior(numbers, 1, 2)
+    prior = Gaussian().prior(numbers, 1, data)
     posterior = prior.posterior(Gaussian().statistics(data, np.ones((data.n_rows, 1))))
     found = posterior.log_normaliser() - prior.log_normaliser() - data.n_rows * np.log(2 * np.pi)
     assert found == pytest.approx(wanted, abs=1e-8)
@@ -84,7 +84,7 @@ def test_mode_of_the_updated_prior_is_a_maximum(family: Family) -> None:
     rng = np.random.default_rng(5)
     x = rng.normal(size=(40, 2)) if family.name == "gaussian" else rng.integers(0, 2, (40, 2)).astype(float)
     data = Dataset.of(x)
-    prior = family.prior({**family.default_numbers(data, 2), "concentration": 2.0}, 2, 2)
+    prior = family.prior({**family.default_numbers(data, 2), "concentration": 2.0}, 2, data)
     posterior = prior.posterior(family.statistics(data, rng.dirichlet(np.ones(2), size=40)))
     mode = posterior.mode()
     top = posterior.log_density(mode)

@@ -11,7 +11,6 @@ import numpy as np
 from workbench.compare.cell import Cell
 from workbench.compare.labels import adjusted_rand, alignment, coclustering_difference
 from workbench.compare.settled import Settled
-from workbench.compare.tables import entries
 from workbench.models import Mixture
 
 Row = dict[str, Any]
@@ -54,11 +53,11 @@ def parameter_rows(label: str, cell: Cell, settled: Settled) -> Iterator[Row]:
     truth = None if cell.truth is None else _aligned_truth(cell, cell.truth, settled)
     point = settled.fit.estimate == "point"
     summaries = {name: _summary(value, point) for name, value in draws.parameters().items()}
-    for entry in entries(cell.problem, draws.take(0)):
-        place = _index(cell, entry)
-        values = {name: None if array is None else float(array[place]) for name, array in summaries[entry["parameter"]].items()}
-        known = None if truth is None else float(truth.parameters()[entry["parameter"]][place])
-        yield {"method": label, **{key: value for key, value in entry.items() if key != "value"}, "row": None, **values, "truth": known}
+    for at in cell.problem.family.addresses(cell.problem.data, cell.problem.n_components):
+        values = {name: None if array is None else float(array[at.index]) for name, array in summaries[at.parameter].items()}
+        known = None if truth is None else float(truth.parameters()[at.parameter][at.index])
+        names = {key: getattr(at, key) for key in ("parameter", "component", "feature", "feature_2", "level")}
+        yield {"method": label, **names, "row": None, **values, "truth": known}
 
 
 def _summary(values: np.ndarray, point: bool) -> dict[str, np.ndarray | None]:
@@ -67,12 +66,6 @@ def _summary(values: np.ndarray, point: bool) -> dict[str, np.ndarray | None]:
     lower, upper = np.quantile(values, INTERVAL, axis=0)
     sd = values.std(axis=0, ddof=1) if values.shape[0] > 1 else None
     return {"mean": values.mean(axis=0), "sd": sd, "lower": lower, "upper": upper}
-
-
-def _index(cell: Cell, entry: Row) -> tuple[int, ...]:
-    features = cell.problem.data.features
-    places = (entry["component"], *(None if entry[key] is None else features.index(entry[key]) for key in ("feature", "feature_2")))
-    return tuple(place for place in places if place is not None)
 
 
 def _aligned_truth(cell: Cell, truth: Mixture, settled: Settled) -> Mixture | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -95,19 +95,16 @@ def path_rows(label: str, problem: Problem, path: Path | None) -> Iterator[Row]:
 
 def entries(problem: Problem, mixture: Mixture) -> Iterator[Row]:
     """Every number of an unbatched mixture, with its parameter, component and features by name."""
-    names = problem.data.features
-    for parameter, dims in problem.family.dims.items():
-        array = mixture.parameters()[parameter]
-        for index in np.ndindex(array.shape):
-            place: Mapping[str, Any] = {dim: i if dim == "component" else names[i] for dim, i in zip(dims, index, strict=True)}
-            yield {
-                "parameter": parameter,
-                "component": place.get("component"),
-                "feature": place.get("feature"),
-                "feature_2": place.get("feature_2"),
-                "level": None,
-                "value": float(array[index]),
-            }
+    parameters = mixture.parameters()
+    for place in problem.family.addresses(problem.data, problem.n_components):
+        yield {
+            "parameter": place.parameter,
+            "component": place.component,
+            "feature": place.feature,
+            "feature_2": place.feature_2,
+            "level": place.level,
+            "value": float(parameters[place.parameter][place.index]),
+        }
 
 
 def component_rows(label: str, problem: Problem, weights: np.ndarray, view: RowView) -> Iterator[Row]:

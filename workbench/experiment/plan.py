@@ -125,7 +125,7 @@ def key(problem: Problem, method: Method, seed: int) -> str:
 
 def model(problem: Problem) -> dict[str, Any]:
     """Return the family with its options, and K."""
-    return {"family": problem.family.name, **dataclasses.asdict(problem.family), "n_components": problem.n_components}
+    return {"family": problem.family.name, **problem.family.options(), "n_components": problem.n_components}
 
 
 def start_seed(task: Task, i: int) -> int:

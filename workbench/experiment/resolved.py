@@ -95,7 +95,7 @@ def _data_defaults(experiment: Experiment, given: Config) -> Config:
     if choice is None:  # a valid experiment has one
         return {}
     if choice.synthetic is not None and choice.family is not None:
-        drawn = {"family": choice.family.name, **asdict(choice.family), **asdict(choice.synthetic)}
+        drawn = {"family": choice.family.name, **choice.family.options(), **asdict(choice.synthetic)}
         given.pop("synthetic")
         return {"synthetic": drawn, "complete_rows": choice.data.complete_rows, "held_out": choice.data.held_out}
     known = BUILT_IN.get(choice.data.name or "")
@@ -120,7 +120,7 @@ def _model(experiment: Experiment) -> Config:
     given: Config = dict(experiment.config["model"])
     if "model.family" not in experiment.sweep:
         family = experiment.settings[0].problem.family
-        given = {"family": family.name, **asdict(family), **given}
+        given = {"family": family.name, **family.options(), **given}
     prior = given.pop("prior", None) or "default"
     numbers = [_numbers(setting) for setting in experiment.settings]
     same = all(each == numbers[0] for each in numbers) and not _swept(experiment, "model.prior")

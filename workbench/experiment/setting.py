@@ -121,7 +121,7 @@ def choose_model(config: Config) -> tuple[Model | None, Family | None, list[Faul
         faults.append(Fault(("model", "prior"), f"is {shown(prior)}; give default, or hyperparameters by name"))
     if faults or family is None:
         return None, None, faults
-    known, given = ("concentration", *family.hyperparameters), prior if isinstance(prior, Mapping) else {}
+    known, given = family.prior_keys, prior if isinstance(prior, Mapping) else {}
     return model, family, [Fault(("model", "prior", key), unknown_key("prior", key, known), True) for key in given if key not in known]
 
 
@@ -150,7 +150,7 @@ def _pose(loaded: Loaded, family: Family, model: Model, config: Config) -> tuple
     if faults:
         return None, faults
     numbers = config["model"].get("prior") or "default"
-    known = ("concentration", *family.hyperparameters)  # other keys have been told
+    known = family.prior_keys  # other keys have been told
     given = {key: value for key, value in numbers.items() if key in known} if isinstance(numbers, Mapping) else None
     while True:  # one turn for each impossible number, so that all are told at once
         try:

@@ -195,11 +195,12 @@ class Bernoulli(Family):
     def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
         return {"concentration": 1.0, "a": 1.0, "b": 1.0}
 
-    def components_prior(self, numbers: Mapping[str, Any], n_features: int) -> ComponentsPrior:
-        return Beta(positive(numbers["a"], "a", (n_features,)), positive(numbers["b"], "b", (n_features,)))
+    def components_prior(self, numbers: Mapping[str, Any], data: Dataset) -> ComponentsPrior:
+        size = (data.n_features,)
+        return Beta(positive(numbers["a"], "a", size), positive(numbers["b"], "b", size))
 
-    def n_parameters(self, n_components: int, n_features: int) -> int:
-        return n_components - 1 + n_components * n_features
+    def n_parameters(self, n_components: int, data: Dataset) -> int:
+        return n_components - 1 + n_components * data.n_features
 
     def coordinates(self, data: Dataset, n_components: int) -> Prior:
         flat = np.ones(data.n_features)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,6 +16,24 @@ from workbench.models.mixture import Mixture
 from workbench.models.prior import ComponentsPrior, Prior, PriorError, positive
 from workbench.models.shapes import Responsibilities
 from workbench.models.terms import Statistics
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where one number of a mixture stands, and what the tables call it.
+
+    Attributes
+    ----------
+    parameter, index : the array's name, and the number's place in it after the batch
+    component, feature, feature_2, level : its names; None where the parameter has no such axis
+    """
+
+    parameter: str
+    index: tuple[int, ...]
+    component: int | None
+    feature: str | None
+    feature_2: str | None
+    level: str | None
 
 
 @dataclass(frozen=True)
@@ -36,6 +55,48 @@ class Family(ABC):
     def dims(self) -> dict[str, tuple[str, ...]]:
         """For every parameter, weights first, the names of its axes."""
         return {"weights": ("component",), **self.components_type.dims}
+
+    @property
+    def prior_keys(self) -> tuple[str, ...]:
+        """What ``prior:`` takes."""
+        return ("concentration", *self.hyperparameters)
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The columns it names itself, in the order of the features; None where it takes any."""
+        return None
+
+    def options(self) -> dict[str, Any]:
+        """Its own YAML keys with their values, plain: ``type(self)(**options)`` is the same family."""
+        return dataclasses.asdict(self)
+
+    def with_levels(self, features: Sequence[str]) -> tuple[str, ...]:
+        """Which of ``features`` hold levels (words or whole numbers that name something) rather than quantities."""
+        return ()
+
+    def dataset(self, data: Any) -> Dataset:
+        """Rows as this family sees them: its columns in its order, levels where it has them.
+
+        Raises
+        ------
+        DataError
+            If a column is not there, or holds what the family cannot read.
+        """
+        return Dataset.of(data)
+
+    def coords(self, data: Dataset) -> dict[str, list[Any]]:
+        """Names along the axes that have some, by dim."""
+        return {"feature": list(data.features), "feature_2": list(data.features)}
+
+    def addresses(self, data: Dataset, n_components: int) -> tuple[Address, ...]:
+        """Every number of a mixture by name, in the order of the tables; padding has no address."""
+        names: dict[str, Sequence[Any]] = {"component": range(n_components), **self.coords(data)}
+        found = []
+        for parameter, dims in self.dims.items():
+            for index in np.ndindex(*(len(names[dim]) for dim in dims)):
+                place = {dim: names[dim][i] for dim, i in zip(dims, index, strict=True)}
+                found.append(Address(parameter, index, *(place.get(key) for key in ("component", "feature", "feature_2", "level"))))
+        return tuple(found)
 
     @abstractmethod
     def refuses(self, data: Dataset) -> str | None:
@@ -64,8 +125,8 @@ class Family(ABC):
         """
 
     @abstractmethod
-    def components_prior(self, numbers: Mapping[str, Any], n_features: int) -> ComponentsPrior:
-        """The components' prior of complete ``numbers``.
+    def components_prior(self, numbers: Mapping[str, Any], data: Dataset) -> ComponentsPrior:
+        """The components' prior of complete ``numbers``, for the features (and levels) of ``data``.
 
         Raises
         ------
@@ -74,22 +135,22 @@ class Family(ABC):
         """
 
     @abstractmethod
-    def n_parameters(self, n_components: int, n_features: int) -> int:
+    def n_parameters(self, n_components: int, data: Dataset) -> int:
         """Free parameters of the structure, weights K - 1."""
 
     @abstractmethod
     def coordinates(self, data: Dataset, n_components: int) -> Prior:
         """A prior used for its unconstrained coordinates alone, on any data, however degenerate."""
 
-    def prior(self, numbers: Mapping[str, Any], n_components: int, n_features: int) -> Prior:
-        """The prior of complete ``numbers``, ``concentration`` among them.
+    def prior(self, numbers: Mapping[str, Any], n_components: int, data: Dataset) -> Prior:
+        """The prior of complete ``numbers``, ``concentration`` among them, for the features (and levels) of ``data``.
 
         Raises
         ------
         PriorError
             With the key of a number that is unknown, missing or impossible.
         """
-        known = ("concentration", *self.hyperparameters)
+        known = self.prior_keys
         for key in numbers:
             if key not in known:
                 raise PriorError(f"is not a hyperparameter of {self.name}; there are {', '.join(known)}", key)
@@ -97,7 +158,7 @@ class Family(ABC):
             if key not in numbers:
                 raise PriorError("is missing; give it, or a default can be worked out only from regular data", key)
         concentration = positive(numbers["concentration"], "concentration", (n_components,))
-        return Prior(concentration, self.components_prior(numbers, n_features))
+        return Prior(concentration, self.components_prior(numbers, data))
 
     def mixture(self, parameters: Mapping[str, Any]) -> Mixture:
         """A mixture (or a batch) from its parameters by name, ``weights`` among them."""

@@ -82,11 +82,11 @@ class Gaussian(Family):
             "scale": self.structure.scale(shrunk).tolist(),
         }
 
-    def components_prior(self, numbers: Mapping[str, Any], n_features: int) -> ComponentsPrior:
-        return self.structure.prior(numbers, n_features)
+    def components_prior(self, numbers: Mapping[str, Any], data: Dataset) -> ComponentsPrior:
+        return self.structure.prior(numbers, data.n_features)
 
-    def n_parameters(self, n_components: int, n_features: int) -> int:
-        return n_components - 1 + self.structure.n_parameters(n_components, n_features)
+    def n_parameters(self, n_components: int, data: Dataset) -> int:
+        return n_components - 1 + self.structure.n_parameters(n_components, data.n_features)
 
     def coordinates(self, data: Dataset, n_components: int) -> Prior:
         numbers = {
@@ -95,7 +95,7 @@ class Gaussian(Family):
             "dof": data.n_features + 2.0,
             "scale": self.structure.scale(np.diag(moments.spread(moments.covariance(data)))),
         }
-        return Prior(np.ones(n_components), self.components_prior(numbers, data.n_features))
+        return Prior(np.ones(n_components), self.components_prior(numbers, data))
 
 
 __all__ = ["STRUCTURES", "Gaussian", "PriorError"]
