@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -30,13 +30,13 @@ class Regularity:
 
 @dataclass(frozen=True, eq=False)
 class Components(ABC):
-    """The parameters of K components; every field is an array (*batch, K, ...).
+    """The parameters of K components; every field is an array (*batch, K, ...), or (*batch, ...) of what they share.
 
     A concrete family's dataclass *is* its parametrisation: its fields are the names that users see.
     """
 
     dims: ClassVar[dict[str, tuple[str, ...]]]
-    """For each parameter the names of its axes after the batch, ``component`` first."""
+    """For each parameter the names of its axes after the batch: ``component`` first, or not at all where all share it."""
 
     def parameters(self) -> dict[str, np.ndarray]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -48,8 +48,8 @@ class Components(ABC):
 
     @property
     def n_components(self) -> int:
-        name, array = next(iter(self.parameters().items()))
-        return int(array.shape[array.ndim - len(self.dims[name])])
+        name = next(name for name, dims in self.dims.items() if dims[:1] == ("component",))
+        return int(getattr(self, name).shape[-len(self.dims[name])])
 
     def map[C: Components](self: C, function: Callable[[np.ndarray], np.ndarray]) -> C:
         """The same family with ``function`` applied to every parameter array."""
@@ -59,9 +59,17 @@ class Components(ABC):
         """Index the batch axes."""
         return self.map(lambda array: array[index])
 
+    @classmethod
+    def combined[C: Components](cls: type[C], parts: Sequence[C], join: Callable[[list[np.ndarray]], np.ndarray]) -> C:
+        """One batch out of several: ``join`` (``np.stack``, ``np.concatenate``) of their arrays, parameter by parameter."""
+        each = [part.parameters() for part in parts]
+        return cls(**{name: join([arrays[name] for arrays in each]) for name in each[0]})
+
     def relabelled[C: Components](self: C, permutation: Permutation) -> C:
         """Component ``permutation[k]`` of this becomes component k; (*batch, K) or (K,)."""
-        return self.map(lambda array: _permuted(array, permutation, len(self.batch_shape)))
+        batch = len(self.batch_shape)
+        own = {name: array for name, array in self.parameters().items() if self.dims[name][:1] == ("component",)}
+        return dataclasses.replace(self, **{name: _permuted(array, permutation, batch) for name, array in own.items()})
 
     @abstractmethod
     def terms(self, weights: Weights) -> Terms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,15 +109,14 @@ def rows_per_block(numbers_per_row: int) -> int:
 
 def stacked(mixtures: list[Mixture]) -> Mixture:
     """One batch out of several mixtures of the same shape, along a new first axis."""
-    first = mixtures[0]
-    names = first.components.parameters()
-    arrays = {name: np.stack([mixture.components.parameters()[name] for mixture in mixtures]) for name in names}
-    return Mixture(np.stack([mixture.weights for mixture in mixtures]), type(first.components)(**arrays))
+    return _combined(mixtures, np.stack)
 
 
 def gathered(mixtures: list[Mixture]) -> Mixture:
     """Several batches one after the other, along the first axis."""
-    first = mixtures[0]
-    names = first.components.parameters()
-    arrays = {name: np.concatenate([mixture.components.parameters()[name] for mixture in mixtures]) for name in names}
-    return Mixture(np.concatenate([mixture.weights for mixture in mixtures]), type(first.components)(**arrays))
+    return _combined(mixtures, np.concatenate)
+
+
+def _combined(mixtures: list[Mixture], join: Callable[[list[np.ndarray]], np.ndarray]) -> Mixture:
+    parts = [mixture.components for mixture in mixtures]
+    return Mixture(join([mixture.weights for mixture in mixtures]), type(parts[0]).combined(parts, join))
