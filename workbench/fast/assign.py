@@ -1,0 +1,161 @@
+"""From a block of log joints to shares: responsibilities times counts, for every family alike.
+
+How a family plugs in. Its E step is an njit function over (fits, chunks of rows) that :func:`workbench.fast.chunks.run` calls,
+and for every block of at most ``BLOCK`` rows (padded to a multiple of eight) of every fit it
+
+1. writes log p(x_n, z_n = k) to ``joint`` (K, BLOCK), row k at offset k * BLOCK (the family's own kernel);
+2. calls ``assign(joint, K, rows, counts, rule, beta, totals, at)``: ``joint`` now holds the shares, and the block's log
+   likelihood, E_q log p(x, z) and entropy have been added to ``totals[at : at + 3]``;
+3. adds the shares' statistics to its partial sums (the family's own kernel).
+
+Rows of padding have count 0. Partial sums are by (fit, chunk) and merged in that order: bits depend on no number of threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from workbench.fast.lanes import NOTHING, WIDTH, Lanes, Writer, kernel
+
+BLOCK = 256
+"""Rows worked on at a time: K + D columns of them stay in the first cache."""
+RULES = {"soft": 0, "hard": 1, "power": 2}
+
+
+def _top(code: Writer, joint: Any, n_components: Any, row: Any) -> tuple[Lanes, Lanes]:
+    """The largest log joint of each row and the first component that has it."""
+    top, first = code.sum(float("-inf")), code.sum(0.0)
+    with code.loop(n_components) as k:
+        value = code.load(joint, code.plus(code.product(k, BLOCK), row))
+        better = value.compared(">", top.value)
+        top.set(value.where(better, top.value))
+        first.set(code.number(k).where(better, first.value))
+    return top.value, first.value
+
+
+def _add(code: Writer, totals: Any, at: Any, row: Any, sums: list[Any], counts: Lanes, values: list[Lanes]) -> None:
+    """A row that is not there counts for nothing, whatever its density."""
+    used = counts.compared("!=", 0.0)
+    for place, value in zip(sums, values, strict=True):
+        place.add((counts * value).where(used, 0.0))
+
+
+def _soft(code: Writer, joint: Any, n_components: Any, rows: Any, counts: Any, totals: Any, at: Any) -> None:
+    """r_nk = exp(log joint) / sum_j exp(log joint) (Bishop 2006, eq. 9.13), anchored at the largest."""
+    sums = [code.sum() for _ in range(3)]
+    with code.loop(rows, step=WIDTH) as row:
+        top, _ = _top(code, joint, n_components, row)
+        anchor = code.lanes(0.0).where(top.compared("==", float("-inf")), top)
+        mass, moment = code.sum(), code.sum()
+        with code.loop(n_components) as k:
+            place = code.plus(code.product(k, BLOCK), row)
+            below = (code.load(joint, place) - anchor).at_least(NOTHING)
+            density = below.decay()
+            code.store(density, joint, place)
+            mass.add(density)
+            moment.add_product(density, below)
+        count = code.load(counts, row)
+        share, mean, log_mass = count / mass.value, moment.value / mass.value, mass.value.log()
+        with code.loop(n_components) as k:
+            place = code.plus(code.product(k, BLOCK), row)
+            code.store(code.load(joint, place) * share, joint, place)
+        possible = mass.value.compared("!=", 0.0)
+        complete, entropy = (anchor + mean).where(possible, 0.0), (log_mass - mean).where(possible, 0.0)
+        _add(code, totals, at, row, sums, count, [anchor + log_mass, complete, entropy])
+    for i, place in enumerate(sums):
+        code.add_to(totals, code.plus(at, i), place.value.total())
+
+
+def _hard(code: Writer, joint: Any, n_components: Any, rows: Any, counts: Any, totals: Any, at: Any) -> None:
+    """All on the likeliest label, of several the first (Celeux & Govaert 1992)."""
+    sums = [code.sum() for _ in range(2)]
+    with code.loop(rows, step=WIDTH) as row:
+        top, first = _top(code, joint, n_components, row)
+        anchor = code.lanes(0.0).where(top.compared("==", float("-inf")), top)
+        mass, count = code.sum(), code.load(counts, row)
+        with code.loop(n_components) as k:
+            place = code.plus(code.product(k, BLOCK), row)
+            mass.add((code.load(joint, place) - anchor).decay())
+            code.store(count.where(first.compared("==", code.number(k)), 0.0), joint, place)
+        _add(code, totals, at, row, sums, count, [anchor + mass.value.log(), top])
+    for i, place in enumerate(sums):
+        code.add_to(totals, code.plus(at, i), place.value.total())
+
+
+def _power(code: Writer, joint: Any, n_components: Any, rows: Any, counts: Any, beta: Lanes, totals: Any, at: Any) -> None:
+    """q proportional to p(z | x) ** beta (Ueda & Nakano 1998)."""
+    sums = [code.sum() for _ in range(3)]
+    with code.loop(rows, step=WIDTH) as row:
+        top, _ = _top(code, joint, n_components, row)
+        anchor = code.lanes(0.0).where(top.compared("==", float("-inf")), top)
+        mass, flat, moment = code.sum(), code.sum(), code.sum()
+        with code.loop(n_components) as k:
+            place = code.plus(code.product(k, BLOCK), row)
+            full = code.load(joint, place) - anchor
+            mass.add(full.decay())
+            density = (full * beta).exp()
+            code.store(density, joint, place)
+            flat.add(density)
+            moment.add_product(density, full.at_least(-1e300))
+        count = code.load(counts, row)
+        share, mean = count / flat.value, moment.value / flat.value
+        with code.loop(n_components) as k:
+            place = code.plus(code.product(k, BLOCK), row)
+            code.store(code.load(joint, place) * share, joint, place)
+        entropy = flat.value.log() - mean * beta
+        _add(code, totals, at, row, sums, count, [anchor + mass.value.log(), anchor + mean, entropy])
+    for i, place in enumerate(sums):
+        code.add_to(totals, code.plus(at, i), place.value.total())
+
+
+_write_soft, _write_hard, _write_power = kernel(_soft), kernel(_hard), kernel(_power)
+
+
+@numba.njit(cache=True, nogil=True)
+def assign(
+    joint: np.ndarray, n_components: int, rows: int, counts: np.ndarray, rule: int, beta: float, totals: np.ndarray, at: int
+) -> None:
+    """Turn log joints (K, BLOCK) into shares; add log likelihood, E_q log p(x, z) and entropy to ``totals[at : at + 3]``."""
+    if rule == 0:
+        _write_soft(joint, n_components, rows, counts, totals, at)
+    elif rule == 1:
+        _write_hard(joint, n_components, rows, counts, totals, at)
+    else:
+        _write_power(joint, n_components, rows, counts, beta, totals, at)
+
+
+@numba.njit(cache=True, nogil=True)
+def columns(x: np.ndarray, first: int, last: int, out: np.ndarray) -> int:
+    """Copy rows first .. last of x (N, D) to ``out`` (D, BLOCK), features first; the number of rows with padding.
+
+    Padding repeats the last row.
+    """
+    rows = last - first
+    padded = (rows + WIDTH - 1) // WIDTH * WIDTH
+    for d in range(x.shape[1]):
+        for i in range(rows):
+            out[d, i] = x[first + i, d]
+        for i in range(rows, padded):
+            out[d, i] = x[last - 1, d]
+    return padded
+
+
+@numba.njit(cache=True, nogil=True)
+def weighed(counts: np.ndarray, fit: int, first: int, last: int, out: np.ndarray) -> None:
+    """Copy the counts of a block's rows, one row of counts for all fits or one each; padding counts 0."""
+    own = fit if counts.shape[0] > 1 else 0
+    for i in range(last - first):
+        out[i] = counts[own, first + i]
+    for i in range(last - first, (last - first + WIDTH - 1) // WIDTH * WIDTH):
+        out[i] = 0.0
+
+
+@numba.njit(cache=True, nogil=True)
+def scratch(columns: int) -> np.ndarray:
+    """(columns, BLOCK) of memory that begins with a cache line."""
+    memory = np.empty(columns * BLOCK + WIDTH)
+    start = (-memory.ctypes.data // 8) % WIDTH
+    return memory[start : start + columns * BLOCK].reshape(columns, BLOCK)
