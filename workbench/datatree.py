@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.fit import Fit, Path, Restarts, Status, Trace
+from workbench.fit import Fit, Ledger, Path, Restarts, Status, Trace
 from workbench.models import FAMILIES, Mixture
 from workbench.problem import Problem
 
@@ -20,8 +20,8 @@ def to_tree(problem: Problem, fit: Fit, label: str) -> Any:
     """The fit as a DataTree.
 
     Groups: ``posterior`` (what is reported), ``sample_stats`` (densities of the draws and the sampler's own),
-    ``log_likelihood`` (``x``: chain, draw, row), ``observed_data``, ``restarts``, ``polished``, ``trace``, ``path``, ``approximation``;
-    those that a method has.
+    ``log_likelihood`` (``x``: chain, draw, row), ``observed_data``, ``restarts``, ``polished``, ``trace``, ``path``, ``ledger``,
+    ``approximation``; those that a method has.
     """
     import xarray as xr
 
@@ -69,6 +69,7 @@ def from_tree(tree: Any) -> Fit:
         reported=int(attrs["reported"]),
         trace=_read_trace(tree),
         path=_read_path(tree, family),
+        ledger=_read_ledger(tree),
         approximation={} if approximation is None else {str(name): approximation[name].values for name in approximation.data_vars},
         messages=tuple(json.loads(attrs["messages"])),
     )
@@ -148,6 +149,9 @@ def _step_groups(fit: Fit) -> dict[str, Any]:
     if (path := fit.path) is not None:
         numbers = xr.Dataset({"restart": (("step",), path.restart), "iteration": (("step",), path.iteration)})
         groups["path"] = numbers.merge(_mixtures(path.mixture, ("step",)))
+    if (ledger := fit.ledger) is not None:
+        columns = {name: value.astype(object) if name == "half_step" else value for name, value in vars(ledger).items()}
+        groups["ledger"] = xr.Dataset({name: (("half",), value) for name, value in columns.items()})
     return groups
 
 
@@ -159,6 +163,14 @@ def _read_trace(tree: Any) -> Trace | None:
 def _read_path(tree: Any, family: Any) -> Path | None:
     group = tree.children.get("path")
     return None if group is None else Path(group["restart"].values, group["iteration"].values, _mixture(group, family))
+
+
+def _read_ledger(tree: Any) -> Ledger | None:
+    group = tree.children.get("ledger")
+    if group is None:
+        return None
+    columns = {str(name): group[name].values for name in group.data_vars}
+    return Ledger(**{**columns, "half_step": columns["half_step"].astype(str)})
 
 
 def _named(data: Any, names: Mapping[str, Any]) -> Any:

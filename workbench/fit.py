@@ -28,10 +28,11 @@ class Status(Enum):
     )
     NOT_SETTLED = "the ELBO was still rising when the iterations ran out; raise max_iter"
     SAMPLED = "sampled"
+    RAN = "ran its iterations, as it should: it settles around a solution and converges to none"
 
     @property
     def good(self) -> bool:
-        return self in (Status.CONVERGED, Status.SAMPLED)
+        return self in (Status.CONVERGED, Status.SAMPLED, Status.RAN)
 
     @property
     def at_optimum(self) -> bool:
@@ -70,6 +71,37 @@ class Path:
         """The rows of one restart, in order of iteration."""
         rows = np.flatnonzero(self.restart == restart)
         return Path(self.restart[rows], self.iteration[rows], self.mixture.take(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """log p(x | theta) = L(q, theta) + KL(q || p(z | x, theta)), half step by half step of the reported restart (Neal & Hinton 1998).
+
+    1-D arrays of one length, in nats; the method's own q.
+
+    Attributes
+    ----------
+    iteration : int64, from 0, the start's own E step
+    half_step : ``E`` (q moves, theta stays) or ``M`` (theta moves, q stays)
+    expected_complete : E_q log p(x, z | theta), Bishop's Q
+    entropy : H(q)
+    kl : KL(q || p(z | x, theta)), computed by itself and not as a difference
+    log_likelihood : log p(x | theta) at this half step's theta
+    log_prior : log prior density of theta, nan without a prior
+    """
+
+    iteration: np.ndarray
+    half_step: np.ndarray
+    expected_complete: np.ndarray
+    entropy: np.ndarray
+    kl: np.ndarray
+    log_likelihood: np.ndarray
+    log_prior: np.ndarray
+
+    @property
+    def bound(self) -> np.ndarray:
+        """L(q, theta), the sum of the two before it."""
+        return np.asarray(self.expected_complete + self.entropy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +149,7 @@ class Fit:
     log_likelihood, log_posterior, log_q : ndarray (chain, draw); densities over the natural parameters. ``log_posterior`` is
         the log likelihood plus the log prior density, nan where there is no prior; ``log_q`` for approximations only
     sample_stats : name -> ndarray (chain, draw)
-    restarts, trace, path : of methods that have them
+    restarts, trace, path, ledger : of methods that have them
     reported : the restart that is reported, or -1
     approximation : ``mean`` (dim,) and ``scale_tril`` (dim, dim) of q in unconstrained coordinates
     objective_name : what the method maximises
@@ -142,6 +174,7 @@ class Fit:
     reported: int = -1
     trace: Trace | None = None
     path: Path | None = None
+    ledger: Ledger | None = None
     approximation: Mapping[str, np.ndarray] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
 

@@ -37,7 +37,7 @@ KEYS = [
     (OLD + TWO + "methods: {em: {restart: 3}}\n", "3:16: methods.em.restart", "unknown key; did you mean restarts?"),
     (OLD + TWO + "methods: {em: {n_init: 3}}\n", "3:16: methods.em.n_init", "here it is called restarts"),
     (OLD + TWO + "methods: {em: {reg_covar: 1}}\n", "3:16: methods.em.reg_covar", "`objective: posterior`"),
-    (OLD + TWO + "methods: {em: {engine: fast}}\n", "3:16: methods.em.engine", "not available yet"),
+    (OLD + TWO + "methods: {em: {batch_size: 10}}\n", "3:16: methods.em.batch_size", "not available yet"),
     ("data: {name: iris, colums: [a]}\n" + TWO + EM, "1:20: data.colums", "unknown key; did you mean columns?"),
     ("data: {synthetic: {n_row: 3}}\n" + TWO + EM, "1:20: data.synthetic.n_row", "unknown key; did you mean n_rows?"),
     (OLD + "model: {n_components: 2, prior: {kappa: 1}}\n" + EM, "2:34: model.prior.kappa", "here it is called mean_strength"),

@@ -15,7 +15,7 @@ def test_kept_and_run_again_are_the_same_bits(objective: str, monkeypatch: pytes
     problem = Problem(load_built_in("iris"), "gaussian", 3)
     method = em.EM(restarts=30, objective=objective)  # type: ignore[arg-type]
     kept = method.fit(problem).path
-    monkeypatch.setattr(em, "PATH_NUMBERS", 100)
+    monkeypatch.setattr("workbench.inference.em.point.PATH_NUMBERS", 100)
     again = method.fit(problem).path
     assert kept is not None
     assert again is not None

@@ -19,7 +19,7 @@ from workbench.compare.settled import settle
 from workbench.data import Dataset
 from workbench.fit import Fit, Status
 from workbench.inference import EM
-from workbench.inference.em import _best
+from workbench.inference.em.point import best_regular
 from workbench.inference.em.starts import interior, starts
 from workbench.models import Bernoulli
 from workbench.problem import Problem
@@ -37,7 +37,7 @@ def test_a_restart_that_went_wrong_is_neither_best_nor_an_optimum() -> None:
     status = (Status.CONVERGED, Status.FELL, Status.NOT_FINITE, Status.CONVERGED)
     restarts = dataclasses.replace(fit.restarts, status=status, polished_objective=higher)
     assert sorted(i for optimum in optima(problem, dataclasses.replace(fit, restarts=restarts)) for i in optimum.restarts) == [0, 3]
-    assert _best(restarts) in (0, 3)
+    assert best_regular(restarts) in (0, 3)
 
 
 def test_a_mode_of_the_posterior_is_not_thrown_in_with_others_for_its_status() -> None:

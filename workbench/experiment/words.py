@@ -17,10 +17,10 @@ LATER = {
     "synthetic": (),
     "model": ("blocks",),
     "prior": ("kind", "mean_covariance", "alpha", "shape", "rate"),
-    "method": ("acceleration", "engine", "split_merge", "batch_size", "m_step", "file", "timeout"),
+    "method": ("batch_size", "m_step", "file", "timeout"),
     "report": ("study", "language", "features_as_image"),
     "covariance": ("tied", "spherical"),
-    "init": ("kmeans", "em_short", "uniform", "prior", "em"),
+    "init": ("em",),
 }
 """Keys by section, and values by key, that are planned: they are told apart from mistakes."""
 

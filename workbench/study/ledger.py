@@ -22,7 +22,7 @@ def ledger(cells: Sequence[Cell]) -> pd.DataFrame:
         {**cell.values, "method": label, "restart": fit.reported, **dataclasses.asdict(step)}
         for cell in cells
         for label, fit in cell.fits.items()
-        for step in decomposition(cell.problem, fit)
+        for step in decomposition(fit)
     ]
     swept = list(cells[0].values) if cells else []
     return frame(rows, [*swept, *COLUMNS])

@@ -2,58 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Generator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from workbench.fit import Path, Status, Trace
-from workbench.inference.em.steps import expect, m_step
-from workbench.models import Expectation, Mixture, Prior
+from workbench.inference.em.scheme import Iteration, Scheme, Steps
+from workbench.inference.method import silent
+from workbench.models import Mixture
 from workbench.models.mixture import gathered
-from workbench.models.shapes import PerFit
-from workbench.problem import Problem
 
 LOST = 1e-10
 """A component with less than this many rows is lost to maximum likelihood."""
 FALL = 1e-9
 """An objective may fall by this much, relative, from rounding alone (columns correlated to 1 - 1e-10 reach 3e-10)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Iteration:
-    """A batch of mixtures, what the E step says at them, and the objective that belongs to them."""
-
-    mixture: Mixture
-    expectation: Expectation
-    objective: PerFit
-
-
-def iterate(mixture: Mixture, problem: Problem, prior: Prior | None) -> Generator[Iteration, Any, None]:
-    """Run EM without end from a batch of mixtures.
-
-    Yields an :class:`Iteration` whose objective is that of its own mixture. Send an index of the batch to go on
-    with those fits alone. ``prior`` is the problem's for MAP, None for maximum likelihood.
-    """
-    while True:
-        with np.errstate(all="ignore"):
-            expectation = expect(mixture, problem.data)
-            objective = expectation.log_likelihood
-            if prior is not None:
-                objective = objective + prior.log_density(mixture)
-        keep = yield Iteration(mixture, expectation, objective)
-        statistics = expectation.statistics
-        if keep is not None:
-            mixture, statistics = mixture.take(keep), statistics.take(keep)
-        with np.errstate(all="ignore"):
-            mixture = m_step(statistics, prior, mixture)
+GOING = -1
+STATUSES = tuple(Status)
+CODES = {status: code for code, status in enumerate(STATUSES)}
 
 
 @dataclass(frozen=True)
 class Stop:
-    """When a restart stops: ``rule`` is what may change by less than ``tol``; ``relative`` scales it by the objective."""
+    """When a restart stops: ``rule`` is what may change by less than ``tol``; ``relative`` scales it by the objective.
+
+    ``never`` runs all ``max_iter`` iterations, of schemes that do not converge: that is their end, and no failure.
+    """
 
     rule: str = "objective"
     tol: float = 1e-8
@@ -75,35 +51,43 @@ class Climb:
     path: Path | None
 
 
-def climb(start: Mixture, problem: Problem, prior: Prior | None, stop: Stop, *, path_numbers: int = 0) -> Climb:
-    """Run EM from every mixture of the batch ``start`` until each has stopped; finished restarts leave the batch."""
-    ledger = _Ledger(start, problem, prior, stop, path_numbers)
-    active = np.arange(start.weights.shape[0])
-    steps = iterate(start, problem, prior)
-    iteration = next(steps)
+def climb(
+    scheme: Scheme,
+    count: int,
+    steps: Steps,
+    stop: Stop,
+    *,
+    path_numbers: int = 0,
+    progress: Callable[[str, float], None] = silent,
+) -> Climb:
+    """Consume the scheme of ``count`` restarts until each has stopped; finished restarts leave the batch."""
+    book = _Record(count, steps, stop, path_numbers)
+    active = np.arange(count)
+    iteration = next(scheme)
     while True:
-        going = ledger.enter(active, iteration)
+        going = book.enter(active, iteration)
         if not going.any():
-            return ledger.climb()
-        active = active[going]
-        iteration = steps.send(going)
+            return book.climb()
+        active = active if going.all() else active[going]
+        if book.step % 50 == 0:
+            progress(f"iteration {book.step}, {active.size} of {count} restarts go on", math.nan)
+        iteration = scheme.send(None if going.all() else going)
 
 
-class _Ledger:
+class _Record:
     """What is known of every restart so far."""
 
-    def __init__(self, start: Mixture, problem: Problem, prior: Prior | None, stop: Stop, path_numbers: int) -> None:
-        count = start.weights.shape[0]
-        self.problem, self.prior, self.stop = problem, prior, stop
+    def __init__(self, count: int, steps: Steps, stop: Stop, path_numbers: int) -> None:
+        self.steps, self.stop = steps, stop
         self.room = path_numbers
         self.began = time.perf_counter()
-        self.scale = np.where(np.ptp(problem.data.x, axis=0) > 0, problem.data.x.std(axis=0), 1.0)
-        self.chart = problem.coordinates
-        self.gains = np.full((2, count), np.nan)
+        self.scale = spread(steps)
+        self.chart = steps.problem.coordinates if stop.rule == "parameters" else None
+        self.gains, self.plain = np.full((2, count), np.nan), np.zeros((2, count), bool)
         self.objective, self.log_likelihood = np.full(count, np.nan), np.full(count, np.nan)
         self.iterations = np.zeros(count, int)
-        self.status: list[Status] = [Status.MAX_ITER] * count
-        self.ends: list[Mixture] = [start.take(i) for i in range(count)]
+        self.status = np.full(count, CODES[Status.MAX_ITER])
+        self.ends: list[tuple[np.ndarray, Mixture]] = []
         self.previous: Mixture | None = None
         self.rows: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
         self.mixtures: list[Mixture] = []
@@ -112,69 +96,86 @@ class _Ledger:
     def enter(self, active: np.ndarray, iteration: Iteration) -> np.ndarray:
         """Note an iteration of the ``active`` restarts; True for those that go on."""
         objective = iteration.objective
-        gain = objective - self.objective[active]
-        status = self._judge(active, iteration, gain)
-        fell = np.array([verdict is Status.FELL for verdict in status])
+        gain = objective - self.objective[active] if iteration.rises else np.full(active.size, np.nan)
+        status = self._judge(iteration, objective, gain)
+        fell = status == CODES[Status.FELL]
         finite = np.isfinite(objective) & ~fell  # numbers that belong to no step of EM are not kept
         if fell.any() and self.previous is not None:
             self._excuse(status, np.flatnonzero(fell))
-        for i in np.flatnonzero([verdict is not None for verdict in status]):
-            self.status[active[i]] = status[i] or Status.MAX_ITER
-            if finite[i]:
-                self.ends[active[i]] = iteration.mixture.take(i)
-            elif self.previous is not None:
-                self.ends[active[i]] = self.previous.take(i)
-        self._note(active[finite], iteration, finite, gain)
+        going = np.asarray(status == GOING)
+        if not going.all():
+            self._end(active, iteration, ~going, finite, status)
+        self._note(active, iteration, objective, finite, gain)
         self.step += 1
-        going = np.array([s is None for s in status])
-        self.previous = iteration.mixture.take(going)
+        self.previous = iteration.mixture if going.all() else iteration.mixture.take(going)
         return going
 
-    def _judge(self, active: np.ndarray, iteration: Iteration, gain: np.ndarray) -> list[Status | None]:
-        objective, counts = iteration.objective, iteration.expectation.statistics.counts
+    def _judge(self, iteration: Iteration, objective: np.ndarray, gain: np.ndarray) -> np.ndarray:
+        """A status's code for each restart, or GOING; of several that apply the first of: singular, lost, not finite, fell,
+        converged, out of iterations."""
         size = np.maximum(1.0, np.abs(objective))
-        tol = self.stop.tol * size if self.stop.relative else np.full(size.shape, self.stop.tol)
-        settled = np.abs(gain) < tol if self.stop.rule == "objective" else self._change(iteration.mixture) < self.stop.tol
-        collapsed = np.asarray(iteration.mixture.components.collapsed(self.scale))
-        lost = counts.min(axis=-1) < LOST if self.prior is None else np.zeros(size.shape, bool)
-        verdicts = (
-            (collapsed, Status.SINGULAR),
-            (lost, Status.LOST_COMPONENT),
-            (~np.isfinite(objective), Status.NOT_FINITE),
-            (gain < -FALL * size, Status.FELL),
-            (settled, Status.CONVERGED),
-            (np.full(size.shape, self.step >= self.stop.max_iter), Status.MAX_ITER),
-        )
-        return [next((status for flags, status in verdicts if flags[i]), None) for i in range(active.size)]
+        status = np.full(objective.size, GOING)
+        if self.step >= self.stop.max_iter:
+            status[:] = CODES[Status.RAN if self.stop.rule == "never" else Status.MAX_ITER]
+        if iteration.settles and self.stop.rule != "never":
+            status[self._settled(iteration, gain, size)] = CODES[Status.CONVERGED]
+        with np.errstate(invalid="ignore"):
+            status[gain < -FALL * size] = CODES[Status.FELL]
+        status[~np.isfinite(objective)] = CODES[Status.NOT_FINITE]
+        if self.steps.prior is None:
+            status[iteration.expectation.statistics.counts.min(axis=-1) < LOST] = CODES[Status.LOST_COMPONENT]
+        status[self.steps.engine.collapsed(iteration.mixture, self.scale)] = CODES[Status.SINGULAR]
+        return status
 
-    def _excuse(self, status: list[Status | None], fell: np.ndarray) -> None:
+    def _settled(self, iteration: Iteration, gain: np.ndarray, size: np.ndarray) -> np.ndarray:
+        if self.stop.rule == "parameters":
+            return np.asarray(self._change(iteration.mixture) < self.stop.tol)
+        tol = self.stop.tol * size if self.stop.relative else self.stop.tol
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.abs(gain) < tol)
+
+    def _excuse(self, status: np.ndarray, fell: np.ndarray) -> None:
         """A fall on the way into a singular solution is the last digits of a near-singular covariance, and named so."""
-        if self.prior is None and self.previous is not None:
+        if self.steps.prior is None and self.previous is not None:
             before = self.previous.take(fell)
-            regularity = before.components.regularity(before.weights, self.problem.data)
-            for i, singular in zip(fell, np.asarray(regularity.singular), strict=True):
-                status[i] = Status.SINGULAR if singular else status[i]
+            singular = np.asarray(before.components.regularity(before.weights, self.steps.data).singular)
+            status[fell[singular]] = CODES[Status.SINGULAR]
 
     def _change(self, mixture: Mixture) -> np.ndarray:
         """Largest change of a standardised unconstrained coordinate since the last iteration."""
-        if self.previous is None:
+        if self.previous is None or self.chart is None:
             return np.full(mixture.batch_shape, np.inf)
         limits = self.chart.boundaries
         with np.errstate(all="ignore"):  # of components that have collapsed
             before, after = (np.clip(self.chart.flatten(m)[0], -limits, limits) for m in (self.previous, mixture))
             return np.asarray(np.abs(after - before).max(axis=-1, initial=0.0))
 
-    def _note(self, restarts: np.ndarray, iteration: Iteration, finite: np.ndarray, gain: np.ndarray) -> None:
-        objective, log_likelihood = (np.asarray(v)[finite] for v in (iteration.objective, iteration.expectation.log_likelihood))
-        self.objective[restarts], self.log_likelihood[restarts] = objective, log_likelihood
-        self.iterations[restarts] = self.step
-        self.gains[0, restarts], self.gains[1, restarts] = self.gains[1, restarts], gain[finite]
-        seconds = np.full(restarts.size, time.perf_counter() - self.began)
-        self.rows.append((restarts, np.full(restarts.size, self.step), seconds, objective, log_likelihood))
-        self._remember(iteration.mixture.take(finite))
+    def _end(self, active: np.ndarray, iteration: Iteration, done: np.ndarray, finite: np.ndarray, status: np.ndarray) -> None:
+        """Where the restarts that are ``done`` ended: here, or where numbers went wrong one iteration ago."""
+        self.status[active[done]] = status[done]
+        here, before = done & (finite | (self.previous is None)), done & ~finite
+        if here.any():
+            self.ends.append((active[here], iteration.mixture.take(here)))
+        if before.any() and self.previous is not None:
+            self.ends.append((active[before], self.previous.take(before)))
+
+    def _note(self, active: np.ndarray, iteration: Iteration, objective: np.ndarray, finite: np.ndarray, gain: np.ndarray) -> None:
+        log_likelihood, mixture, plain = np.asarray(iteration.expectation.log_likelihood), iteration.mixture, iteration.plain
+        if not finite.all():
+            active, objective, gain, plain = active[finite], objective[finite], gain[finite], plain[finite]
+            log_likelihood, mixture = log_likelihood[finite], mixture.take(finite)
+        self.objective[active], self.log_likelihood[active] = objective, log_likelihood
+        self.iterations[active] = self.step
+        self.gains[0, active], self.gains[1, active] = self.gains[1, active], gain
+        self.plain[0, active], self.plain[1, active] = self.plain[1, active], plain
+        seconds = np.full(active.size, time.perf_counter() - self.began)
+        self.rows.append((active, np.full(active.size, self.step), seconds, objective, log_likelihood))
+        self._remember(mixture)
 
     def _remember(self, mixture: Mixture) -> None:
         """Keep the parameters of this iteration, as long as all of them find room."""
+        if self.room < 0:
+            return
         self.room -= sum(array.size for array in mixture.parameters().values())
         if self.room >= 0:
             self.mixtures.append(mixture)
@@ -186,11 +187,26 @@ class _Ledger:
         order = np.lexsort((columns[1], columns[0]))
         trace = Trace(*(column[order] for column in columns))
         path = Path(trace.restart, trace.iteration, gathered(self.mixtures).take(order)) if self.mixtures else None
-        ends = gathered([end.take(None) for end in self.ends])
-        return Climb(ends, self.objective, self.log_likelihood, self.iterations, self._gain_left(), tuple(self.status), trace, path)
+        who = np.concatenate([index for index, _ in self.ends])
+        ends = gathered([mixture for _, mixture in self.ends]).take(np.argsort(who, kind="stable"))
+        status = tuple(STATUSES[code] for code in self.status)
+        return Climb(ends, self.objective, self.log_likelihood, self.iterations, self._gain_left(), status, trace, path)
 
     def _gain_left(self) -> np.ndarray:
-        """Aitken: from the last two gains, what a geometric series would still add (statistics, section 3)."""
+        """Aitken: from the last two gains, if plain steps made them, what a geometric series would still add (statistics, section 3)."""
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = self.gains[1] / self.gains[0]
-            return np.where((ratio > 0) & (ratio < 1), self.gains[1] * ratio / (1.0 - ratio), np.nan)
+            left = np.where((ratio > 0) & (ratio < 1), self.gains[1] * ratio / (1.0 - ratio), np.nan)
+        return np.where(self.plain.all(axis=0) & (left >= 0.0), left, np.nan)
+
+
+def spread(steps: Steps) -> np.ndarray:
+    """Standard deviations (D,) of the observed cells, rows by their counts; 1 where a column does not vary."""
+    x, counts = steps.data.x, steps.data.counts[:, None]
+    observed = ~np.isnan(x)
+    total = np.maximum((counts * observed).sum(axis=0), 1e-300)
+    mean = np.where(observed, counts * x, 0.0).sum(axis=0) / total
+    variance = np.where(observed, counts * (x - mean) ** 2, 0.0).sum(axis=0) / total
+    with np.errstate(invalid="ignore"):
+        varies = np.where(observed, x, -np.inf).max(axis=0) > np.where(observed, x, np.inf).min(axis=0)
+    return np.where(varies, np.sqrt(variance), 1.0)

@@ -1,0 +1,167 @@
+"""Acceleration: extrapolate EM's own steps, safeguarded so that the objective never falls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from workbench.inference.em.scheme import Iteration, Scheme, Steps, plain
+from workbench.models import Mixture, Prior
+from workbench.models.mixture import gathered
+from workbench.models.shapes import Coordinates, Flags
+
+AccelerationName = Literal["none", "squarem", "anderson"]
+
+LONGEST = 4.0
+"""First limit of SQUAREM's step length; it grows fourfold whenever a step at the limit is accepted (Varadhan & Roland 2008)."""
+MEMORY = 5
+"""Differences that Anderson's method keeps."""
+RIDGE = 1e-10
+"""Relative ridge of Anderson's least squares."""
+
+
+def accelerated(name: AccelerationName, start: Mixture, steps: Steps) -> Scheme:
+    """EM with the acceleration ``name``."""
+    return {"none": plain, "squarem": squarem, "anderson": anderson}[name](start, steps)
+
+
+def squarem(start: Mixture, steps: Steps) -> Scheme:
+    """Squared extrapolation, scheme S3 (Varadhan & Roland 2008, section 3), in unconstrained coordinates.
+
+    A cycle: theta_1 and theta_2 by two EM steps from theta_0; with r = theta_1 - theta_0 and v = theta_2 - theta_1 - r the
+    point theta_0 - 2 a r + a^2 v, a = -|r| / |v|; from there one EM step to the next theta_0. A point whose objective is
+    below theta_1's is dropped for theta_2, a step of plain EM.
+    """
+    chart = steps.problem.coordinates
+    zero, longest = steps.evaluate(start), np.full(start.weights.shape[0], LONGEST)
+    while True:
+        keep = yield zero
+        zero, longest = _kept(zero, keep), longest[_index(keep)]
+        one = steps.evaluate(steps.maximise(zero))
+        keep = yield one
+        zero, one, longest = _kept(zero, keep), _kept(one, keep), longest[_index(keep)]
+        two = steps.maximise(one)
+        length, point = _squared(chart, zero.mixture, one.mixture, two, longest)
+        middle, accepted = _safeguarded(steps, point, two, one.objective, length > 1.0)
+        longest = np.where(accepted & (length >= longest), longest * 4.0, np.where(accepted, longest, np.maximum(longest / 2.0, 1.0)))
+        keep = yield middle
+        middle, longest = _kept(middle, keep), longest[_index(keep)]
+        zero = steps.evaluate(steps.maximise(middle))
+
+
+def _squared(chart: Prior, zero: Mixture, one: Mixture, two: Mixture, longest: np.ndarray) -> tuple[np.ndarray, Mixture]:
+    """Step lengths (restart,) and the extrapolated mixtures; 1 is EM's own second step."""
+    with np.errstate(all="ignore"):
+        u0, u1, u2 = (chart.flatten(mixture)[0] for mixture in (zero, one, two))
+        fixed = ~(np.isfinite(u0) & np.isfinite(u1) & np.isfinite(u2))  # probabilities at 0 or 1 stay where EM put them
+        r = np.where(fixed, 0.0, u1 - u0)
+        v = np.where(fixed, 0.0, u2 - u1) - r
+        length = np.linalg.norm(r, axis=-1) / np.linalg.norm(v, axis=-1)
+        length = np.clip(np.nan_to_num(length, nan=1.0, posinf=1.0), 1.0, longest)
+        a = length[:, None]
+        u = np.where(fixed, u2, np.where(fixed, 0.0, u0) + 2.0 * a * r + a**2 * v)
+        point, _ = chart.unflatten(u)
+    return length, point
+
+
+def anderson(start: Mixture, steps: Steps) -> Scheme:
+    """Anderson's mixing of the last few EM steps (Walker & Ni 2011), dropped for plain EM where the objective would fall.
+
+    With g the EM map and f = g(u) - u in unconstrained coordinates, the next point is g - (dG) gamma with gamma the
+    least-squares solution of (dF) gamma = f over the last ``MEMORY`` differences.
+    """
+    chart = steps.problem.coordinates
+    now = steps.evaluate(start)
+    history = _History(start.weights.shape[0], chart.dim)
+    while True:
+        keep = yield now
+        now, history = _kept(now, keep), history.take(_index(keep))
+        image = steps.maximise(now)
+        with np.errstate(all="ignore"):
+            u, g = chart.flatten(now.mixture)[0], chart.flatten(image)[0]
+            point, _ = chart.unflatten(history.mixed(u, g))
+        after, accepted = _safeguarded(steps, point, image, now.objective, history.filled)
+        history = history.forgetting(~accepted & history.filled)
+        now = after
+
+
+class _History:
+    """The last differences of f and of g, (MEMORY, restart, dim); ``filled`` says who has any."""
+
+    def __init__(self, count: int, dim: int) -> None:
+        self.f, self.g = np.full((count, dim), np.nan), np.full((count, dim), np.nan)
+        self.df, self.dg = np.zeros((MEMORY, count, dim)), np.zeros((MEMORY, count, dim))
+
+    @property
+    def filled(self) -> Flags:
+        return np.asarray((self.df != 0.0).any(axis=(0, 2)))
+
+    def take(self, index: np.ndarray | slice) -> _History:
+        other = _History(0, self.f.shape[1])
+        other.f, other.g = self.f[index], self.g[index]
+        other.df, other.dg = self.df[:, index], self.dg[:, index]
+        return other
+
+    def forgetting(self, who: Flags) -> _History:
+        """Start anew after a point that was dropped."""
+        self.df[:, who], self.dg[:, who] = 0.0, 0.0
+        return self
+
+    def mixed(self, u: Coordinates, g: Coordinates) -> Coordinates:
+        """Note a step u -> g, and mix it with those before."""
+        fixed = ~(np.isfinite(u) & np.isfinite(g))
+        f = np.where(fixed, 0.0, g - u)
+        known = np.isfinite(self.f).all(axis=-1, keepdims=True)
+        clean = np.where(fixed, 0.0, g)
+        self.df = np.concatenate([np.where(known, f - np.nan_to_num(self.f), 0.0)[None], self.df[:-1]])
+        self.dg = np.concatenate([np.where(known, clean - np.nan_to_num(self.g), 0.0)[None], self.dg[:-1]])
+        self.f, self.g = f, clean
+        a = np.moveaxis(self.df, 0, -1)  # (restart, dim, MEMORY)
+        gram = np.swapaxes(a, -1, -2) @ a
+        scale = np.trace(gram, axis1=-2, axis2=-1)[:, None, None]
+        ridge = np.where(scale > 0, scale * RIDGE, 1.0) * np.eye(MEMORY)
+        gamma = np.linalg.solve(gram + ridge, (np.swapaxes(a, -1, -2) @ f[..., None]))[..., 0]
+        return np.where(fixed, g, clean - np.einsum("mrd,rm->rd", self.dg, gamma))
+
+
+def _safeguarded(steps: Steps, point: Mixture, fallback: Mixture, floor: np.ndarray, wanted: Flags) -> tuple[Iteration, Flags]:
+    """The E step at ``point`` where it is ``wanted`` and not below ``floor``, else at ``fallback``; and who was accepted."""
+    tried = np.flatnonzero(wanted)
+    accepted = np.zeros(floor.size, bool)
+    at_point = None
+    if tried.size:
+        at_point = steps.evaluate(point.take(tried))
+        accepted[tried] = at_point.objective >= floor[tried]
+        if accepted.all():
+            return replace(at_point, plain=np.zeros(floor.size, bool)), accepted
+    rest = np.flatnonzero(~accepted)
+    at_fallback = steps.evaluate(fallback.take(rest))
+    if at_point is None or not accepted.any():
+        return at_fallback, accepted
+    good = at_point.take(accepted[tried])
+    good = replace(good, plain=np.zeros(good.plain.size, bool))
+    blank = _placed(good, at_fallback, accepted)
+    return blank, accepted
+
+
+def _placed(accepted: Iteration, dropped: Iteration, who: Flags) -> Iteration:
+    """Two complementary batches in the order of ``who``."""
+    order = np.argsort(np.concatenate([np.flatnonzero(who), np.flatnonzero(~who)]), kind="stable")
+    both = replace(
+        accepted,
+        mixture=gathered([accepted.mixture, dropped.mixture]),
+        expectation=type(accepted.expectation).joined([accepted.expectation, dropped.expectation]),
+        objective=np.concatenate([accepted.objective, dropped.objective]),
+        plain=np.concatenate([accepted.plain, dropped.plain]),
+    )
+    return both.take(order)
+
+
+def _index(keep: np.ndarray | None) -> np.ndarray | slice:
+    return slice(None) if keep is None else keep
+
+
+def _kept(iteration: Iteration, keep: np.ndarray | None) -> Iteration:
+    return iteration if keep is None or np.all(keep) else iteration.take(keep)

@@ -1,0 +1,184 @@
+"""Point: what every kind of EM does around its scheme - starts, stops, polished ends, the best regular optimum, its path and its ledger."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from workbench.fit import Fit, Ledger, Path, Restarts, Status
+from workbench.inference.em.acceleration import squarem
+from workbench.inference.em.climb import Climb, Stop, climb
+from workbench.inference.em.ledger import ledger
+from workbench.inference.em.scheme import Scheme, Steps
+from workbench.inference.em.splits import Moves, escaped
+from workbench.inference.em.starts import misfit, starts
+from workbench.inference.method import Context
+from workbench.models import Mixture
+from workbench.problem import Problem
+
+POLISH = Stop(tol=1e-14, max_iter=5_000, relative=True)
+"""How far every restart is followed before optima are compared: until the objective changes by rounding alone."""
+OTHERS_IN_PATH = 20
+"""Restarts beside the reported one whose parameters are kept by iteration."""
+PATH_NUMBERS = 20_000_000
+"""Parameters of all restarts and iterations that are kept while they run; above, the chosen restarts run again."""
+EVERY_NUMBER = sys.maxsize
+LEDGER_NUMBERS = 2_000_000_000
+"""Cells times components times iterations up to which the reported restart is run again for its ledger: some ten seconds."""
+
+Polish = Callable[[Mixture], Climb]
+
+
+@dataclass(frozen=True, eq=False)
+class Ascent:
+    """A kind of EM at work on one problem.
+
+    Attributes
+    ----------
+    steps : the problem's E and M step
+    scheme : (start, numbers of the restarts in it, whether q is to be shown) -> scheme
+    stop : when a restart stops
+    objective_name : what the scheme climbs, by its name in the tables
+    polish : follows the ends to working precision
+    reports_end : whether the point is where the best restart stopped, and not its polished end: of kinds that settle around a
+        solution, whose polished ends only say which optimum each is near
+    """
+
+    steps: Steps
+    scheme: Callable[[Mixture, Sequence[int], bool], Scheme]
+    stop: Stop
+    objective_name: str
+    polish: Polish
+    reports_end: bool = False
+
+    def climb(self, start: Mixture, restarts: Sequence[int], **options: Any) -> Climb:
+        return climb(self.scheme(start, restarts, False), len(restarts), self.steps, self.stop, **options)
+
+
+def em_polish(steps: Steps) -> Polish:
+    """Follow ends upwards by EM, squared: to the optimum of the likelihood or posterior itself."""
+    return lambda ends: climb(squarem(ends, steps), ends.weights.shape[0], steps, POLISH)
+
+
+def refuses(method: Any, problem: Problem) -> str | None:
+    """What the kinds of EM refuse alike."""
+    if getattr(method, "objective", "likelihood") == "posterior":
+        if problem.prior is None:
+            return problem.no_prior
+        key = problem.family.no_interior_mode(problem.prior.numbers())
+        if key is not None:
+            return f"objective: posterior needs {key} of at least 1 (below it no interior mode is guaranteed); raise prior.{key}"
+    if method.init == "prior" and problem.prior is None:
+        return problem.no_prior
+    return misfit(method.init, problem) if isinstance(method.init, Mapping) else None
+
+
+def fit_point(method: Any, problem: Problem, context: Context, ascent: Ascent, split_merge: int = 0) -> Fit:
+    """Run every restart, polish the ends, and report the best regular optimum.
+
+    Parameters
+    ----------
+    method : the kind, with ``restarts`` and ``init``
+    split_merge : moves tried on every restart to escape a poor optimum
+    """
+    with context.clock("run"):
+        seeds = [context.start_seed(i) for i in range(method.restarts)]
+        start, names = starts(problem, ascent.steps.prior, method.init, seeds, ascent.steps.engine)
+        every = range(method.restarts)
+        run = ascent.climb(start, every, path_numbers=PATH_NUMBERS, progress=context.progress)
+        context.progress("polishing", math.nan)
+        polished, moved = ascent.polish(run.mixture), Moves(0, 0)
+        if split_merge:
+            polished, moved = escaped(ascent.steps, polished, ascent.polish, split_merge, [context.noise_seed(i) for i in every])
+        restarts = _restarts(problem, ascent, run, polished, seeds, names)
+        best = best_regular(restarts)
+        chosen = [] if best < 0 else [best]
+        path = _path(ascent, start, run, best)
+        books = _ledger(problem, ascent, start.take(chosen), chosen, run)
+    point = None if best < 0 else (restarts.mixture if ascent.reports_end else restarts.polished)
+    return Fit.point(
+        None if point is None else point.take(best),
+        kind=method.kind,
+        family=problem.family,
+        **_densities(problem, None if point is None else point.take(best)),
+        objective_name=ascent.objective_name,
+        status=restarts.status[best] if best >= 0 else _none_regular(restarts.status),
+        seconds=context.clock.seconds,
+        options=dataclasses.asdict(method),
+        restarts=restarts,
+        reported=best,
+        trace=run.trace,
+        path=path,
+        ledger=books,
+        messages=moved.sentences(),
+    )
+
+
+def _densities(problem: Problem, point: Mixture | None) -> dict[str, np.ndarray]:
+    log_likelihood = np.array(np.nan if point is None else problem.log_likelihood(point)).reshape(1, 1)
+    log_prior = np.array(np.nan if point is None else problem.log_prior(point)).reshape(1, 1)
+    return {"log_likelihood": log_likelihood, "log_posterior": log_likelihood + log_prior}
+
+
+def _restarts(problem: Problem, ascent: Ascent, run: Climb, polished: Climb, seeds: list[int], names: tuple[str, ...]) -> Restarts:
+    """The ends as they are, beside the same ends followed to working precision."""
+    singular = np.zeros(len(seeds), bool)
+    spurious = np.zeros(len(seeds), bool)
+    if ascent.steps.prior is None:  # with a proper prior the objective is bounded and its modes are what they are
+        regularity = polished.mixture.components.regularity(polished.mixture.weights, problem.data)
+        ended = np.array([status in (Status.SINGULAR, Status.LOST_COMPONENT) for status in (*run.status, *polished.status)])
+        singular = regularity.singular | ended.reshape(2, -1).any(axis=0)
+        spurious = regularity.spurious & ~singular
+    return Restarts(
+        start_seed=np.array(seeds),
+        init=names,
+        iterations=run.iterations,
+        objective=run.objective,
+        log_likelihood=run.log_likelihood,
+        log_posterior=run.log_likelihood + problem.log_prior(run.mixture),
+        gain_left=run.gain_left,
+        status=run.status,
+        mixture=run.mixture,
+        polished=polished.mixture,
+        polished_objective=polished.objective,
+        singular=singular,
+        spurious=spurious,
+    )
+
+
+def best_regular(restarts: Restarts) -> int:
+    """The restart with the highest polished objective among regular ends, or -1."""
+    usable = np.array([status.at_optimum for status in restarts.status])
+    objective = np.asarray(restarts.polished_objective)
+    regular = usable & ~np.asarray(restarts.singular) & ~np.asarray(restarts.spurious) & np.isfinite(objective)
+    return int(np.argmax(np.where(regular, objective, -np.inf))) if regular.any() else -1
+
+
+def _none_regular(status: tuple[Status, ...]) -> Status:
+    """What became of a fit without a best point; where every restart went wrong, how the first did."""
+    return Status.NO_REGULAR_OPTIMUM if any(each.at_optimum for each in status) else status[0]
+
+
+def _path(ascent: Ascent, start: Mixture, run: Climb, best: int) -> Path | None:
+    """Parameters by iteration of the reported restart and up to 20 others; where they found no room, run again: the same bits."""
+    others = [i for i in range(start.weights.shape[0]) if i != best][:OTHERS_IN_PATH]
+    chosen = np.array(sorted([best, *others] if best >= 0 else others), dtype=int)
+    if run.path is not None:
+        rows = np.flatnonzero(np.isin(run.path.restart, chosen))
+        return Path(run.path.restart[rows], run.path.iteration[rows], run.path.mixture.take(rows))
+    again = ascent.climb(start.take(chosen), chosen.tolist(), path_numbers=EVERY_NUMBER).path
+    return None if again is None else Path(chosen[again.restart], again.iteration, again.mixture)
+
+
+def _ledger(problem: Problem, ascent: Ascent, start: Mixture, chosen: list[int], run: Climb) -> Ledger | None:
+    """The books of the reported restart; of its first iterations where all would take long."""
+    if not chosen:
+        return None
+    affordable = LEDGER_NUMBERS // (problem.data.x.size * problem.n_components)
+    return ledger(problem, ascent.scheme(start, chosen, True), max(1, min(int(run.iterations[chosen[0]]), affordable)))

@@ -1,0 +1,102 @@
+"""Scheme: how a kind of EM moves a batch of mixtures, without end; stopping, tracing and timing are its consumers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.inference.em.engine import BOOK, Engine
+from workbench.inference.em.steps import Assign, soft
+from workbench.models import Expectation, Mixture, Prior
+from workbench.models.shapes import PerFit
+from workbench.problem import Problem
+
+Objective = Callable[[Expectation], PerFit]
+"""What a kind climbs, without the prior's density, from its E step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Iteration:
+    """A batch of mixtures, what the E step says at them, and the objective that belongs to them.
+
+    Attributes
+    ----------
+    objective : (restart,)
+    plain : (restart,), whether a plain step led here from the iteration before: no extrapolation between
+    rises : whether the objective may be compared with the iteration's before, and may not be lower
+    settles : whether the scheme may stop here: not while a temperature is still to change
+    assign : how q followed from the mixture
+    shares : (restart, N, K), q itself where a scheme that holds it was asked to show it
+    """
+
+    mixture: Mixture
+    expectation: Expectation
+    objective: np.ndarray
+    plain: np.ndarray
+    rises: bool = True
+    settles: bool = True
+    assign: Assign = soft
+    shares: np.ndarray | None = None
+
+    def take(self, index: Any) -> Iteration:
+        """Index the batch."""
+        return replace(
+            self,
+            mixture=self.mixture.take(index),
+            expectation=self.expectation.take(index),
+            objective=self.objective[index],
+            plain=self.plain[index],
+            shares=None if self.shares is None else self.shares[index],
+        )
+
+
+Scheme = Generator[Iteration, Any, None]
+"""Yields iterations; is sent an index of the batch, to go on with those fits alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """The E and M step of one problem.
+
+    Attributes
+    ----------
+    prior : the problem's for MAP, None for maximum likelihood
+    """
+
+    problem: Problem
+    prior: Prior | None = None
+    engine: Engine = BOOK
+
+    @property
+    def data(self) -> Dataset:
+        return self.problem.data
+
+    def evaluate(self, mixture: Mixture, assign: Assign = soft, objective: Objective | None = None, counts: Any = None) -> Iteration:
+        """The E step at ``mixture``, with the objective there: log p(x | theta), or log p(x, theta) with a prior."""
+        with np.errstate(all="ignore"):
+            expectation = self.engine.expect(mixture, self.data, counts, assign)
+            value = np.asarray(expectation.log_likelihood if objective is None else objective(expectation))
+            if self.prior is not None:
+                value = value + self.prior.log_density(mixture)
+        return Iteration(mixture, expectation, value, np.ones(mixture.weights.shape[0], bool), assign=assign)
+
+    def maximise(self, iteration: Iteration) -> Mixture:
+        """The M step after ``iteration``."""
+        with np.errstate(all="ignore"):
+            return self.engine.m_step(iteration.expectation.statistics, self.prior, iteration.mixture)
+
+
+def plain(start: Mixture, steps: Steps, assign: Assign = soft, objective: Objective | None = None, counts: Any = None) -> Scheme:
+    """EM: an E step, an M step, for ever (Bishop 2006, section 9.2.2); with ``assign`` its hard relative."""
+    mixture = start
+    while True:
+        iteration = steps.evaluate(mixture, assign, objective, counts)
+        keep = yield iteration
+        if keep is not None and not np.all(keep):
+            iteration = iteration.take(keep)
+            counts = counts if counts is None or np.ndim(counts) == 1 else counts[keep]
+        mixture = steps.maximise(iteration)
