@@ -1,10 +1,10 @@
-"""The E step of Gaussian mixtures, compiled: full covariance.
+"""The E step of Gaussian mixtures with a triangular factor of every precision, compiled.
 
 For other compiled code (PyMC's Op among it): ``expectation(x, counts, constant, centres, factors, origins)`` is one fit's whole
 E step as an njit function, without Python objects: log p(x, z = k) = constant_k - |factors_k (x - centres_k)|^2 / 2, and sums
 about ``origins`` (any point near the component's mean; the centres will do):
 n_k = sum r, s1_k = sum r (x - origin_k), s2_k = sum r (x - origin_k)(x - origin_k)' as a packed lower triangle, row by row.
-``full_e_step`` is the same for fits and chunks of rows, as :mod:`workbench.fast.chunks` calls it.
+``e_step`` is the same for fits and chunks of rows, as :mod:`workbench.fast.chunks` calls it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TILE = 4
 """Otherwise scatters are summed in tiles of this many features squared."""
 
 
-def _full_joint(
+def _joint(
     code: Writer, size: int, fit: Any, n_components: Any, rows: Any, x: Any, constant: Any, centres: Any, factors: Any, joint: Any
 ) -> None:
     """log p(x, z = k) of a block: constant_k - |factors_k (x - centres_k)|^2 / 2."""
@@ -43,7 +43,7 @@ def _full_joint(
             code.store(square.times_plus(-0.5, first), joint, code.plus(code.product(k, BLOCK), row))
 
 
-def _full_sums(
+def _sums(
     code: Writer, size: int, fit: Any, n_components: Any, rows: Any, x: Any, origins: Any, shares: Any, partial: Any, start: Any, work: Any
 ) -> None:
     """Add n, s1 and s2 about the origins of a block to ``partial``."""
@@ -105,11 +105,11 @@ def _tile(code: Writer, size: int, rows: Any, pairs: list[tuple[int, int]], part
         code.add_to(partial, code.plus(at, 1 + size + i * (i + 1) // 2 + j), each.value.total())
 
 
-_write_full_joint, _write_full_sums = kernel(_full_joint), kernel(_full_sums)
+_write_joint, _write_sums = kernel(_joint), kernel(_sums)
 
 
 @numba.njit(cache=True, nogil=True)
-def full_e_step(
+def e_step(
     first_fit: int,
     last_fit: int,
     first_chunk: int,
@@ -140,9 +140,9 @@ def full_e_step(
                 if counts.shape[0] > 1:
                     weighed(counts, fit, first, last, weigh[0])
                 at = (fit * n_chunks + chunk) * numbers
-                _write_full_joint(size, fit, n_components, rows, block, constant, centres, factors, joint)
+                _write_joint(size, fit, n_components, rows, block, constant, centres, factors, joint)
                 assign(joint, n_components, rows, weigh, rule, beta, partial, at + numbers - 3)
-                _write_full_sums(size, fit, n_components, rows, block, origins, joint, partial, at, work)
+                _write_sums(size, fit, n_components, rows, block, origins, joint, partial, at, work)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -155,13 +155,13 @@ def expectation(
     factors: np.ndarray,
     origins: np.ndarray,
 ) -> np.ndarray:
-    """One fit's E step over all rows: (K * (1 + D + D(D+1)/2) + 3) numbers, as in ``full_e_step``'s partial sums.
+    """One fit's E step over all rows: (K * (1 + D + D(D+1)/2) + 3) numbers, as in ``e_step``'s partial sums.
 
     ``size`` is a tuple of D zeros; arrays are (N, D), (1, N), (1, K), (1, K, D), (1, K, D, D), (1, K, D), in C order.
     """
     n_components, n_features = centres.shape[1], len(size)
     numbers = n_components * (1 + n_features + n_features * (n_features + 1) // 2) + 3
     partial: np.ndarray = np.zeros((1, 1, numbers))
-    full_e_step(0, 1, 0, 1, x.shape[0], partial, size, x, counts, constant, centres, factors, origins, 0, 1.0)
+    e_step(0, 1, 0, 1, x.shape[0], partial, size, x, counts, constant, centres, factors, origins, 0, 1.0)
     sums: np.ndarray = partial[0, 0]
     return sums

@@ -1,0 +1,92 @@
+"""The compiled E and M step of any family, with the names and results of the book's.
+
+A family plugs in with a row in ``MODULES``: its module has
+
+- ``expect(mixture, data, counts, rule, beta, threads) -> Expectation``; counts (1, N), or (restart, N) where every fit weighs
+  the rows its own way; rule a number of :data:`workbench.fast.assign.RULES`;
+- ``m_step(statistics, prior, current) -> Mixture`` and ``collapsed(mixture, scale) -> flags``, where the models' own cost too much.
+
+Modules are imported when first asked for: numba is loaded by nobody else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import Literal
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.models import Expectation, Mixture, Prior, Statistics
+from workbench.models.shapes import Flags
+
+MODULES: dict[str, str] = {
+    "FullComponents": "gaussian.full",
+}
+"""For each class of components its module in this room."""
+
+Rule = Literal["soft", "hard", "power"]
+NUMBERS: dict[str, int] = {"soft": 0, "hard": 1, "power": 2}
+
+
+def compiled(components: type) -> bool:
+    """Whether there is a compiled E step for these components."""
+    return components.__name__ in MODULES
+
+
+def expect(
+    mixture: Mixture, data: Dataset, counts: np.ndarray | None = None, *, rule: Rule = "soft", beta: float = 1.0, threads: int = 1
+) -> Expectation:
+    """The E step over all rows for a batch of mixtures (restart,).
+
+    Parameters
+    ----------
+    counts : (N,) or (restart, N); the data's, if None
+    rule : ``soft``, q is p(z | x); ``hard``, all on the likeliest label; ``power``, q proportional to p(z | x) ** beta
+    threads : how many work side by side; the bits do not depend on it
+
+    Raises
+    ------
+    TypeError
+        If there is no compiled step for the mixture's components.
+    """
+    weigh = np.ascontiguousarray(np.atleast_2d(data.counts if counts is None else counts))
+    found: Expectation = _module(mixture).expect(_contiguous(mixture), data, weigh, NUMBERS[rule], float(beta), threads)
+    return found
+
+
+def m_step(statistics: Statistics, prior: Prior | None, current: Mixture) -> Mixture:
+    """The maximum-likelihood mixture of ``statistics``, or with a prior the mode of the updated prior."""
+    module = _module(current)
+    if hasattr(module, "m_step"):
+        result: Mixture = module.m_step(statistics, prior, _contiguous(current))
+        return result
+    if prior is not None:
+        return prior.posterior(statistics).mode()
+    weights = statistics.counts / statistics.counts.sum(axis=-1, keepdims=True)
+    return Mixture(weights, current.components.maximise(statistics))
+
+
+def collapsed(mixture: Mixture, scale: np.ndarray) -> Flags:
+    """Which fits have run into the boundary where the likelihood has no bound; ``scale`` (D,) are the data's deviations."""
+    module = _module(mixture)
+    if hasattr(module, "collapsed"):
+        flags: Flags = module.collapsed(_contiguous(mixture), np.ascontiguousarray(scale))
+        return flags
+    return mixture.components.collapsed(scale)
+
+
+def _module(mixture: Mixture) -> ModuleType:
+    name = type(mixture.components).__name__
+    if name not in MODULES:
+        raise TypeError(f"the fast engine has no compiled step for {name}; use `engine: book`")
+    return importlib.import_module(f"workbench.fast.{MODULES[name]}")
+
+
+def _contiguous(mixture: Mixture) -> Mixture:
+    """The same mixture, its arrays in C order and owned rows side by side: what compiled code takes."""
+    arrays = mixture.parameters().values()
+    if all(array.flags.c_contiguous for array in arrays):
+        return mixture
+    return Mixture(np.ascontiguousarray(mixture.weights), mixture.components.map(np.ascontiguousarray))

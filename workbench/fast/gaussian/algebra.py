@@ -1,0 +1,131 @@
+"""Small matrices, compiled, in the order of operations of the models' own: terms before an E step, moments after it."""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+LOG_2PI = math.log(2.0 * math.pi)
+CANCELLED = 0.05
+"""Where less than this is left of a sum of squares once the centre has moved, the sums are taken again about the new centre."""
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def cholesky(matrix: np.ndarray, factor: np.ndarray) -> None:
+    """Lower factor (D, D); nan or a zero pivot where the matrix is not positive definite."""
+    for j in range(matrix.shape[0]):
+        square = 0.0
+        for m in range(j):
+            square += factor[j, m] * factor[j, m]
+        factor[j, j] = np.sqrt(matrix[j, j] - square)
+        for i in range(j + 1, matrix.shape[0]):
+            inner = 0.0
+            for m in range(j):
+                inner += factor[i, m] * factor[j, m]
+            factor[i, j] = (matrix[i, j] - inner) / factor[j, j]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def inverse(factor: np.ndarray, result: np.ndarray) -> None:
+    """Inverse of a lower triangle, by forward substitution; nan where a pivot is zero or nan."""
+    for j in range(factor.shape[0]):
+        result[j, j] = 1.0 / factor[j, j] if factor[j, j] > 0.0 else np.nan
+        for c in range(j):
+            inner = 0.0
+            for m in range(j):
+                inner += factor[j, m] * result[m, c]
+            result[j, c] = -inner * result[j, j]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def terms(weights: np.ndarray, covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """constant (F, K) and factors (F, M, D, D) of log p(x, z = k) = constant_k - |factors_k (x - mean_k)|^2 / 2.
+
+    M is K, or 1 where the components share a covariance.
+    """
+    n_fits, matrices, size, _ = covariances.shape
+    constant, factors = np.empty(weights.shape), np.zeros(covariances.shape)
+    lower, log_pivots = np.zeros((size, size)), np.empty(matrices)
+    for f in range(n_fits):
+        for m in range(matrices):
+            cholesky(covariances[f, m], lower)
+            inverse(lower, factors[f, m])
+            log_pivots[m] = 0.0
+            for i in range(size):
+                log_pivots[m] += np.log(factors[f, m, i, i])
+        for k in range(weights.shape[1]):
+            constant[f, k] = np.log(weights[f, k]) + log_pivots[min(k, matrices - 1)] - size * LOG_2PI / 2.0
+    return constant, factors
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def pivots_positive(covariances: np.ndarray, scale: np.ndarray, result: np.ndarray) -> None:
+    """Whether all pivots of the covariances' factors (F, M, D, D) exceed 1e-8 in units of ``scale`` (D,)."""
+    n_fits, matrices, size, _ = covariances.shape
+    lower = np.zeros((size, size))
+    for f in range(n_fits):
+        result[f] = True
+        for m in range(matrices):
+            cholesky(covariances[f, m], lower)
+            for i in range(size):
+                if not lower[i, i] / scale[i] > 1e-8:
+                    result[f] = False
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def merged(partial: np.ndarray) -> np.ndarray:
+    """Sum over chunks, in their order: (F, chunk, numbers) -> (F, numbers)."""
+    total: np.ndarray = partial[:, 0].copy()
+    for f in range(partial.shape[0]):
+        for chunk in range(1, partial.shape[1]):
+            for i in range(partial.shape[2]):
+                total[f, i] += partial[f, chunk, i]
+    return total
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def moments(
+    sums: np.ndarray, origins: np.ndarray, counts: np.ndarray, means: np.ndarray, scatters: np.ndarray, cancelled: np.ndarray
+) -> None:
+    """From sums about the origins (F, K (1 + D + D(D+1)/2) + 3) to counts, means and scatters about the means.
+
+    ``cancelled`` (F,): a centre lay so far from its origin that digits of the scatter are lost.
+    """
+    n_fits, n_components, size = origins.shape
+    numbers = 1 + size + size * (size + 1) // 2
+    shift = np.empty(size)
+    for f in range(n_fits):
+        cancelled[f] = False
+        for k in range(n_components):
+            at = k * numbers
+            n = sums[f, at]
+            counts[f, k] = n
+            for i in range(size):
+                shift[i] = sums[f, at + 1 + i] / n if n > 0.0 else 0.0
+                means[f, k, i] = origins[f, k, i] + shift[i] if n > 0.0 else 0.0
+            place = at + 1 + size
+            for i in range(size):
+                for j in range(i + 1):
+                    left = sums[f, place] - sums[f, at + 1 + i] * shift[j]
+                    scatters[f, k, i, j] = left
+                    scatters[f, k, j, i] = left
+                    place += 1
+                if scatters[f, k, i, i] < CANCELLED * sums[f, place - 1]:
+                    cancelled[f] = True
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def weights_of(counts: np.ndarray, concentration: np.ndarray, weights: np.ndarray) -> None:
+    """N_k / N of counts (F, K); with a concentration (K,) > 0 the mode (N_k + alpha_k - 1) / (N + sum alpha - K)."""
+    n_components = counts.shape[1]
+    for f in range(counts.shape[0]):
+        total = 0.0
+        for k in range(n_components):
+            weights[f, k] = counts[f, k]
+            if concentration.size:
+                weights[f, k] = max(concentration[k] + counts[f, k] - 1.0, 0.0)
+            total += weights[f, k]
+        for k in range(n_components):
+            weights[f, k] = weights[f, k] / total if total > 0.0 or concentration.size == 0 else 1.0 / n_components
