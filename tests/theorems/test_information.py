@@ -1,0 +1,267 @@
+"""Observed information: Louis' formula is minus the Hessian of the log likelihood, or of the log posterior."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.linalg import eigh
+
+from workbench.data import Dataset
+from workbench.data.builtin import load_built_in
+from workbench.inference import EM
+from workbench.models import FAMILIES, Mixture, Prior
+from workbench.models.information import KERNELS, Information, observed_information
+from workbench.problem import Problem
+
+
+def hessian(value: Callable[[np.ndarray], np.ndarray], size: int, step: float = 2e-3) -> np.ndarray:
+    """Central differences, extrapolated once (Richardson): error of the order of step^4."""
+
+    def once(h: float) -> np.ndarray:
+        unit = np.eye(size) * h
+        corners = [a * unit[i] + b * unit[j] for i in range(size) for j in range(size) for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
+        each = value(np.array(corners)).reshape(size, size, 4)
+        return (each[..., 0] - each[..., 1] - each[..., 2] + each[..., 3]) / (4.0 * h * h)
+
+    return (4.0 * once(step) - once(2.0 * step)) / 3.0
+
+
+def gradient(value: Callable[[np.ndarray], np.ndarray], size: int, step: float = 1e-4) -> np.ndarray:
+    unit = np.eye(size) * step
+    return (value(unit) - value(-unit)) / (2.0 * step)
+
+
+def objective(info: Information, data: Dataset, prior: Prior | None) -> Callable[[np.ndarray], np.ndarray]:
+    def value(e: np.ndarray) -> np.ndarray:
+        mixture = info.chart.moved(e)
+        return mixture.log_likelihood(data.x, data.counts) + (0.0 if prior is None else prior.log_density(mixture))
+
+    return value
+
+
+def example(name: str, options: dict[str, str], missing: float, seed: int) -> tuple[Problem, Mixture]:
+    """Data with counts and missing cells, and a mixture that is no stationary point."""
+    rng = np.random.default_rng(seed)
+    n, d = 60, 3
+    x = {
+        "gaussian": lambda: rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + rng.integers(2, size=(n, 1)) * 2.0,
+        "bernoulli": lambda: rng.integers(2, size=(n, d)).astype(float),
+        "poisson": lambda: rng.poisson(3.0, size=(n, d)).astype(float),
+        "categorical": lambda: rng.integers([2, 3, 4], size=(n, d)).astype(float),
+    }[name]()
+    complete = Problem(x, name, 2, **options)
+    x = np.where(rng.random(x.shape) < missing, np.nan, x)
+    x[0] = np.nan if missing else x[0]
+    data = dataclasses.replace(Dataset.of(x), counts=rng.integers(1, 4, size=n).astype(float))
+    problem = Problem(data, complete.family, 2, complete.prior)
+    shares = rng.dirichlet(np.ones(2), size=n)
+    statistics = complete.family.statistics(complete.data, shares)
+    return problem, Mixture(np.array([0.3, 0.7]), complete.family.maximise(statistics))
+
+
+CASES = [("gaussian", {"covariance": structure}) for structure in ("full", "tied", "diagonal", "spherical")]
+CASES += [("bernoulli", {}), ("poisson", {}), ("categorical", {})]
+
+
+def is_there(name: str, options: dict[str, str]) -> bool:
+    try:
+        return name in FAMILIES and FAMILIES[name](**options).components_type.__name__ in KERNELS
+    except (KeyError, TypeError):
+        return False
+
+
+@pytest.mark.parametrize("posterior", [False, True], ids=["likelihood", "posterior"])
+@pytest.mark.parametrize("missing", [0.0, 0.25])
+@pytest.mark.parametrize(("name", "options"), [case for case in CASES if is_there(*case)], ids=str)
+def test_louis_is_the_hessian(name: str, options: dict[str, str], missing: float, posterior: bool) -> None:
+    try:
+        problem, mixture = example(name, options, missing, 3)
+    except ValueError as error:
+        pytest.skip(str(error))
+    prior = problem.prior if posterior else None
+    info = observed_information(mixture, problem.data, prior)
+    assert info.chart.size == problem.n_parameters
+    value = objective(info, problem.data, prior)
+    wanted = -hessian(value, info.chart.size)
+    scale = np.sqrt(np.diagonal(info.complete))
+    np.testing.assert_allclose(info.observed / np.outer(scale, scale), wanted / np.outer(scale, scale), atol=1e-7)
+    np.testing.assert_allclose(
+        info.gradient / scale, gradient(value, info.chart.size) / scale, atol=1e-5 * np.abs(info.gradient / scale).max()
+    )
+
+
+def test_coordinates_undo_moved() -> None:
+    problem, mixture = example("gaussian", {"covariance": "full"}, 0.0, 1)
+    chart = observed_information(mixture, problem.data).chart
+    e = np.random.default_rng(0).normal(size=(4, chart.size)) * 0.01
+    np.testing.assert_allclose(chart.coordinates(chart.moved(e)), e, atol=1e-13)
+
+
+def test_natural_parameters_in_their_own_units() -> None:
+    """The chart is linear: standard errors equal those from differences in natural parameters, weights 1..K-1 free."""
+    problem = Problem(load_built_in("galaxies"), "gaussian", 2)
+    fit = EM(restarts=20).fit(problem)
+    info = observed_information(fit.mixture, problem.data)
+    point = fit.mixture
+    natural = np.concatenate([point.weights[:1], point.components.means.ravel(), point.components.covariances.ravel()])  # type: ignore[attr-defined]
+
+    def value(relative: np.ndarray) -> np.ndarray:
+        v = natural * (1.0 + relative)
+        weights = np.stack([v[:, 0], 1.0 - v[:, 0]], axis=-1)
+        mixture = problem.family.mixture({"weights": weights, "means": v[:, 1:3, None], "covariances": v[:, 3:, None, None]})
+        return np.asarray(mixture.log_likelihood(problem.data.x))
+
+    wanted = np.sqrt(np.diagonal(np.linalg.inv(-hessian(value, natural.size, 1e-3)))) * np.abs(natural)
+    errors = info.standard_errors()
+    assert errors is not None
+    found = np.concatenate([errors["weights"][:1], errors["means"].ravel(), errors["covariances"].ravel()])
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert errors["weights"][0] == pytest.approx(errors["weights"][1])
+
+
+def test_units_do_not_matter() -> None:
+    data = load_built_in("old_faithful")
+    scale = np.array([1e-4, 1e6])
+    here = EM(restarts=20).fit(Problem(data, "gaussian", 2)).mixture
+    there = Problem(data, "gaussian", 2).family.mixture(
+        {
+            "weights": here.weights,
+            "means": here.components.means * scale,  # type: ignore[attr-defined]
+            "covariances": here.components.covariances * np.outer(scale, scale),  # type: ignore[attr-defined]
+        }
+    )
+    first, second = (observed_information(m, Dataset.of(x)) for m, x in ((here, data.x), (there, data.x * scale)))
+    np.testing.assert_allclose(first.shares, second.shares, rtol=1e-9)
+    errors, scaled = first.standard_errors(), second.standard_errors()
+    assert errors is not None
+    assert scaled is not None
+    np.testing.assert_allclose(scaled["means"], errors["means"] * scale, rtol=1e-9)
+
+
+def test_one_component_has_the_textbook_errors() -> None:
+    """sd / sqrt(N) for a mean, variance sqrt(2 / N) for a variance, sqrt(p (1 - p) / N) for a probability."""
+    x = np.random.default_rng(0).normal(size=(50, 1))
+    problem = Problem(x, "gaussian", 1)
+    errors = observed_information(EM(restarts=1).fit(problem).mixture, problem.data).standard_errors()
+    assert errors is not None
+    assert errors["means"].item() == pytest.approx(x.std() / np.sqrt(50))
+    assert errors["covariances"].item() == pytest.approx(x.var() * np.sqrt(2 / 50))
+    binary = Problem((x > 0.3).astype(float), "bernoulli", 1)
+    p = binary.data.x.mean()
+    errors = observed_information(EM(restarts=1).fit(binary).mixture, binary.data).standard_errors()
+    assert errors is not None
+    assert errors["probs"].item() == pytest.approx(np.sqrt(p * (1 - p) / 50))
+
+
+def test_the_smallest_share_is_the_rate_of_em() -> None:
+    """EM's steps shrink by 1 - shares[0]."""
+    problem = Problem(load_built_in("old_faithful"), "gaussian", 3)
+    fit = EM(restarts=20).fit(problem)
+    info = observed_information(fit.mixture, problem.data)
+    assert info.is_maximum
+    e = 1e-3 * eigh(info.observed, info.complete)[1][:, 0]  # the slowest direction
+    steps = []
+    for _ in range(3000):
+        mixture = info.chart.moved(e)
+        shares = mixture.responsibilities(problem.data.x)
+        statistics = mixture.terms().statistics(problem.data.x, shares)
+        after = Mixture(statistics.counts / statistics.counts.sum(), mixture.components.maximise(statistics))
+        new = info.chart.coordinates(after)
+        steps.append(float(np.linalg.norm(new - e)))
+        e = new
+        if steps[-1] < 1e-8:
+            break
+    assert steps[-1] / steps[-2] == pytest.approx(1.0 - info.shares[0], rel=1e-3)
+
+
+@pytest.mark.skipif("poisson" not in FAMILIES, reason="no poisson yet")
+def test_death_notices() -> None:
+    """Hasselblad 1969: the missing-information eigenvalue of statistics, section 7."""
+    deaths = np.arange(10.0)
+    counts = np.array([162.0, 267.0, 271.0, 185.0, 111.0, 61.0, 27.0, 8.0, 3.0, 1.0])
+    data = dataclasses.replace(Dataset.of(deaths[:, None]), counts=counts)
+    problem = Problem(data, "poisson", 2)
+    fit = EM(restarts=10, tol=1e-11).fit(problem)
+    info = observed_information(fit.mixture, data)
+    assert 1.0 - info.shares[0] == pytest.approx(0.9956662386126931, abs=1e-6)
+    assert info.is_maximum
+
+
+def test_a_fixed_probability_has_no_error_and_the_others_have() -> None:
+    problem = Problem(load_built_in("zoo"), "bernoulli", 3)
+    fit = EM(restarts=50).fit(problem)
+    info = observed_information(fit.mixture, problem.data)
+    errors = info.standard_errors()
+    assert errors is not None
+    probs = info.chart.mixture.components.probs  # type: ignore[attr-defined]
+    fixed = (probs == 0) | (probs == 1)
+    assert fixed.any()
+    assert info.inward.size == fixed.sum()
+    assert (info.inward < 0).all()
+    np.testing.assert_array_equal(np.isnan(errors["probs"]), fixed)
+
+
+def test_derivative_from_the_boundary() -> None:
+    """By differences of the log likelihood, from a point with several probabilities at 0 and 1."""
+    rng = np.random.default_rng(5)
+    x = rng.integers(2, size=(40, 4)).astype(float)
+    x[3, 1] = np.nan
+    probs = np.array([[0.0, 0.3, 1.0, 0.5], [0.6, 0.0, 0.2, 0.7], [0.5, 0.5, 0.4, 0.5]])
+    problem = Problem(x, "bernoulli", 3)
+    mixture = problem.family.mixture({"weights": np.array([0.2, 0.3, 0.5]), "probs": probs})
+    info = observed_information(mixture, problem.data)
+    wanted = []
+    base = float(problem.log_likelihood(mixture))
+    for index in ((0, 0), (0, 2), (1, 1)):
+        sign, slopes = (1.0 if probs[index] == 0 else -1.0), []
+        for h in (1e-5, 2e-5):
+            near = probs.copy()
+            near[index] += sign * h
+            slopes.append((float(problem.log_likelihood(problem.family.mixture({"weights": mixture.weights, "probs": near}))) - base) / h)
+        wanted.append(2 * slopes[0] - slopes[1])
+    np.testing.assert_allclose(info.inward, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_component_that_splits_is_a_saddle() -> None:
+    """Two equal components at the one-component fit: EM stays there, the curvature says saddle."""
+    problem = Problem(load_built_in("galaxies"), "gaussian", 2)
+    one = EM(restarts=1).fit(Problem(problem.data, "gaussian", 1)).mixture
+    twice = problem.family.mixture(
+        {"weights": np.array([0.5, 0.5]), **{name: np.repeat(value, 2, axis=0) for name, value in one.components.parameters().items()}}
+    )
+    info = observed_information(twice, problem.data)
+    assert info.stationary
+    assert info.is_maximum is False
+    assert info.standard_errors() is None
+
+
+def test_no_verdict_away_from_a_stationary_point() -> None:
+    problem, mixture = example("gaussian", {"covariance": "full"}, 0.0, 1)
+    info = observed_information(mixture, problem.data)
+    assert not info.stationary
+    assert info.is_maximum is None
+
+
+@pytest.mark.slow
+def test_errors_agree_with_a_parametric_bootstrap() -> None:
+    """Old Faithful, K = 2, full: 400 data sets drawn from the fit and refitted from there."""
+    problem = Problem(load_built_in("old_faithful"), "gaussian", 2)
+    fit = EM(restarts=20).fit(problem)
+    errors = observed_information(fit.mixture, problem.data).standard_errors()
+    assert errors is not None
+    start = {name: value.tolist() for name, value in fit.mixture.parameters().items()}
+    rng = np.random.default_rng(0)
+    found: dict[str, list[np.ndarray]] = {name: [] for name in start}
+    n = 400
+    for _ in range(n):
+        x, _ = fit.mixture.sample(rng, problem.data.n_rows)
+        again = EM(restarts=1, init=start).fit(Problem(x, "gaussian", 2)).mixture
+        for name, value in again.parameters().items():
+            found[name].append(value)
+    for name, values in found.items():
+        ratio = np.std(values, axis=0) / errors[name]
+        # a standard deviation of n has relative error 1 / sqrt(2 n) = 3.5 %; observed and expected information differ by 1 / sqrt(N) = 6 %
+        assert np.abs(np.log(ratio)).max() < 0.25, (name, ratio)

@@ -1,0 +1,130 @@
+"""Chart: linear coordinates about one mixture - weights and components together."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from workbench.models.information.discrete import bernoulli, categorical, snapped_bernoulli, snapped_categorical
+from workbench.models.information.gaussian_diagonal import diagonal, spherical
+from workbench.models.information.gaussian_full import full, tied
+from workbench.models.information.kernel import Kernel, simplex_directions
+from workbench.models.information.poisson import poisson, snapped_poisson
+from workbench.models.information.product import product, snapped_product
+from workbench.models.mixture import Mixture
+
+KERNELS: dict[str, Callable[[Any, np.ndarray], Kernel]] = {
+    "FullComponents": full,
+    "TiedComponents": tied,
+    "DiagonalComponents": diagonal,
+    "SphericalComponents": spherical,
+    "BernoulliComponents": bernoulli,
+    "CategoricalComponents": categorical,
+    "PoissonComponents": poisson,
+    "ProductComponents": lambda components, alive: product(components, alive, kernel_of),
+}
+"""One row a family, by the name of its components' class: (components, alive (K,)) -> Kernel."""
+SNAPS: dict[str, Callable[[Any, Any], Any]] = {
+    "BernoulliComponents": snapped_bernoulli,
+    "CategoricalComponents": snapped_categorical,
+    "PoissonComponents": snapped_poisson,
+    "ProductComponents": lambda components, after: snapped_product(components, after, snapped_components),
+}
+"""Families with boundaries: (components, after one M step) -> components on the boundaries that they are about to reach."""
+
+
+def kernel_of(components: Any, alive: np.ndarray) -> Kernel:
+    """Derivatives of the components of weight above 0."""
+    return KERNELS[type(components).__name__](components, alive)
+
+
+def snapped_components(components: Any, after: Any) -> Any:
+    """Components on the boundaries that they are about to reach."""
+    snap = SNAPS.get(type(components).__name__)
+    return components if snap is None else snap(components, after)
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """Coordinates e about ``mixture``, weights first: linear, and in units of the mixture's own spread.
+
+    Attributes
+    ----------
+    mixture : the point e = 0, unbatched
+    kernel : of its components
+    label_scores : ndarray (K, Pw), d log weights_k / d e
+    places : ndarray (K, Pw + P), number of each coordinate of label and component k; -1 is fixed
+    size : number of coordinates
+    """
+
+    mixture: Mixture
+    kernel: Kernel
+    label_scores: np.ndarray
+    places: np.ndarray
+    size: int
+
+    @classmethod
+    def about(cls, mixture: Mixture) -> Chart:
+        """Coordinates about an unbatched mixture; components of weight 0 are fixed."""
+        alive = mixture.weights > 0
+        kernel = kernel_of(mixture.components, alive)
+        basis, free = simplex_directions(mixture.weights)
+        columns = basis[:, free]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores = np.where(alive[:, None], columns / np.sqrt(mixture.weights)[:, None], 0.0)
+        count = columns.shape[1]
+        own = np.where(kernel.places >= 0, kernel.places + count, -1)
+        shared = np.broadcast_to(np.arange(count), (alive.size, count))
+        return cls(mixture, kernel, scores, np.concatenate([shared, own], axis=1), count + kernel.size)
+
+    @functools.cached_property
+    def directions(self) -> dict[str, np.ndarray]:
+        """Parameter -> (*its shape, size): the derivative of every entry by every coordinate."""
+        count = self.label_scores.shape[1]
+        moves = np.zeros((self.mixture.n_components, self.size))
+        moves[:, :count] = self.mixture.weights[:, None] * self.label_scores
+        result = {"weights": moves}
+        for name, own in self.kernel.directions.items():
+            full = np.zeros((*own.shape[:-1], self.size))
+            for k in range(own.shape[0]):
+                used = self.kernel.places[k] >= 0
+                full[k][..., count + self.kernel.places[k][used]] = own[k][..., used]
+            shared = "component" not in self.mixture.components.dims[name]
+            result[name] = full[int((self.mixture.weights > 0).argmax())] if shared else full
+        return result
+
+    def moved(self, e: np.ndarray) -> Mixture:
+        """The mixtures at coordinates e (*batch, size): no check that they are inside the parameter space."""
+        moves = {
+            name: array + np.einsum("...m,bm->b...", self.directions[name], np.atleast_2d(e)) for name, array in self._arrays().items()
+        }
+        shape = {name: value.reshape(*e.shape[:-1], *value.shape[1:]) for name, value in moves.items()}
+        return Mixture(shape.pop("weights"), type(self.mixture.components)(**shape))
+
+    def coordinates(self, mixture: Mixture) -> np.ndarray:
+        """Coordinates (*batch, size) of mixtures near this one: least squares, exact where nothing on the boundary has moved."""
+        gaps = []
+        for name, array in mixture.parameters().items():
+            own = self._arrays()[name]
+            gap = (array - own).reshape(*mixture.batch_shape, own.size)
+            gaps.append(gap[..., self._scales[name] > 0] / self._scales[name][self._scales[name] > 0])
+        return np.asarray(np.concatenate(gaps, axis=-1) @ self._inverse.T)
+
+    @functools.cached_property
+    def _scales(self) -> dict[str, np.ndarray]:
+        return {name: np.linalg.norm(moves.reshape(-1, self.size), axis=1) for name, moves in self.directions.items()}
+
+    @functools.cached_property
+    def _inverse(self) -> np.ndarray:
+        rows = [
+            moves.reshape(-1, self.size)[self._scales[name] > 0] / self._scales[name][self._scales[name] > 0, None]
+            for name, moves in self.directions.items()
+        ]
+        return np.asarray(np.linalg.pinv(np.concatenate(rows)))
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return self.mixture.parameters()
