@@ -57,6 +57,11 @@ class ComponentsPrior(ABC):
     def log_normaliser(self) -> np.ndarray:
         """Log of the integral of the unnormalised density of one component; (*batch, K) after an update."""
 
+    def joint_log_normaliser(self, n_components: int) -> PerFit:
+        """Log normaliser of all K components together; (*batch)."""
+        each = self.log_normaliser() + np.zeros(n_components)  # before an update one prior stands for all K
+        return np.asarray(each.sum(axis=-1))
+
     @abstractmethod
     def numbers(self) -> dict[str, Any]:
         """The hyperparameters by their names in a config, as plain numbers and lists."""
@@ -68,6 +73,10 @@ class ComponentsPrior(ABC):
     @abstractmethod
     def flatten(self, components: Any) -> tuple[Coordinates, PerFit]:
         """Unconstrained coordinates u and log |d parameters / d u|."""
+
+    def bounded(self, components: Any) -> Coordinates:
+        """Coordinates to compare two solutions by, however near the boundary; (*batch, numbers)."""
+        return np.asarray(np.clip(self.flatten(components)[0], -self.boundary, self.boundary))
 
     @abstractmethod
     def unflatten(self, u: Coordinates, n_components: int) -> tuple[Components, PerFit]:
@@ -131,8 +140,7 @@ class Prior:
 
     def log_normaliser(self) -> PerFit:
         """Log normaliser, so that log p(x, labels) is a difference of two, but for a constant of the data; shape (*batch)."""
-        each = self.components.log_normaliser() + np.zeros(self.n_components)  # before an update one prior stands for all K
-        return np.asarray(self._log_beta() + each.sum(axis=-1))
+        return np.asarray(self._log_beta() + self.components.joint_log_normaliser(self.n_components))
 
     def _log_beta(self) -> np.ndarray:
         from scipy.special import gammaln
@@ -148,6 +156,11 @@ class Prior:
         weights, jacobian = simplex_forward(mixture.weights)
         rest, rest_jacobian = self.components.flatten(mixture.components)
         return np.concatenate([weights, rest], axis=-1), jacobian + rest_jacobian
+
+    def bounded(self, mixture: Mixture) -> Coordinates:
+        """Coordinates to compare two solutions by: beyond a boundary all are alike; nan where a weight is 0."""
+        weights = np.clip(simplex_forward(mixture.weights)[0], -PROBABILITY_BOUNDARY, PROBABILITY_BOUNDARY)
+        return np.concatenate([weights, self.components.bounded(mixture.components)], axis=-1)
 
     def unflatten(self, u: Coordinates) -> tuple[Mixture, PerFit]:
         """The mixture at u, and log |d natural / d u|: a density over u is that of the mixture plus this."""

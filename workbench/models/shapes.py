@@ -22,7 +22,15 @@ PerComponent = Float[np.ndarray, "*batch K"]
 Means = Float[np.ndarray, "*batch K D"]
 Variances = Float[np.ndarray, "*batch K D"]
 Probs = Float[np.ndarray, "*batch K D"]
+Rates = Float[np.ndarray, "*batch K D"]
+LevelProbs = Float[np.ndarray, "*batch K D L"]
+"""L is the largest number of levels of a feature."""
 Covariances = Float[np.ndarray, "*batch K D D"]
+SharedCovariance = Float[np.ndarray, "*batch D D"]
+Factors = Float[np.ndarray, "*batch #K D D"]
+"""Of each component's precision, or of the one that all share."""
+Cells = Float[np.ndarray, "*batch N K D"]
+"""Moments of a cell, given its row's observed cells and the label."""
 Coordinates = Float[np.ndarray, "*batch dim"]
 """Unconstrained coordinates u, in the order of PyMC's value variables."""
 Permutation = Int[np.ndarray, "*batch K"]

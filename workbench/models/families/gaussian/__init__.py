@@ -14,28 +14,31 @@ from workbench.models.families.family import Family
 from workbench.models.families.gaussian import moments
 from workbench.models.families.gaussian.diagonal import DIAGONAL
 from workbench.models.families.gaussian.full import FULL
+from workbench.models.families.gaussian.spherical import SPHERICAL
 from workbench.models.families.gaussian.structure import Structure
+from workbench.models.families.gaussian.tied import TIED
 from workbench.models.families.gaussian.triangular import cholesky
 from workbench.models.prior import ComponentsPrior, Prior, PriorError
 from workbench.models.shapes import Responsibilities
 from workbench.models.terms import Statistics
 
-STRUCTURES: dict[str, Structure] = {"full": FULL, "diagonal": DIAGONAL}
+STRUCTURES: dict[str, Structure] = {"full": FULL, "tied": TIED, "diagonal": DIAGONAL, "spherical": SPHERICAL}
 
 
 @dataclass(frozen=True)
 class Gaussian(Family):
-    """Multivariate normal components (Bishop 2006, section 9.2).
+    """Multivariate normal components (Bishop 2006, section 9.2); cells may be missing.
 
     Parameters
     ----------
-    covariance : ``full`` (a covariance matrix each) or ``diagonal`` (independent features)
+    covariance : ``full`` (a covariance matrix each), ``tied`` (one matrix for all), ``diagonal`` (independent features) or
+        ``spherical`` (one variance each)
     """
 
     name: ClassVar[str] = "gaussian"
     hyperparameters: ClassVar[tuple[str, ...]] = ("mean", "mean_strength", "dof", "scale")
 
-    covariance: Literal["full", "diagonal"] = "full"
+    covariance: Literal["full", "tied", "diagonal", "spherical"] = "full"
 
     @property
     def structure(self) -> Structure:
@@ -46,31 +49,33 @@ class Gaussian(Family):
         return self.structure.components
 
     def refuses(self, data: Dataset) -> str | None:
-        if data.complete:
+        empty = np.isnan(data.x).all(axis=0)
+        names = [name for name, none in zip(data.features, empty, strict=True) if none]
+        if not names:
             return None
-        empty = np.isnan(data.x)
-        columns = ", ".join(name for name, some in zip(data.features, empty.any(axis=0), strict=True) if some)
-        return (
-            f"{int(empty.sum())} cells are not observed (columns {columns}) and gaussian components cannot take that yet; "
-            "keep the complete rows with `complete_rows: true`, or choose other columns"
-        )
+        which = f"column {names[0]} has" if len(names) == 1 else f"columns {', '.join(names)} have"
+        return f"{which} no observed cell, so nothing is known of its mean or variance; leave out what was never observed"
 
     def statistics(self, data: Dataset, responsibilities: Responsibilities) -> Statistics:
-        found: Statistics = self.structure.statistics(data.x, responsibilities * data.counts[:, None])
-        return found
+        """Missing cells are expected as under the single Gaussian that the data are likeliest under."""
+        centres = np.broadcast_to(moments.mean(data), (responsibilities.shape[-1], data.n_features))
+        terms = self.around(centres, data).terms(np.ones(centres.shape[0]))
+        return terms.statistics(data.x, responsibilities * data.counts[:, None])
 
     def maximise(self, statistics: Any) -> Components:
         return self.structure.maximise(statistics)
 
     def around(self, centres: np.ndarray, data: Dataset) -> Components:
+        """Missing cells of ``centres`` are the means of their columns' observed ones."""
         covariance = moments.covariance(data)
         if not np.isfinite(cholesky(covariance)).all():
             covariance = np.diag(moments.spread(covariance))
-        parameters = self.structure.scale(covariance)
-        spreads = np.broadcast_to(parameters, (centres.shape[0], *parameters.shape))
-        return self.components_type(**dict(zip(self.components_type.dims, (centres, spreads), strict=True)))
+        parameters = (moments.filled(centres, data), self.structure.spreads(covariance, centres.shape[:-1]))
+        return self.components_type(**dict(zip(self.components_type.dims, parameters, strict=True)))
 
     def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
+        if (reason := self.refuses(data)) is not None:
+            raise PriorError(f"no default prior: {reason}")
         covariance = moments.covariance(data)
         self.structure.check(covariance, data.features)
         shrunk = covariance * n_components ** (-2.0 / data.n_features)

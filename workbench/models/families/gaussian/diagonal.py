@@ -9,72 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models.components import Components, Regularity, counted
-from workbench.models.families.gaussian import moments
-from workbench.models.families.gaussian.full import LOG_2PI
+from workbench.models.components import Components, Regularity
+from workbench.models.families.gaussian import independent, moments
+from workbench.models.families.gaussian.independent import DiagonalStatistics, DiagonalTerms
+from workbench.models.families.gaussian.missing import LOG_2PI
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.prior import ComponentsPrior, numeric, plain, positive
-from workbench.models.shapes import (
-    Coordinates,
-    Flags,
-    Labels,
-    LogJoint,
-    Means,
-    PerComponent,
-    PerFit,
-    Responsibilities,
-    Rows,
-    Variances,
-    Weights,
-)
-from workbench.models.terms import Statistics
-
-
-@dataclass(frozen=True, eq=False)
-class DiagonalStatistics(Statistics):
-    """Counts N_k, means and sums of squares about them, feature by feature."""
-
-    counts: PerComponent
-    means: Means
-    scatters: Variances
-
-    def merge(self, other: DiagonalStatistics) -> DiagonalStatistics:
-        """Both sets of rows together (Chan, Golub and LeVeque 1983)."""
-        counts = self.counts + other.counts
-        share = np.divide(other.counts, counts, out=np.zeros_like(counts), where=counts > 0)
-        gap = other.means - self.means
-        between = (self.counts * share)[..., None] * gap**2
-        return DiagonalStatistics(counts, self.means + share[..., None] * gap, self.scatters + other.scatters + between)
-
-
-def statistics(x: Rows, responsibilities: Responsibilities) -> DiagonalStatistics:
-    """Weighted counts, means and sums of squares."""
-    weights = np.swapaxes(responsibilities, -1, -2)  # (*batch, K, N)
-    counts = weights.sum(axis=-1)
-    means = np.divide(weights @ x, counts[..., None], out=np.zeros((*counts.shape, x.shape[1])), where=counts[..., None] > 0)
-    deviations = x - means[..., None, :]
-    return DiagonalStatistics(counts, means, np.einsum("...n,...nd->...d", weights, deviations**2))
-
-
-@dataclass(frozen=True, eq=False)
-class DiagonalTerms:
-    """log p(x, z = k) = constant_k - sum_d (factors_kd (x_d - centres_kd))^2 / 2."""
-
-    constant: PerComponent
-    factors: Variances
-    centres: Means
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.constant.shape[:-1]
-
-    def log_joint(self, x: Rows) -> LogJoint:
-        deviations = (x - self.centres[..., None, :]) * self.factors[..., None, :]
-        squares = np.einsum("...nd,...nd->...n", deviations, deviations)
-        return np.swapaxes(self.constant[..., None] - squares / 2.0, -1, -2)
-
-    def statistics(self, x: Rows, responsibilities: Responsibilities) -> DiagonalStatistics:
-        return statistics(x, responsibilities)
+from workbench.models.shapes import Cells, Coordinates, Flags, Labels, Means, PerFit, Rows, Variances, Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,20 +37,20 @@ class DiagonalComponents(Components):
     variances: Variances
 
     def terms(self, weights: Weights) -> DiagonalTerms:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factors = np.where(self.variances > 0.0, 1.0 / np.sqrt(self.variances), np.nan)  # no density: nan, as of a bad matrix
-            constant = np.log(weights) + np.log(factors).sum(axis=-1) - self.means.shape[-1] * LOG_2PI / 2.0
-        return DiagonalTerms(constant, factors, self.means)
+        return independent.terms(weights, self.means, self.variances)
 
     def maximise(self, statistics: DiagonalStatistics) -> DiagonalComponents:
-        """Weighted means and variances."""
-        empty = ~(statistics.counts > 0)[..., None]
-        variances = statistics.scatters / counted(statistics)[..., None]
-        return type(self)(np.where(empty, self.means, statistics.means), np.where(empty, self.variances, variances))
+        """Weighted means and variances; a feature of which nothing was seen stays as it is."""
+        unseen = ~(statistics.seen > 0)
+        variances = statistics.scatters / np.where(unseen, 1.0, statistics.seen)
+        return type(self)(np.where(unseen, self.means, statistics.means), np.where(unseen, self.variances, variances))
 
     def sample(self, rng: np.random.Generator, labels: Labels) -> Rows:
         noise = rng.standard_normal((labels.size, self.means.shape[-1]))
         return np.asarray(self.means[labels] + np.sqrt(self.variances[labels]) * noise)
+
+    def conditional(self, x: Rows) -> tuple[Cells, Cells]:
+        return independent.conditional(x, self.means, self.variances)
 
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:
         """By variance relative to the data's and to the pooled within variance, and by count (statistics, section 3)."""
@@ -119,7 +60,7 @@ class DiagonalComponents(Components):
             in_data = self.variances / spread
             in_pooled = self.variances / pooled
         thin = (~(in_data >= 1e-6) & ~(in_pooled >= 1e-6)) | ~(spread > 0)
-        singular = thin.any(axis=-1) | (data.counts.sum() * weights < 2.0)
+        singular = thin.any(axis=-1) | (data.n_observed_rows * weights < 2.0)
         return Regularity(singular.any(axis=-1), np.zeros(self.batch_shape, bool))
 
     def collapsed(self, scale: np.ndarray) -> Flags:
@@ -136,7 +77,7 @@ class NormalInverseGamma(ComponentsPrior):
     Attributes
     ----------
     mean, scale : ndarray (..., D)
-    mean_strength, dof : ndarray (...)
+    mean_strength, dof : ndarray () of a prior, (*batch, K, D) after an update: features may be seen more or less often
     """
 
     mean: np.ndarray
@@ -151,37 +92,37 @@ class NormalInverseGamma(ComponentsPrior):
     def log_density(self, components: DiagonalComponents) -> PerFit:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             logs = np.log(components.variances)
-            squares = self.mean_strength[..., None] * (components.means - self.mean) ** 2
-            kernel = -(self.dof[..., None] + 3.0) * logs / 2.0 - (self.scale + squares) / components.variances / 2.0
+            squares = self.mean_strength * (components.means - self.mean) ** 2
+            kernel = -(self.dof + 3.0) * logs / 2.0 - (self.scale + squares) / components.variances / 2.0
         return np.asarray((kernel.sum(axis=-1) - self.log_normaliser()).sum(axis=-1))
 
     def log_normaliser(self) -> np.ndarray:
         from scipy.special import gammaln
 
-        half = self.dof[..., None] / 2.0
-        spread = (LOG_2PI - np.log(self.mean_strength[..., None])) / 2.0
+        half = self.dof / 2.0
+        spread = (LOG_2PI - np.log(self.mean_strength)) / 2.0
         return np.asarray((gammaln(half) - half * np.log(self.scale / 2.0) + spread).sum(axis=-1))
 
     def posterior(self, statistics: DiagonalStatistics) -> NormalInverseGamma:
         """Counts of means and variances grow apart (statistics, section 1)."""
-        counts = statistics.counts
-        strength = self.mean_strength + counts
+        seen = statistics.seen
+        strength = self.mean_strength + seen
         gap = statistics.means - self.mean
-        mean = self.mean + (counts / strength)[..., None] * gap
-        between = (self.mean_strength * counts / strength)[..., None] * gap**2
-        return type(self)(mean, strength, self.dof + counts, self.scale + statistics.scatters + between)
+        mean = self.mean + (seen / strength) * gap
+        between = (self.mean_strength * seen / strength) * gap**2
+        return type(self)(mean, strength, self.dof + seen, self.scale + statistics.scatters + between)
 
     def mode(self) -> DiagonalComponents:
-        return DiagonalComponents(self.mean, self.scale / (self.dof + 3.0)[..., None])
+        return DiagonalComponents(self.mean, self.scale / (self.dof + 3.0))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> DiagonalComponents:
         size = (*shape, self.n_features)
-        c = rng.chisquare(np.broadcast_to(self.dof[..., None], size))
+        c = rng.chisquare(np.broadcast_to(self.dof, size))
         return self._from_coordinates(c, rng.standard_normal(size))
 
     def _from_coordinates(self, c: np.ndarray, eps: np.ndarray) -> DiagonalComponents:
         variances = self.scale / c
-        return DiagonalComponents(self.mean + np.sqrt(variances / self.mean_strength[..., None]) * eps, variances)
+        return DiagonalComponents(self.mean + np.sqrt(variances / self.mean_strength) * eps, variances)
 
     def numbers(self) -> dict[str, Any]:
         return {
@@ -229,11 +170,13 @@ def _maximise(statistics: DiagonalStatistics) -> DiagonalComponents:
 
 DIAGONAL = Structure(
     components=DiagonalComponents,
-    statistics=statistics,
     maximise=_maximise,
     prior=_prior,
     default_dof=lambda n_features: 3.0,
     scale=lambda covariance: np.diagonal(covariance).copy(),
+    spreads=lambda covariance, shape: np.broadcast_to(np.diagonal(covariance), (*shape, covariance.shape[-1])),
     check=moments.check_spread,
     n_parameters=lambda n_components, n_features: 2 * n_components * n_features,
 )
+
+__all__ = ["DIAGONAL", "DiagonalComponents", "DiagonalStatistics", "DiagonalTerms", "NormalInverseGamma"]

@@ -9,74 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models.components import Components, Regularity, counted
-from workbench.models.families.gaussian import moments
+from workbench.models.components import Components, Regularity
+from workbench.models.families.gaussian import moments, wishart
+from workbench.models.families.gaussian.missing import LOG_2PI
+from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms, collapsed, log_constants, precision_factors, statistics
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, smallest_eigenvalue, transposed
-from workbench.models.prior import ComponentsPrior, PriorError, numeric, plain, positive
-from workbench.models.shapes import (
-    Coordinates,
-    Covariances,
-    Flags,
-    Labels,
-    LogJoint,
-    Means,
-    PerComponent,
-    PerFit,
-    Responsibilities,
-    Rows,
-    Weights,
-)
-from workbench.models.terms import Statistics
-
-LOG_2PI = float(np.log(2.0 * np.pi))
-
-
-@dataclass(frozen=True, eq=False)
-class FullStatistics(Statistics):
-    """Counts N_k, means and scatters about them, of (*batch, K) components (Bishop 2006, eqs 10.51-10.53)."""
-
-    counts: PerComponent
-    means: Means
-    scatters: Covariances
-
-    def merge(self, other: FullStatistics) -> FullStatistics:
-        """Both sets of rows together (Chan, Golub and LeVeque 1983)."""
-        counts = self.counts + other.counts
-        share = np.divide(other.counts, counts, out=np.zeros_like(counts), where=counts > 0)
-        gap = other.means - self.means
-        between = (self.counts * share)[..., None, None] * gap[..., :, None] * gap[..., None, :]
-        return FullStatistics(counts, self.means + share[..., None] * gap, self.scatters + other.scatters + between)
-
-
-def statistics(x: Rows, responsibilities: Responsibilities) -> FullStatistics:
-    """Weighted counts, means and scatters."""
-    weights = np.swapaxes(responsibilities, -1, -2)  # (*batch, K, N)
-    counts = weights.sum(axis=-1)
-    means = np.divide(weights @ x, counts[..., None], out=np.zeros((*counts.shape, x.shape[1])), where=counts[..., None] > 0)
-    deviations = x - means[..., None, :]
-    return FullStatistics(counts, means, transposed(deviations * weights[..., None]) @ deviations)
-
-
-@dataclass(frozen=True, eq=False)
-class FullTerms:
-    """log p(x, z = k) = constant_k - |factors_k (x - centres_k)|^2 / 2; factors are lower triangular."""
-
-    constant: PerComponent
-    factors: Covariances
-    centres: Means
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.constant.shape[:-1]
-
-    def log_joint(self, x: Rows) -> LogJoint:
-        deviations = (x - self.centres[..., None, :]) @ transposed(self.factors)
-        squares = np.einsum("...nd,...nd->...n", deviations, deviations)
-        return np.swapaxes(self.constant[..., None] - squares / 2.0, -1, -2)
-
-    def statistics(self, x: Rows, responsibilities: Responsibilities) -> FullStatistics:
-        return statistics(x, responsibilities)
+from workbench.models.prior import ComponentsPrior, plain
+from workbench.models.shapes import Cells, Coordinates, Covariances, Flags, Labels, Means, PerFit, Rows, Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,18 +38,16 @@ class FullComponents(Components):
     covariances: Covariances
 
     def terms(self, weights: Weights) -> FullTerms:
-        factors = inverse(cholesky(self.covariances))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            constant = np.log(weights) + np.log(diagonal(factors)).sum(axis=-1) - self.means.shape[-1] * LOG_2PI / 2.0
-        return FullTerms(constant, factors, self.means)
+        factors = precision_factors(self.covariances)
+        return FullTerms(log_constants(weights, factors), factors, self.means)
 
     def maximise(self, statistics: FullStatistics) -> FullComponents:
-        """Weighted means and covariances (Bishop 2006, eqs 9.17 and 9.19)."""
-        empty = ~(statistics.counts > 0)
-        covariances = statistics.scatters / counted(statistics)[..., None, None]
+        """Weighted means and covariances (Bishop 2006, eqs 9.17 and 9.19); a component of which nothing was seen stays as it is."""
+        unseen = ~(statistics.seen > 0)
+        covariances = statistics.scatters / np.where(unseen, 1.0, statistics.seen)[..., None, None]
         return type(self)(
-            np.where(empty[..., None], self.means, statistics.means),
-            np.where(empty[..., None, None], self.covariances, covariances),
+            np.where(unseen[..., None], self.means, statistics.means),
+            np.where(unseen[..., None, None], self.covariances, covariances),
         )
 
     def sample(self, rng: np.random.Generator, labels: Labels) -> Rows:
@@ -117,13 +55,16 @@ class FullComponents(Components):
         factors = np.linalg.cholesky(self.covariances)
         return np.asarray(self.means[labels] + np.einsum("nij,nj->ni", factors[labels], noise))
 
+    def conditional(self, x: Rows) -> tuple[Cells, Cells]:
+        return self.terms(np.ones(self.means.shape[:-1])).conditional(x)
+
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:
         """By eigenvalue in the data's and in the pooled within coordinates, and by count (statistics, section 3)."""
         n_features = data.n_features
         pooled = (weights[..., None, None] * self.covariances).sum(axis=-3)
         in_data = smallest_eigenvalue(self.covariances, cholesky(moments.covariance(data)))
         in_pooled = smallest_eigenvalue(self.covariances, cholesky(pooled)[..., None, :, :])
-        counts = data.counts.sum() * weights
+        counts = data.n_observed_rows * weights
         singular = ((in_data < 1e-6) & (in_pooled < 1e-6)) | (counts < n_features + 1) | moments.singular(moments.covariance(data))
         spurious = (in_data < 1e-3) & (counts < 2 * (n_features + 1))
         singular_fit = singular.any(axis=-1)
@@ -131,8 +72,7 @@ class FullComponents(Components):
 
     def collapsed(self, scale: np.ndarray) -> Flags:
         """A covariance is no longer positive definite in working precision."""
-        pivots = diagonal(cholesky(self.covariances)) / scale  # of the factor that the E step itself uses
-        return np.asarray(~(pivots > 1e-8).all(axis=(-1, -2)))
+        return collapsed(self.covariances, scale).any(axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,34 +109,21 @@ class NormalInverseWishart(ComponentsPrior):
         return np.asarray((kernel - self.log_normaliser()).sum(axis=-1))
 
     def log_normaliser(self) -> np.ndarray:
-        from scipy.special import gammaln
-
-        size = self.n_features
-        log_gamma = size * (size - 1) / 4.0 * np.log(np.pi) + sum(gammaln((self.dof - i) / 2.0) for i in range(size))
-        log_det = 2.0 * np.log(diagonal(cholesky(self.scale))).sum(axis=-1)
-        spread = size / 2.0 * (LOG_2PI - np.log(self.mean_strength))
-        return np.asarray(self.dof * size / 2.0 * np.log(2.0) + log_gamma - self.dof * log_det / 2.0 + spread)
+        spread = self.n_features / 2.0 * (LOG_2PI - np.log(self.mean_strength))
+        return np.asarray(wishart.log_normaliser(self.dof, self.scale) + spread)
 
     def posterior(self, statistics: FullStatistics) -> NormalInverseWishart:
         """Counts of means and covariances grow apart (statistics, section 1)."""
-        counts = statistics.counts
-        strength = self.mean_strength + counts
-        gap = statistics.means - self.mean
-        mean = self.mean + (counts / strength)[..., None] * gap
-        between = (self.mean_strength * counts / strength)[..., None, None] * gap[..., :, None] * gap[..., None, :]
-        return type(self)(mean, strength, self.dof + counts, self.scale + statistics.scatters + between)
+        mean, strength, between = wishart.updated_means(self.mean, self.mean_strength, statistics)
+        return type(self)(mean, strength, self.dof + statistics.seen, self.scale + statistics.scatters + between)
 
     def mode(self) -> FullComponents:
         return FullComponents(self.mean, self.scale / (self.dof + self.n_features + 2.0)[..., None, None])
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> FullComponents:
         """By Bartlett's decomposition of the precision: the coordinates' own independent variates."""
-        size = self.n_features
-        freedom = np.broadcast_to(self.dof[..., None] - np.arange(size), (*shape, size))
-        bartlett = np.tril(rng.standard_normal((*shape, size, size)), -1)
-        index = np.arange(size)
-        bartlett[..., index, index] = np.sqrt(rng.chisquare(freedom))
-        return self._from_bartlett(bartlett, rng.standard_normal((*shape, size)))
+        bartlett = wishart.drawn_triangle(rng, self.dof, self.n_features, shape)
+        return self._from_bartlett(bartlett, rng.standard_normal((*shape, self.n_features)))
 
     def _from_bartlett(self, bartlett: np.ndarray, eps: np.ndarray) -> FullComponents:
         """Sigma = L0 A^-T A^-1 L0', mean = m0 + L0 A^-T eps / sqrt(mean_strength)."""
@@ -217,15 +144,10 @@ class NormalInverseWishart(ComponentsPrior):
 
     def flatten(self, components: FullComponents) -> tuple[Coordinates, PerFit]:
         """log c (K, D), t (K, D(D-1)/2), eps (K, D) of Bartlett's factor A of the precision in units of ``scale``."""
-        size = self.n_features
-        root = inverse(cholesky(self.scale))
-        whitener = inverse(cholesky(root @ components.covariances @ transposed(root)))  # B with B'B the precision
-        bartlett = cholesky(transposed(whitener) @ whitener)
-        shift = np.einsum("ij,...j->...i", root, components.means - self.mean)
+        bartlett = wishart.triangle_of(components.covariances, self.scale)
+        shift = np.einsum("ij,...j->...i", inverse(cholesky(self.scale)), components.means - self.mean)
         eps = np.sqrt(self.mean_strength) * np.einsum("...ji,...j->...i", bartlett, shift)
-        below = bartlett[(..., *np.tril_indices(size, -1))]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_pivots = np.log(diagonal(bartlett))
+        log_pivots, below = wishart.entries(bartlett)
         batch = components.batch_shape
         parts = [2.0 * log_pivots, below, eps]
         return np.concatenate([part.reshape(*batch, -1) for part in parts], axis=-1), self._log_jacobian(log_pivots)
@@ -235,36 +157,19 @@ class NormalInverseWishart(ComponentsPrior):
         cuts = np.cumsum([n_components * size, n_components * (size * (size - 1) // 2)])
         log_c, below, eps = np.split(u, cuts, axis=-1)
         log_pivots = log_c.reshape(*batch, n_components, size) / 2.0
-        bartlett = np.zeros((*batch, n_components, size, size))
-        bartlett[(..., *np.tril_indices(size, -1))] = below.reshape(*batch, n_components, -1)
-        index = np.arange(size)
-        bartlett[..., index, index] = np.exp(log_pivots)
+        bartlett = wishart.triangle(log_pivots, below.reshape(*batch, n_components, -1))
         return self._from_bartlett(bartlett, eps.reshape(*batch, n_components, size)), self._log_jacobian(log_pivots)
 
     def _log_jacobian(self, log_pivots: np.ndarray) -> PerFit:
         """log |d (mean, vech Sigma) / d (log c, t, eps)| summed over components; ``log_pivots`` (*batch, K, D) = log A_ii."""
-        size, count = self.n_features, log_pivots.shape[-2]
-        log_det_scale = 2.0 * np.log(diagonal(cholesky(self.scale))).sum()
-        log_det = log_det_scale - 2.0 * log_pivots.sum(axis=-1)
-        powers = size - np.arange(size) - 1.0 + 2.0  # of A_ii from (A -> Sigma), and c = A_ii^2 from log c
+        log_det_scale, count = wishart.log_determinant(self.scale), log_pivots.shape[-2]
         with np.errstate(invalid="ignore"):  # infinite pivots, of a collapsed component
-            each = (powers * log_pivots).sum(axis=-1) + (size + 1.5) * log_det
-        constant = -(size + 1.0) / 2.0 * log_det_scale - size / 2.0 * np.log(self.mean_strength)
-        return np.asarray(each.sum(axis=-1) + count * constant)
+            each = wishart.covariance_log_jacobian(log_pivots, log_det_scale) + log_det_scale / 2.0 - log_pivots.sum(axis=-1)
+        return np.asarray(each.sum(axis=-1) - count * self.n_features / 2.0 * np.log(self.mean_strength))
 
 
 def _prior(numbers: Mapping[str, Any], n_features: int) -> NormalInverseWishart:
-    scale = numeric(numbers["scale"], "scale", (n_features, n_features))
-    if np.ndim(numbers["scale"]) == 0:
-        scale = scale * np.eye(n_features)  # a number stands for that multiple of the identity
-    if not np.allclose(scale, scale.T, rtol=1e-12, atol=0.0) or not (diagonal(cholesky(scale)) > 0).all():
-        raise PriorError("is not a symmetric positive definite matrix; give rows of a covariance matrix", "scale")
-    return NormalInverseWishart(
-        mean=numeric(numbers["mean"], "mean", (n_features,)),
-        mean_strength=positive(numbers["mean_strength"], "mean_strength", ()),
-        dof=positive(numbers["dof"], "dof", (), above=n_features - 1.0),
-        scale=scale,
-    )
+    return NormalInverseWishart(**wishart.hyperparameters(numbers, n_features))
 
 
 def _maximise(statistics: FullStatistics) -> FullComponents:
@@ -274,11 +179,13 @@ def _maximise(statistics: FullStatistics) -> FullComponents:
 
 FULL = Structure(
     components=FullComponents,
-    statistics=statistics,
     maximise=_maximise,
     prior=_prior,
     default_dof=lambda n_features: n_features + 2.0,
     scale=lambda covariance: covariance,
+    spreads=lambda covariance, shape: np.broadcast_to(covariance, (*shape, *covariance.shape)),
     check=moments.check_definite,
     n_parameters=lambda n_components, n_features: n_components * (n_features + n_features * (n_features + 1) // 2),
 )
+
+__all__ = ["FULL", "LOG_2PI", "FullComponents", "FullStatistics", "FullTerms", "NormalInverseWishart", "statistics"]

@@ -7,24 +7,37 @@ from collections.abc import Sequence
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.models.families.gaussian.single import SMALLEST_CORRELATION_EIGENVALUE, column_moments, single
 from workbench.models.prior import PriorError
-
-SMALLEST_CORRELATION_EIGENVALUE = 1e-12
-"""Below this the columns are collinear to working precision."""
 
 
 def mean(data: Dataset) -> np.ndarray:
-    """Column means (D,), rows by their counts."""
+    """Column means (D,), rows by their counts; with missing cells those of the likeliest single Gaussian."""
+    if not data.complete:
+        return single(data)[0]
     return np.asarray(np.average(data.x, axis=0, weights=data.counts))
 
 
 def covariance(data: Dataset) -> np.ndarray:
-    """Covariance (D, D) of the rows, divisor N - 1; its diagonal alone where N <= D; nan for a single row."""
-    total = data.counts.sum()
-    deviations = np.where(np.ptp(data.x, axis=0) > 0, data.x - mean(data), 0.0)  # the mean of a constant is not always its value
+    """Covariance (D, D) of the rows, divisor N - 1; its diagonal alone where N <= D; nan for a single row.
+
+    With missing cells: that of the likeliest single Gaussian times N / (N - 1), N the rows with an observed cell.
+    """
+    total = np.float64(data.n_observed_rows)
     with np.errstate(invalid="ignore", divide="ignore"):
-        matrix = (deviations * data.counts[:, None]).T @ deviations / np.float64(total - 1.0)
+        if not data.complete:
+            matrix = single(data)[1] * (total / (total - 1.0))
+        else:
+            deviations = np.where(np.ptp(data.x, axis=0) > 0, data.x - mean(data), 0.0)  # the mean of a constant is not always its value
+            matrix = (deviations * data.counts[:, None]).T @ deviations / (total - 1.0)
     return np.diag(np.diagonal(matrix)) if total <= data.n_features else matrix
+
+
+def filled(rows: np.ndarray, data: Dataset) -> np.ndarray:
+    """``rows`` (..., D) with the means of the columns' observed cells where a cell is missing."""
+    if data.complete:
+        return rows
+    return np.where(np.isnan(rows), column_moments(data)[0], rows)
 
 
 def spread(matrix: np.ndarray) -> np.ndarray:

@@ -47,3 +47,23 @@ def smallest_eigenvalue(matrices: np.ndarray, factor: np.ndarray) -> np.ndarray:
     finite = np.isfinite(relative).all(axis=(-1, -2))
     safe = np.where(finite[..., None, None], relative, 0.0)
     return np.asarray(np.linalg.eigvalsh((safe + transposed(safe)) / 2.0)[..., 0])
+
+
+def upper(matrices: np.ndarray) -> np.ndarray:
+    """R of the QR decompositions of (..., D, D), pivots positive, by Householder's reflections; nan where one is singular."""
+    size = matrices.shape[-1]
+    scale = np.abs(matrices).max(axis=-2, keepdims=True, initial=0.0)  # of columns: no square overflows, whatever the units
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        result = matrices / scale
+        for j in range(size):
+            mirror = np.array(result[..., j:, j])
+            norm = np.sqrt((mirror * mirror).sum(axis=-1))
+            sign = np.copysign(1.0, mirror[..., 0])
+            mirror[..., 0] += sign * norm
+            right = result[..., j:, j + 1 :]
+            along = (mirror[..., :, None] * right).sum(axis=-2) / (norm * np.abs(mirror[..., 0]))[..., None]
+            right -= mirror[..., :, None] * along[..., None, :]
+            right[..., 0, :] *= -sign[..., None]
+            result[..., j, j] = norm
+            result[..., j + 1 :, j] = 0.0
+        return np.asarray(result * scale)

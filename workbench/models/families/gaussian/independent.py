@@ -1,0 +1,87 @@
+"""Statistics and terms of normal components with independent features: what diagonal and spherical have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.models.families.gaussian.missing import LOG_2PI, complete
+from workbench.models.shapes import Cells, LogJoint, Means, PerComponent, Responsibilities, Rows, Variances, Weights
+from workbench.models.terms import Statistics
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalStatistics(Statistics):
+    """Counts N_k, and feature by feature means and sums of squares about them of the ``seen`` cells."""
+
+    counts: PerComponent
+    means: Means
+    scatters: Variances
+    seen: Variances
+
+    def merge(self, other: DiagonalStatistics) -> DiagonalStatistics:
+        """Both sets of rows together (Chan, Golub and LeVeque 1983)."""
+        seen = self.seen + other.seen
+        share = np.divide(other.seen, seen, out=np.zeros_like(seen), where=seen > 0)
+        gap = other.means - self.means
+        scatters = self.scatters + other.scatters + (self.seen * share) * gap**2
+        return DiagonalStatistics(self.counts + other.counts, self.means + share * gap, scatters, seen)
+
+
+def statistics(x: Rows, responsibilities: Responsibilities) -> DiagonalStatistics:
+    """Weighted counts, means and sums of squares; a cell that is missing is skipped."""
+    weights = np.swapaxes(responsibilities, -1, -2)  # (*batch, K, N)
+    counts = weights.sum(axis=-1)
+    shape = (*counts.shape, x.shape[1])
+    observed = None if complete(x) else ~np.isnan(x)
+    seen = np.broadcast_to(counts[..., None], shape) if observed is None else weights @ observed.astype(float)
+    totals = weights @ (x if observed is None else np.where(observed, x, 0.0))
+    means = np.divide(totals, seen, out=np.zeros(shape), where=seen > 0)
+    deviations = x - means[..., None, :]
+    if observed is not None:
+        deviations = np.where(observed, deviations, 0.0)
+    return DiagonalStatistics(counts, means, np.einsum("...n,...nd->...d", weights, deviations**2), seen)
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalTerms:
+    """log p(x, z = k) = log_weights_k + sum over the seen d of log_factors_kd - (log 2 pi + (factors_kd (x_d - centres_kd))^2) / 2."""
+
+    log_weights: PerComponent
+    log_factors: Variances
+    factors: Variances
+    centres: Means
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.log_weights.shape[:-1]
+
+    def log_joint(self, x: Rows) -> LogJoint:
+        deviations = (x - self.centres[..., None, :]) * self.factors[..., None, :]
+        if complete(x):
+            constant = (self.log_weights + self.log_factors.sum(axis=-1) - x.shape[1] * LOG_2PI / 2.0)[..., None]
+        else:
+            observed = ~np.isnan(x)
+            deviations = np.where(observed, deviations, 0.0)
+            sizes = observed.sum(axis=-1) * LOG_2PI / 2.0
+            constant = self.log_weights[..., None] + self.log_factors @ observed.T.astype(float) - sizes
+        squares = np.einsum("...nd,...nd->...n", deviations, deviations)
+        return np.swapaxes(constant - squares / 2.0, -1, -2)
+
+    def statistics(self, x: Rows, responsibilities: Responsibilities) -> DiagonalStatistics:
+        return statistics(x, responsibilities)
+
+
+def terms(weights: Weights, means: Means, variances: Variances) -> DiagonalTerms:
+    """Of components with these weights, means and variances (*batch, K, D)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factors = np.where(variances > 0.0, 1.0 / np.sqrt(variances), np.nan)  # no density: nan, as of a bad matrix
+        return DiagonalTerms(np.log(weights), np.log(factors), factors, means)
+
+
+def conditional(x: Rows, means: Means, variances: Variances) -> tuple[Cells, Cells]:
+    """Mean and variance of every cell (*batch, N, K, D): what was seen is itself, of the rest nothing else is known."""
+    missing = np.isnan(x)[:, None, :]
+    mean = np.where(missing, means[..., None, :, :], x[:, None, :])
+    return mean, np.where(missing, variances[..., None, :, :], 0.0)

@@ -1,0 +1,96 @@
+"""Parts of the normal-inverse-Wishart prior that one covariance each and a shared one have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from workbench.models.families.gaussian.quadratic import FullStatistics
+from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, transposed
+from workbench.models.prior import PriorError, numeric, positive
+
+
+def log_normaliser(dof: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Log of the integral of |Sigma|^(-(dof + D + 1)/2) exp(-tr(scale Sigma^-1)/2) over Sigma (Bishop 2006, eq. B.79)."""
+    from scipy.special import gammaln
+
+    size = scale.shape[-1]
+    log_gamma = size * (size - 1) / 4.0 * np.log(np.pi) + sum(gammaln((dof - i) / 2.0) for i in range(size))
+    return np.asarray(dof * size / 2.0 * np.log(2.0) + log_gamma - dof * log_determinant(scale) / 2.0)
+
+
+def log_determinant(matrices: np.ndarray) -> np.ndarray:
+    return np.asarray(2.0 * np.log(diagonal(cholesky(matrices))).sum(axis=-1))
+
+
+def updated_means(mean: np.ndarray, strength: np.ndarray, statistics: FullStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and strength after an update, and the scatter (*batch, K, D, D) between prior and data means (Bishop 2006, eqs 10.60-10.62)."""
+    total = strength + statistics.seen
+    gap = statistics.means - mean
+    between = (strength * statistics.seen / total)[..., None, None] * gap[..., :, None] * gap[..., None, :]
+    return mean + (statistics.seen / total)[..., None] * gap, total, between
+
+
+def drawn_triangle(rng: np.random.Generator, dof: np.ndarray, size: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Bartlett's lower triangular A (*shape, D, D): A_ii^2 ~ chi-square(dof - i), normal below."""
+    freedom = np.broadcast_to(dof[..., None] - np.arange(size), (*shape, size))
+    bartlett = np.tril(rng.standard_normal((*shape, size, size)), -1)
+    index = np.arange(size)
+    bartlett[..., index, index] = np.sqrt(rng.chisquare(freedom))
+    return bartlett
+
+
+def triangle_of(covariances: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """A with Sigma = L0 A^-T A^-1 L0', L0 the factor of ``scale``."""
+    root = inverse(cholesky(scale))
+    whitener = inverse(cholesky(root @ covariances @ transposed(root)))  # B with B'B the precision
+    return cholesky(transposed(whitener) @ whitener)
+
+
+def entries(bartlett: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Logs of the pivots (..., D), and what stands below them (..., D(D-1)/2), row by row."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_pivots = np.log(diagonal(bartlett))
+    return log_pivots, bartlett[(..., *np.tril_indices(bartlett.shape[-1], -1))]
+
+
+def triangle(log_pivots: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """The triangle (..., D, D) of such entries."""
+    size = log_pivots.shape[-1]
+    bartlett = np.zeros((*log_pivots.shape, size))
+    bartlett[(..., *np.tril_indices(size, -1))] = below
+    index = np.arange(size)
+    bartlett[..., index, index] = np.exp(log_pivots)
+    return bartlett
+
+
+def covariance_log_jacobian(log_pivots: np.ndarray, log_det_scale: np.ndarray) -> np.ndarray:
+    """log |d vech Sigma / d (log c, t)|, (...): log|Sigma| = log|scale| - 2 sum log A_ii."""
+    size = log_pivots.shape[-1]
+    powers = size - np.arange(size) - 1.0 + 2.0  # of A_ii from (A -> Sigma), and c = A_ii^2 from log c
+    with np.errstate(invalid="ignore"):  # infinite pivots, of a collapsed component
+        log_det = log_det_scale - 2.0 * log_pivots.sum(axis=-1)
+        return np.asarray((powers * log_pivots).sum(axis=-1) + (size + 1.0) * (log_det - log_det_scale / 2.0))
+
+
+def hyperparameters(numbers: Mapping[str, Any], n_features: int) -> dict[str, np.ndarray]:
+    """``mean, mean_strength, dof, scale`` as arrays.
+
+    Raises
+    ------
+    PriorError
+        With the key of one that is impossible.
+    """
+    scale = numeric(numbers["scale"], "scale", (n_features, n_features))
+    if np.ndim(numbers["scale"]) == 0:
+        scale = scale * np.eye(n_features)  # a number stands for that multiple of the identity
+    if not np.allclose(scale, scale.T, rtol=1e-12, atol=0.0) or not (diagonal(cholesky(scale)) > 0).all():
+        raise PriorError("is not a symmetric positive definite matrix; give rows of a covariance matrix", "scale")
+    return {
+        "mean": numeric(numbers["mean"], "mean", (n_features,)),
+        "mean_strength": positive(numbers["mean_strength"], "mean_strength", ()),
+        "dof": positive(numbers["dof"], "dof", (), above=n_features - 1.0),
+        "scale": scale,
+    }
