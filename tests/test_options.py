@@ -17,7 +17,7 @@ from workbench.inference import ADVI, EM, METHODS, NUTS
         (EM, {"objective": "map"}, "EM: objective is 'map'"),
         (EM, {"restarts": 0}, "EM: restarts is 0"),
         (EM, {"tol": -1.0}, "EM: tol is -1.0"),
-        (EM, {"init": "kmeans"}, "EM: init is 'kmeans'"),
+        (EM, {"init": "kmeansx"}, "EM: init is 'kmeansx'"),
         (ADVI, {"rates": ()}, "ADVI: rates is ()"),
         (NUTS, {"sampler": "stan"}, "NUTS: sampler is 'stan'"),
     ],

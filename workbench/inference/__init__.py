@@ -1,14 +1,38 @@
 """Inference methods: one file or folder a method, one row here."""
 
 from workbench.inference.em import EM
+from workbench.inference.em.annealed import AnnealedEM
+from workbench.inference.em.hard import HardEM
+from workbench.inference.em.sampled import SampledEM
+from workbench.inference.em.stochastic import StochasticEM
+from workbench.inference.kmeans import KMeans
 from workbench.inference.method import Clock, Context, Method
 from workbench.inference.pymc import ADVI, NUTS, FullRankADVI
 
 METHODS: dict[str, type[Method]] = {
     "em": EM,
+    "hard_em": HardEM,
+    "kmeans": KMeans,
+    "annealed_em": AnnealedEM,
+    "stochastic_em": StochasticEM,
+    "sampled_em": SampledEM,
     "advi": ADVI,
     "fullrank_advi": FullRankADVI,
     "nuts": NUTS,
 }
 
-__all__ = ["ADVI", "EM", "METHODS", "NUTS", "Clock", "Context", "FullRankADVI", "Method"]
+__all__ = [
+    "ADVI",
+    "EM",
+    "METHODS",
+    "NUTS",
+    "AnnealedEM",
+    "Clock",
+    "Context",
+    "FullRankADVI",
+    "HardEM",
+    "KMeans",
+    "Method",
+    "SampledEM",
+    "StochasticEM",
+]

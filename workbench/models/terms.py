@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -20,6 +20,9 @@ class Statistics(ABC):
     ``seen`` says how much was observed of what the other fields sum up.
     """
 
+    intensive: ClassVar[tuple[str, ...]] = ("means",)
+    """Fields that do not grow with the number of rows."""
+
     counts: PerComponent
 
     @abstractmethod
@@ -29,6 +32,17 @@ class Statistics(ABC):
     def arrays(self) -> tuple[Any, ...]:
         """The fields, in order: arrays, or statistics of blocks."""
         return tuple(getattr(self, field.name) for field in dataclasses.fields(self))  # type: ignore[arg-type]
+
+    def scaled[S: Statistics](self: S, factor: float) -> S:
+        """The statistics of rows that count ``factor`` times."""
+        names = (field.name for field in dataclasses.fields(self))  # type: ignore[arg-type]
+        pairs = zip(names, self.arrays(), strict=True)
+        return type(self)(
+            *(
+                array.scaled(factor) if isinstance(array, Statistics) else array if name in self.intensive else factor * array
+                for name, array in pairs
+            )
+        )
 
     def take[S: Statistics](self: S, index: Any) -> S:
         """Index the batch axes."""

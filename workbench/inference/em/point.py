@@ -16,7 +16,7 @@ from workbench.inference.em.acceleration import squarem
 from workbench.inference.em.climb import Climb, Stop, climb
 from workbench.inference.em.ledger import ledger
 from workbench.inference.em.scheme import Scheme, Steps
-from workbench.inference.em.splits import Moves, escaped
+from workbench.inference.em.splits import BETTER, Moves, escaped
 from workbench.inference.em.starts import misfit, starts
 from workbench.inference.method import Context
 from workbench.models import Mixture
@@ -97,7 +97,7 @@ def fit_point(method: Any, problem: Problem, context: Context, ascent: Ascent, s
         if split_merge:
             polished, moved = escaped(ascent.steps, polished, ascent.polish, split_merge, [context.noise_seed(i) for i in every])
         restarts = _restarts(problem, ascent, run, polished, seeds, names)
-        best = best_regular(restarts)
+        best = _settled(problem, restarts, best_regular(restarts)) if ascent.reports_end else best_regular(restarts)
         chosen = [] if best < 0 else [best]
         path = _path(ascent, start, run, best)
         books = _ledger(problem, ascent, start.take(chosen), chosen, run)
@@ -158,6 +158,16 @@ def best_regular(restarts: Restarts) -> int:
     objective = np.asarray(restarts.polished_objective)
     regular = usable & ~np.asarray(restarts.singular) & ~np.asarray(restarts.spurious) & np.isfinite(objective)
     return int(np.argmax(np.where(regular, objective, -np.inf))) if regular.any() else -1
+
+
+def _settled(problem: Problem, restarts: Restarts, best: int) -> int:
+    """Of the restarts near the best optimum the one that itself ended highest."""
+    if best < 0:
+        return best
+    polished = np.asarray(restarts.polished_objective)
+    regular = ~np.asarray(restarts.singular) & ~np.asarray(restarts.spurious)
+    near = regular & (np.abs(polished - polished[best]) < BETTER * problem.data.n_observed_rows)
+    return int(np.argmax(np.where(near, np.nan_to_num(restarts.objective, nan=-np.inf), -np.inf)))
 
 
 def _none_regular(status: tuple[Status, ...]) -> Status:

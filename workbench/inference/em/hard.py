@@ -1,0 +1,81 @@
+"""Classification EM: every row wholly to its likeliest component (Celeux & Govaert 1992)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge, Gt
+
+from workbench.fit import Estimate, Fit
+from workbench.inference.em.climb import Stop, climb
+from workbench.inference.em.engine import EngineName, engine
+from workbench.inference.em.point import POLISH, Ascent, fit_point, refuses
+from workbench.inference.em.scheme import Scheme, Steps, plain
+from workbench.inference.em.starts import Init
+from workbench.inference.em.steps import hard
+from workbench.inference.method import Context
+from workbench.inference.options import check_options
+from workbench.models import Mixture
+from workbench.models.terms import Expectation
+from workbench.problem import Problem
+
+
+@dataclass(frozen=True)
+class HardEM:
+    """Classification EM: climbs sum_n log p(x_n, z_n | theta) over labels and parameters in turn (Celeux & Govaert 1992).
+
+    q is restricted to one label a row, so that the bound is the classification log likelihood and KL to the posterior of the
+    labels is what the restriction costs. It ends after finitely many steps.
+
+    Parameters
+    ----------
+    restarts : number of starts
+    init : kind of start, or parameters by name as the start of all
+    tol : a restart stops when its classification log likelihood (nats, summed) changes by less
+    max_iter : iterations after which a restart stops without having converged
+    engine : ``fast`` (compiled E steps) or ``book`` (the same in NumPy, to read along)
+    """
+
+    kind: ClassVar[str] = "hard_em"
+    estimate: ClassVar[Estimate] = "point"
+    revision: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
+    compiles: ClassVar[bool] = False
+
+    restarts: Annotated[int, Ge(1)] = 100
+    init: Init | dict[str, Any] = "mixed"
+    tol: Annotated[float, Gt(0)] = 1e-8
+    max_iter: Annotated[int, Ge(1)] = 10_000
+    engine: EngineName = "book"
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def refuses(self, problem: Problem) -> str | None:
+        return refuses(self, problem)
+
+    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
+        """Run every restart to a partition that its own parameters give again, and report the best regular one."""
+        context = context or Context.default(problem)
+        if (reason := self.refuses(problem)) is not None:
+            raise ValueError(reason)
+        steps = Steps(problem, None, engine(self.engine, context.threads))
+
+        def scheme(start: Mixture, restarts: Sequence[int], show: bool) -> Scheme:
+            return plain(start, steps, hard, classification)
+
+        ascent = Ascent(
+            steps=steps,
+            scheme=scheme,
+            stop=Stop(tol=self.tol, max_iter=self.max_iter),
+            objective_name="classification_log_likelihood",
+            polish=lambda ends: climb(scheme(ends, (), False), ends.weights.shape[0], steps, POLISH),
+        )
+        return fit_point(self, problem, context, ascent)
+
+
+def classification(expectation: Expectation) -> Any:
+    """sum_n log p(x_n, z_n | theta): with one label a row, H(q) = 0 and E_q log p(x, z) is the bound."""
+    return expectation.expected_complete

@@ -1,0 +1,130 @@
+"""k-means by Lloyd's algorithm: the limit of spherical classification EM, with its partition read as a mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt
+
+from workbench.fit import Estimate, Fit
+from workbench.inference.em.climb import Stop, climb
+from workbench.inference.em.point import POLISH, Ascent, fit_point
+from workbench.inference.em.scheme import Iteration, Scheme, Steps
+from workbench.inference.em.steps import hard
+from workbench.inference.method import Context
+from workbench.inference.options import check_options
+from workbench.models import Expectation, Mixture
+from workbench.models.mixture import rows_per_block
+from workbench.models.shapes import LogDensity, LogJoint, Means, Responsibilities, Rows
+from workbench.models.terms import log_sum_exp
+from workbench.problem import Problem
+
+
+@dataclass(frozen=True)
+class KMeans:
+    """k-means: every row to its nearest centre, every centre to the mean of its rows (Lloyd 1982), in the data's own units.
+
+    Climbs minus the sum of squared distances. It is classification EM of a spherical mixture with equal weights as the common
+    variance goes to 0 (Bishop 2006, section 9.3.2). To be compared with the others it is read as a mixture of the model's
+    family: weights, means and covariances of its parts. A cell that was not observed adds no distance.
+
+    Parameters
+    ----------
+    restarts : number of starts
+    init : ``kmeans++`` or ``random_rows``
+    tol : a restart stops when its sum of squares changes by less, relative to it
+    max_iter : iterations after which a restart stops without having converged
+    """
+
+    kind: ClassVar[str] = "kmeans"
+    estimate: ClassVar[Estimate] = "point"
+    revision: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
+    compiles: ClassVar[bool] = False
+
+    restarts: Annotated[int, Ge(1)] = 100
+    init: Literal["kmeans++", "random_rows"] = "kmeans++"
+    tol: Annotated[float, Gt(0)] = 1e-12
+    max_iter: Annotated[int, Ge(1)] = 1_000
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def refuses(self, problem: Problem) -> str | None:
+        if problem.family.name != "gaussian":
+            return f"kmeans needs columns with distances, and the family is {problem.family.name}; use hard_em"
+        return None
+
+    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
+        """Run every restart to a partition that its own centres give again, and report the best regular one."""
+        context = context or Context.default(problem)
+        if (reason := self.refuses(problem)) is not None:
+            raise ValueError(reason)
+        steps = Steps(problem)
+
+        def scheme(start: Mixture, restarts: Sequence[int], show: bool) -> Scheme:
+            return lloyd(start, steps, show)
+
+        ascent = Ascent(
+            steps=steps,
+            scheme=scheme,
+            stop=Stop(tol=self.tol, max_iter=self.max_iter, relative=True),
+            objective_name="negative_sum_of_squares",
+            polish=lambda ends: climb(lloyd(ends, steps, False), ends.weights.shape[0], steps, POLISH),
+        )
+        return fit_point(self, problem, context, ascent)
+
+
+def lloyd(start: Mixture, steps: Steps, show: bool) -> Scheme:
+    """Lloyd's algorithm on the means of ``start``; every iteration is the mixture of the partition before it."""
+    mixture = start
+    while True:
+        iteration = _evaluated(mixture, steps, show)
+        keep = yield iteration
+        if keep is not None and not np.all(keep):
+            iteration = iteration.take(keep)
+        mixture = steps.maximise(iteration)
+
+
+def _evaluated(mixture: Mixture, steps: Steps, show: bool) -> Iteration:
+    """Rows to their nearest means: minus the sum of squares, the partition's statistics, and the mixture's log likelihood."""
+    data, terms = steps.data, mixture.terms()
+    centres: Means = mixture.parameters()["means"]
+    parts, squares, shares = [], np.zeros(mixture.batch_shape), []
+    size = rows_per_block(mixture.weights.size * data.n_features)
+    with np.errstate(all="ignore"):
+        for x, counts in data.blocks(size):
+            joint = terms.log_joint(x)
+            nearness = minus_squares(x, centres)
+            q = hard(nearness, nearness[..., 0])
+            parts.append(_expectation(terms.statistics(x, q * counts[:, None]), joint, q, counts))
+            squares += (nearness.max(axis=-1) * counts).sum(axis=-1)
+            shares.append(q)
+    total = parts[0]
+    for part in parts[1:]:
+        total = total.merge(part)
+    iteration = Iteration(mixture, total, squares, np.ones(squares.size, bool), assign=hard)
+    return replace(iteration, shares=np.concatenate(shares, axis=1)) if show else iteration
+
+
+def minus_squares(x: Rows, centres: Means) -> LogJoint:
+    """Minus the squared distances (*batch, N, K) over the observed cells."""
+    found = np.zeros((*centres.shape[:-2], x.shape[0], centres.shape[-2]))
+    for d in range(x.shape[1]):
+        deviation = x[:, d, None] - centres[..., None, :, d]
+        found -= np.where(np.isnan(deviation), 0.0, deviation**2)
+    return found
+
+
+def _expectation(statistics: object, log_joint: LogJoint, q: Responsibilities, counts: np.ndarray) -> Expectation:
+    density: LogDensity = log_sum_exp(log_joint)
+    complete = np.where(q > 0, log_joint, 0.0).sum(axis=-1)
+    return Expectation(
+        statistics,  # type: ignore[arg-type]
+        (density * counts).sum(axis=-1),
+        (complete * counts).sum(axis=-1),
+        np.zeros(density.shape[:-1]),
+    )
