@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models.shapes import Flags, Labels, PerComponent, Permutation, Rows, Weights
-from workbench.models.terms import Statistics, Terms
+from workbench.models.shapes import Cells, Flags, Labels, Permutation, Rows, Weights
+from workbench.models.terms import Terms
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +84,13 @@ class Components(ABC):
         """One row for each label; an unbatched mixture only."""
 
     @abstractmethod
+    def conditional(self, x: Rows) -> tuple[Cells, Cells]:
+        """Mean and variance of every cell given its row's observed cells and the label k, each (*batch, N, K, D).
+
+        A cell that was observed is itself, with variance 0; nan where a missing one has no mean (levels).
+        """
+
+    @abstractmethod
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:
         """Which fits of the batch are singular or spurious on ``data``."""
 
@@ -98,8 +105,3 @@ class Components(ABC):
 def _permuted(array: np.ndarray, permutation: Permutation, batch: int) -> np.ndarray:
     index = np.broadcast_to(permutation, array.shape[: batch + 1])
     return np.take_along_axis(array, index.reshape(index.shape + (1,) * (array.ndim - batch - 1)), axis=batch)
-
-
-def counted(statistics: Statistics) -> PerComponent:
-    """Counts (*batch, K) with 1 in place of 0, to divide by."""
-    return np.where(statistics.counts > 0, statistics.counts, 1.0)

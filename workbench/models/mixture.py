@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from workbench.models.components import Components
-from workbench.models.shapes import Counts, Labels, LogDensity, LogJoint, PerFit, Permutation, Responsibilities, Rows, Weights
+from workbench.models.shapes import Counts, Imputed, Labels, LogDensity, LogJoint, PerFit, Permutation, Responsibilities, Rows, Weights
 from workbench.models.terms import Terms, log_sum_exp
 
 BLOCK = 1 << 18
@@ -93,6 +93,27 @@ class Mixture:
             density = log_sum_exp(log_joint)
             total = total + (density if counts is None else density * counts[rows]).sum(axis=-1)
         return total
+
+    def imputations(self, x: Rows) -> tuple[Imputed, Imputed]:
+        """Mean and standard deviation of every cell given what was observed of its row, each (*batch, N, D).
+
+        Over the labels, r_nk given the observed cells: mean = sum_k r_nk m_nkd, variance = sum_k r_nk (v_nkd + (m_nkd - mean)^2)
+        (the laws of total expectation and variance). A cell that was observed is itself, with 0.
+        """
+        shape = (*self.batch_shape, *x.shape)
+        mean, sd = np.array(np.broadcast_to(x, shape)), np.zeros(shape)
+        incomplete = np.flatnonzero(np.isnan(x).any(axis=1))
+        size = rows_per_block(self.weights.size * x.shape[1])
+        for start in range(0, incomplete.size, size):
+            rows = incomplete[start : start + size]
+            part = x[rows]
+            shares = self.responsibilities(part)[..., None]
+            means, variances = self.components.conditional(part)
+            centre = (shares * means).sum(axis=-2)
+            spread = (shares * (variances + (means - centre[..., None, :]) ** 2)).sum(axis=-2)
+            mean[..., rows, :] = np.where(np.isnan(part), centre, part)
+            sd[..., rows, :] = np.where(np.isnan(part), np.sqrt(spread), 0.0)
+        return mean, sd
 
     def sample(self, rng: np.random.Generator, n_rows: int) -> tuple[Rows, Labels]:
         """Draw rows and the labels they came from; an unbatched mixture only."""

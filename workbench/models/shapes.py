@@ -31,6 +31,8 @@ Factors = Float[np.ndarray, "*batch #K D D"]
 """Of each component's precision, or of the one that all share."""
 Cells = Float[np.ndarray, "*batch N K D"]
 """Moments of a cell, given its row's observed cells and the label."""
+Imputed = Float[np.ndarray, "*batch N D"]
+"""Moments of a cell, given its row's observed cells."""
 Coordinates = Float[np.ndarray, "*batch dim"]
 """Unconstrained coordinates u, in the order of PyMC's value variables."""
 Permutation = Int[np.ndarray, "*batch K"]
