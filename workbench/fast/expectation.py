@@ -23,6 +23,9 @@ from workbench.models.shapes import Flags
 
 MODULES: dict[str, str] = {
     "FullComponents": "gaussian.full",
+    "BernoulliComponents": "bernoulli",
+    "PoissonComponents": "poisson",
+    "CategoricalComponents": "categorical",
 }
 """For each class of components its module in this room."""
 

@@ -1,0 +1,292 @@
+"""The E step of coded rows, compiled: lookups, log-sum-exp, and responsibilities added up by code.
+
+What stands side by side in a register are the components of one fit ("across"), or eight fits of a batch ("along"), which
+wastes no lane whatever K. Both do the same operations in the same order, so a fit's bits do not depend on which of them it gets.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+
+from workbench.fast.assign import RULES
+from workbench.fast.lanes import WIDTH, WORD, Lanes, Writer, kernel
+from workbench.fast.sides import Across, Along
+
+ROWS = 32
+"""Rows worked on at a time, which stay in the nearest cache."""
+CHUNK = 8192
+"""Rows whose sums are formed before they are added to the others'."""
+HARD = RULES["hard"]
+
+
+def _entry(code: Writer, codes: Any, row: Any, groups: Any, group: Any) -> Any:
+    """The code of a row's group: a whole number, in an array that comes as one of doubles."""
+    where = code.at(codes, code.plus(code.product(row, groups), group))
+    return code.builder.load(code.builder.bitcast(where, WORD.as_pointer()))
+
+
+def _joints(way: Any) -> Any:
+    @kernel
+    def joints(
+        code: Writer, table: Any, constant: Any, codes: Any, first: Any, rows: Any, groups: Any, width: Any, joint: Any, top: Any
+    ) -> None:
+        """log p(row, k) less the row's largest, and the largest: 0 in its place where a row is impossible."""
+        with code.loop(rows) as row:
+            best = code.sum(-math.inf)
+            with code.loop(width) as vector:
+                lane = code.product(vector, WIDTH)
+                total = code.sum()
+                total.set(code.load(constant, lane))
+                with code.loop(groups) as group:
+                    entry = _entry(code, codes, code.plus(first, row), groups, group)
+                    total.add(code.load(table, code.plus(code.product(entry, width, WIDTH), lane)))
+                code.store(total.value, joint, code.plus(code.product(row, width, WIDTH), lane))
+                best.set(total.value.where(total.value.compared(">", best.value), best.value))
+            largest = way.largest(best.value)
+            anchor = largest.where(largest.compared(">", -math.inf), 0.0)
+            way.keep(code, anchor, top, row)
+            with code.loop(width) as vector:
+                at = code.plus(code.product(row, width, WIDTH), code.product(vector, WIDTH))
+                code.store(code.load(joint, at) - anchor, joint, at)
+
+    return joints
+
+
+def _masses(way: Any) -> Any:
+    @kernel
+    def masses(code: Writer, joint: Any, rows: Any, width: Any, mass: Any) -> None:
+        """sum_k exp(joint) of every row."""
+        with code.loop(rows) as row:
+
+            def density(vector: Any) -> Lanes:
+                return code.load(joint, code.plus(code.product(row, width, WIDTH), code.product(vector, WIDTH))).exp()
+
+            way.keep(code, way.total(code, width, density), mass, row)
+
+    return masses
+
+
+def _shares(way: Any) -> Any:
+    @kernel
+    def shares(code: Writer, joint: Any, rows: Any, width: Any, beta: Any, product: Any, mass: Any, cross: Any) -> None:
+        """joint becomes exp(beta joint); its sum over k, and the sum of exp(beta joint) joint."""
+        with code.loop(rows) as row:
+
+            def share(vector: Any) -> Lanes:
+                lane = code.product(vector, WIDTH)
+                at = code.plus(code.product(row, width, WIDTH), lane)
+                shifted = code.load(joint, at)
+                found: Lanes = (shifted * beta).exp()
+                code.store(found, joint, at)
+                code.store(found * shifted.where(shifted.compared(">", -1e300), 0.0), product, lane)
+                return found
+
+            way.keep(code, way.total(code, width, share), mass, row)
+            way.keep(code, way.total(code, width, lambda vector: code.load(product, code.product(vector, WIDTH))), cross, row)
+
+    return shares
+
+
+def _gather(way: Any) -> Any:
+    @kernel
+    def gather(
+        code: Writer, joint: Any, scale: Any, codes: Any, first: Any, rows: Any, groups: Any, width: Any, counts: Any, buckets: Any
+    ) -> None:
+        """Add each row's responsibilities, exp(beta joint) scale, to the counts and to the entries that its codes name."""
+        with code.loop(rows) as row:
+            factor = way.kept(code, scale, row)
+            with code.loop(width) as vector:
+                lane = code.product(vector, WIDTH)
+                share = code.load(joint, code.plus(code.product(row, width, WIDTH), lane)) * factor
+                code.store(code.load(counts, lane) + share, counts, lane)
+                with code.loop(groups) as group:
+                    entry = _entry(code, codes, code.plus(first, row), groups, group)
+                    at = code.plus(code.product(entry, width, WIDTH), lane)
+                    code.store(code.load(buckets, at) + share, buckets, at)
+
+    return gather
+
+
+@kernel
+def _scores(code: Writer, weigh: Any, top: Any, mass: Any, shared: Any, cross: Any, beta: Any, vectors: Any, scores: Any) -> None:
+    """Of each row log likelihood, E_q log p(x, z) and H(q), times its count; ``shared`` becomes what makes shares responsibilities."""
+    with code.loop(vectors) as vector:
+        at = code.product(vector, WIDTH)
+        count, largest, total = code.load(weigh, at), code.load(top, at), code.load(shared, at)
+        mean = (code.load(cross, at) / total).where(total.compared(">", 0.0), 0.0)
+        used = count.compared("!=", 0.0)
+        values = (largest + code.load(mass, at).log(), largest + mean, total.log() - mean * beta)
+        for place, value in enumerate(values):
+            code.store((count * value).where(used, 0.0), scores, code.plus(at, place * ROWS * WIDTH))
+        code.store((count / total).where(used, 0.0), shared, at)
+
+
+@kernel
+def _tables(code: Writer, cells: Any, members: Any, entries: Any, depth: Any, width: Any, table: Any) -> None:
+    """The groups' table of the cells' log densities."""
+    with code.loop(entries) as entry, code.loop(width) as vector:
+        lane = code.product(vector, WIDTH)
+        total = code.sum()
+        with code.loop(depth) as member:
+            cell = _entry(code, members, entry, depth, member)
+            total.add(code.load(cells, code.plus(code.product(cell, width, WIDTH), lane)))
+        code.store(total.value, table, code.plus(code.product(entry, width, WIDTH), lane))
+
+
+@kernel
+def _share_out(code: Writer, buckets: Any, members: Any, entries: Any, depth: Any, width: Any, sums: Any) -> None:
+    """Add what the groups' entries hold to each of their cells."""
+    with code.loop(entries) as entry, code.loop(depth) as member:
+        cell = _entry(code, members, entry, depth, member)
+        with code.loop(width) as vector:
+            lane = code.product(vector, WIDTH)
+            at = code.plus(code.product(cell, width, WIDTH), lane)
+            held = code.load(buckets, code.plus(code.product(entry, width, WIDTH), lane))
+            code.store(code.load(sums, at) + held, sums, at)
+
+
+_joints_across, _masses_across, _shares_across, _gather_across = (make(Across) for make in (_joints, _masses, _shares, _gather))
+_joints_along, _masses_along, _shares_along, _gather_along = (make(Along) for make in (_joints, _masses, _shares, _gather))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _hard(joint: np.ndarray, rows: int, lanes: int, mass: np.ndarray, cross: np.ndarray) -> None:
+    """All on the likeliest component, of several equal ones the first; joint (ROWS, components * lanes)."""
+    for row in range(rows):
+        for lane in range(lanes):
+            likeliest = lane
+            for at in range(lane, joint.shape[1], lanes):
+                if joint[row, at] > joint[row, likeliest]:
+                    likeliest = at
+            cross[row * lanes + lane], mass[row * lanes + lane] = joint[row, likeliest], 1.0
+            for at in range(lane, joint.shape[1], lanes):
+                joint[row, at] = 0.0
+            joint[row, likeliest] = 1.0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def chunk(
+    cells: np.ndarray,
+    constant: np.ndarray,
+    codes: np.ndarray,
+    members: np.ndarray,
+    counts: np.ndarray,
+    rule: int,
+    beta: float,
+    first: int,
+    last: int,
+    across: bool,
+    totals: np.ndarray,
+    summed: np.ndarray,
+    sums: np.ndarray,
+) -> None:
+    """An E step over the coded rows first .. last of one fit (across) or of eight (along).
+
+    Parameters
+    ----------
+    cells : (C + 1, W * 8), the cells' log densities, the last of which are 0; across, a component a number, else eight fits a
+        component
+    constant : (W * 8), log weights, and -inf where there is no component
+    codes, members : as of ``Coded``
+    counts : (1, N') for all fits, or (8, N')
+    rule, beta : a number of ``RULES``, and the power to which p(z | x) is raised (1 if soft)
+    totals, summed, sums : (3, 8), (W * 8) and (C + 1, W * 8), to which log likelihood, E_q log p(x, z) and H(q), responsibilities, and
+        responsibilities by cell are added; across, totals in the first lane
+    """
+    width, groups, lanes = cells.shape[1] // WIDTH, codes.shape[1], 1 if across else WIDTH
+    whole, parts = codes.view(np.float64), members.view(np.float64)
+    table, buckets = np.empty((members.shape[0], cells.shape[1])), np.zeros((members.shape[0], cells.shape[1]))
+    _tables(cells, parts, members.shape[0], members.shape[1], width, table)
+    joint, product = np.empty((ROWS, cells.shape[1])), np.empty(cells.shape[1])
+    top, mass, shared, cross, weigh = (
+        np.ones(ROWS * WIDTH),
+        np.ones(ROWS * WIDTH),
+        np.ones(ROWS * WIDTH),
+        np.ones(ROWS * WIDTH),
+        np.zeros(ROWS * WIDTH),
+    )
+    scores = np.empty(3 * ROWS * WIDTH)
+    for start in range(first, last, ROWS):
+        rows = min(ROWS, last - start)
+        for row in range(rows):
+            for lane in range(lanes):
+                weigh[row * lanes + lane] = counts[lane if counts.shape[0] > 1 else 0, start + row]
+        if across:
+            _joints_across(table, constant, whole, start, rows, groups, width, joint, top)
+        else:
+            _joints_along(table, constant, whole, start, rows, groups, width, joint, top)
+        if rule == HARD or beta != 1.0:
+            if across:
+                _masses_across(joint, rows, width, mass)
+            else:
+                _masses_along(joint, rows, width, mass)
+        if rule == HARD:
+            _hard(joint, rows, lanes, shared, cross)
+        elif across:
+            _shares_across(joint, rows, width, beta, product, shared, cross)
+        else:
+            _shares_along(joint, rows, width, beta, product, shared, cross)
+        if rule != HARD and beta == 1.0:
+            mass[:] = shared
+        _scores(weigh, top, mass, shared, cross, 0.0 if rule == HARD else beta, (rows * lanes + WIDTH - 1) // WIDTH, scores)
+        for score in range(3):
+            for row in range(rows):
+                for lane in range(lanes):
+                    totals[score, lane] += scores[(score * ROWS) * WIDTH + row * lanes + lane]
+        if across:
+            _gather_across(joint, shared, whole, start, rows, groups, width, summed, buckets)
+        else:
+            _gather_along(joint, shared, whole, start, rows, groups, width, summed, buckets)
+    _share_out(buckets, parts, members.shape[0], members.shape[1], width, sums)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def e_step(
+    first_fit: int,
+    last_fit: int,
+    first_chunk: int,
+    last_chunk: int,
+    chunk_rows: int,
+    partial: np.ndarray,
+    cells: np.ndarray,
+    constant: np.ndarray,
+    codes: np.ndarray,
+    members: np.ndarray,
+    counts: np.ndarray,
+    rule: int,
+    beta: float,
+    across: bool,
+) -> None:
+    """Add the totals, responsibilities and sums by cell of ``chunk`` to ``partial`` (F, chunks, numbers), F fits or eights of fits.
+
+    cells (F, C + 1, W * 8), constant (F, W * 8), counts (1, N') or (fits, N').
+    """
+    lanes, numbers = 1 if across else WIDTH, constant.shape[1]
+    for f in range(first_fit, last_fit):
+        own = counts[f * lanes : (f + 1) * lanes] if counts.shape[0] > 1 else counts
+        for c in range(first_chunk, last_chunk):
+            part = partial[f, c]
+            totals, summed = part[: 3 * WIDTH].reshape(3, WIDTH), part[3 * WIDTH : 3 * WIDTH + numbers]
+            sums = part[3 * WIDTH + numbers :].reshape(-1, numbers)
+            last = min(codes.shape[0], (c + 1) * chunk_rows)
+            chunk(cells[f], constant[f], codes, members, own, rule, beta, c * chunk_rows, last, across, totals, summed, sums)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def expectation(
+    cells: np.ndarray, constant: np.ndarray, codes: np.ndarray, members: np.ndarray, counts: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """The soft E step of one fit, components across: log likelihood, counts (K'), sums by cell (C + 1, K')."""
+    totals, summed, sums = np.zeros((3, WIDTH)), np.zeros(cells.shape[1]), np.zeros(cells.shape)
+    for first in range(0, codes.shape[0], CHUNK):
+        part, part_summed, part_sums = np.zeros((3, WIDTH)), np.zeros(cells.shape[1]), np.zeros(cells.shape)
+        last = min(first + CHUNK, codes.shape[0])
+        chunk(cells, constant, codes, members, counts.reshape(1, -1), 0, 1.0, first, last, True, part, part_summed, part_sums)
+        totals += part
+        summed += part_summed
+        sums += part_sums
+    return totals[0, 0], summed, sums

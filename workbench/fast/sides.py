@@ -1,0 +1,76 @@
+"""What stands side by side in a register: the components of one fit, or eight fits; both add in the same order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from workbench.fast.lanes import DOUBLE, DOUBLES, WIDTH, WORD, Lanes, Writer
+
+
+def _largest(lanes: Lanes) -> Lanes:
+    """The largest of the lanes, in every lane."""
+    b, width = lanes.builder, WIDTH
+    while width > 1:
+        width //= 2
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [i ^ width for i in range(WIDTH)])
+        other = Lanes(b, b.shuffle_vector(lanes.value, ir.Constant(DOUBLES, ir.Undefined), mask))
+        lanes = lanes.where(lanes.compared(">", other), other)
+    return lanes
+
+
+class Across:
+    """Components side by side: a row has one number, which is a sum over lanes."""
+
+    @staticmethod
+    def largest(lanes: Lanes) -> Lanes:
+        return _largest(lanes)
+
+    @staticmethod
+    def keep(code: Writer, lanes: Lanes, array: Any, row: Any) -> None:
+        code.builder.store(code.builder.extract_element(lanes.value, ir.Constant(ir.IntType(32), 0)), code.at(array, row))
+
+    @staticmethod
+    def kept(code: Writer, array: Any, row: Any) -> Lanes:
+        return code.spread(array, row)
+
+    @staticmethod
+    def total(code: Writer, width: Any, term: Any) -> Lanes:
+        total = code.sum()
+        with code.loop(width) as vector:
+            total.add(term(vector))
+        return code.spread_scalar(total.value.total())
+
+
+class Along:
+    """Fits side by side: a row has a number for each."""
+
+    @staticmethod
+    def largest(lanes: Lanes) -> Lanes:
+        return lanes
+
+    @staticmethod
+    def keep(code: Writer, lanes: Lanes, array: Any, row: Any) -> None:
+        code.store(lanes, array, code.product(row, WIDTH))
+
+    @staticmethod
+    def kept(code: Writer, array: Any, row: Any) -> Lanes:
+        return code.load(array, code.product(row, WIDTH))
+
+    @staticmethod
+    def total(code: Writer, width: Any, term: Any) -> Lanes:
+        """In the order in which ``Across`` adds: component k to sum k modulo 8, then in halves."""
+        sums = cgutils.alloca_once(code.builder, ir.ArrayType(DOUBLES, WIDTH))
+        place = code.builder.bitcast(sums, DOUBLE.as_pointer())
+        for i in range(WIDTH):
+            code.store(code.lanes(0.0), place, i * WIDTH)
+        with code.loop(width) as vector:
+            at = code.product(code.builder.and_(vector, ir.Constant(WORD, WIDTH - 1)), WIDTH)
+            code.store(code.load(place, at) + term(vector), place, at)
+        parts = [code.load(place, i * WIDTH) for i in range(WIDTH)]
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = [parts[i] + parts[i + half] for i in range(half)]
+        return parts[0]
