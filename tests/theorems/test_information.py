@@ -103,7 +103,7 @@ def test_coordinates_undo_moved() -> None:
 def test_natural_parameters_in_their_own_units() -> None:
     """The chart is linear: standard errors equal those from differences in natural parameters, weights 1..K-1 free."""
     problem = Problem(load_built_in("galaxies"), "gaussian", 2)
-    fit = EM(restarts=20).fit(problem)
+    fit = EM(restarts=20, engine="book").fit(problem)
     info = observed_information(fit.mixture, problem.data)
     point = fit.mixture
     natural = np.concatenate([point.weights[:1], point.components.means.ravel(), point.components.covariances.ravel()])  # type: ignore[attr-defined]
@@ -125,7 +125,7 @@ def test_natural_parameters_in_their_own_units() -> None:
 def test_units_do_not_matter() -> None:
     data = load_built_in("old_faithful")
     scale = np.array([1e-4, 1e6])
-    here = EM(restarts=20).fit(Problem(data, "gaussian", 2)).mixture
+    here = EM(restarts=20, engine="book").fit(Problem(data, "gaussian", 2)).mixture
     there = Problem(data, "gaussian", 2).family.mixture(
         {
             "weights": here.weights,
@@ -145,13 +145,13 @@ def test_one_component_has_the_textbook_errors() -> None:
     """sd / sqrt(N) for a mean, variance sqrt(2 / N) for a variance, sqrt(p (1 - p) / N) for a probability."""
     x = np.random.default_rng(0).normal(size=(50, 1))
     problem = Problem(x, "gaussian", 1)
-    errors = observed_information(EM(restarts=1).fit(problem).mixture, problem.data).standard_errors()
+    errors = observed_information(EM(restarts=1, engine="book").fit(problem).mixture, problem.data).standard_errors()
     assert errors is not None
     assert errors["means"].item() == pytest.approx(x.std() / np.sqrt(50))
     assert errors["covariances"].item() == pytest.approx(x.var() * np.sqrt(2 / 50))
     binary = Problem((x > 0.3).astype(float), "bernoulli", 1)
     p = binary.data.x.mean()
-    errors = observed_information(EM(restarts=1).fit(binary).mixture, binary.data).standard_errors()
+    errors = observed_information(EM(restarts=1, engine="book").fit(binary).mixture, binary.data).standard_errors()
     assert errors is not None
     assert errors["probs"].item() == pytest.approx(np.sqrt(p * (1 - p) / 50))
 
@@ -159,7 +159,7 @@ def test_one_component_has_the_textbook_errors() -> None:
 def test_the_smallest_share_is_the_rate_of_em() -> None:
     """EM's steps shrink by 1 - shares[0]."""
     problem = Problem(load_built_in("old_faithful"), "gaussian", 3)
-    fit = EM(restarts=20).fit(problem)
+    fit = EM(restarts=20, engine="book").fit(problem)
     info = observed_information(fit.mixture, problem.data)
     assert info.is_maximum
     e = 1e-3 * eigh(info.observed, info.complete)[1][:, 0]  # the slowest direction
@@ -184,7 +184,7 @@ def test_death_notices() -> None:
     counts = np.array([162.0, 267.0, 271.0, 185.0, 111.0, 61.0, 27.0, 8.0, 3.0, 1.0])
     data = dataclasses.replace(Dataset.of(deaths[:, None]), counts=counts)
     problem = Problem(data, "poisson", 2)
-    fit = EM(restarts=10, tol=1e-11).fit(problem)
+    fit = EM(restarts=10, tol=1e-11, engine="book").fit(problem)
     info = observed_information(fit.mixture, data)
     assert 1.0 - info.shares[0] == pytest.approx(0.9956662386126931, abs=1e-6)
     assert info.is_maximum
@@ -192,7 +192,7 @@ def test_death_notices() -> None:
 
 def test_a_fixed_probability_has_no_error_and_the_others_have() -> None:
     problem = Problem(load_built_in("zoo"), "bernoulli", 3)
-    fit = EM(restarts=50).fit(problem)
+    fit = EM(restarts=50, engine="book").fit(problem)
     info = observed_information(fit.mixture, problem.data)
     errors = info.standard_errors()
     assert errors is not None
@@ -228,7 +228,7 @@ def test_derivative_from_the_boundary() -> None:
 def test_a_component_that_splits_is_a_saddle() -> None:
     """Two equal components at the one-component fit: EM stays there, the curvature says saddle."""
     problem = Problem(load_built_in("galaxies"), "gaussian", 2)
-    one = EM(restarts=1).fit(Problem(problem.data, "gaussian", 1)).mixture
+    one = EM(restarts=1, engine="book").fit(Problem(problem.data, "gaussian", 1)).mixture
     twice = problem.family.mixture(
         {"weights": np.array([0.5, 0.5]), **{name: np.repeat(value, 2, axis=0) for name, value in one.components.parameters().items()}}
     )
@@ -249,7 +249,7 @@ def test_no_verdict_away_from_a_stationary_point() -> None:
 def test_errors_agree_with_a_parametric_bootstrap() -> None:
     """Old Faithful, K = 2, full: 400 data sets drawn from the fit and refitted from there."""
     problem = Problem(load_built_in("old_faithful"), "gaussian", 2)
-    fit = EM(restarts=20).fit(problem)
+    fit = EM(restarts=20, engine="book").fit(problem)
     errors = observed_information(fit.mixture, problem.data).standard_errors()
     assert errors is not None
     start = {name: value.tolist() for name, value in fit.mixture.parameters().items()}
@@ -258,7 +258,7 @@ def test_errors_agree_with_a_parametric_bootstrap() -> None:
     n = 400
     for _ in range(n):
         x, _ = fit.mixture.sample(rng, problem.data.n_rows)
-        again = EM(restarts=1, init=start).fit(Problem(x, "gaussian", 2)).mixture
+        again = EM(restarts=1, init=start, engine="book").fit(Problem(x, "gaussian", 2)).mixture
         for name, value in again.parameters().items():
             found[name].append(value)
     for name, values in found.items():

@@ -105,6 +105,11 @@ class Chart:
         shape = {name: value.reshape(*e.shape[:-1], *value.shape[1:]) for name, value in moves.items()}
         return Mixture(shape.pop("weights"), type(self.mixture.components)(**shape))
 
+    def shifted(self, mixture: Mixture, e: np.ndarray) -> Mixture:
+        """Mixtures (restart,), each moved by its own e (restart, size)."""
+        moves = {name: array + np.einsum("...m,bm->b...", self.directions[name], e) for name, array in mixture.parameters().items()}
+        return Mixture(moves.pop("weights"), type(mixture.components)(**moves))
+
     def coordinates(self, mixture: Mixture) -> np.ndarray:
         """Coordinates (*batch, size) of mixtures near this one: least squares, exact where nothing on the boundary has moved."""
         gaps = []
