@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from workbench.inference import FullRankADVI as FullRankADVI
     from workbench.models import FAMILIES as FAMILIES
     from workbench.models import Bernoulli as Bernoulli
+    from workbench.models import Categorical as Categorical
     from workbench.models import Gaussian as Gaussian
     from workbench.models import Mixture as Mixture
+    from workbench.models import Poisson as Poisson
     from workbench.models import Prior as Prior
     from workbench.models import PriorError as PriorError
+    from workbench.models import Product as Product
     from workbench.problem import Problem as Problem
     from workbench.problem import ProblemError as ProblemError
     from workbench.runs import Run as Run
@@ -45,7 +48,7 @@ _ROOMS = {
     "experiment.mistakes": ("ConfigError",),
     "fit": ("Fit", "Status"),
     "inference": ("ADVI", "EM", "METHODS", "NUTS", "Context", "FullRankADVI"),
-    "models": ("FAMILIES", "Bernoulli", "Gaussian", "Mixture", "Prior", "PriorError"),
+    "models": ("FAMILIES", "Bernoulli", "Categorical", "Gaussian", "Mixture", "Poisson", "Prior", "PriorError", "Product"),
     "problem": ("Problem", "ProblemError"),
     "runs": ("Run", "run"),
     "study": ("decomposition",),

@@ -177,7 +177,10 @@ def _list(options: Any) -> int:
     from workbench.models import FAMILIES
 
     def about(thing: Any) -> str:
-        options = [f"{field.name}: {_yaml(field.default)}" for field in dataclasses.fields(thing)]
+        options = [
+            f"{field.name}: {'(required)' if field.default is dataclasses.MISSING else _yaml(field.default)}"
+            for field in dataclasses.fields(thing)
+        ]
         first = (thing.__doc__ or "").strip().partition("\n")[0].replace("``", "")
         return first + (f"\n{{{', '.join(options)}}}" if options else "")
 

@@ -153,12 +153,13 @@ def _numbers(data: Dataset, family: Family, n_components: int, prior: str | Mapp
     if isinstance(prior, Prior):
         return prior, ""
     given = {} if isinstance(prior, str) else dict(prior)
-    known = set(family.prior_keys)
     try:
-        defaults = {} if known <= given.keys() else family.default_numbers(data, n_components)
+        numbers = family.complete(given, data, n_components)
     except PriorError as error:
+        if error.key is not None:
+            raise
         if given:
             missing = [key for key in family.prior_keys if key not in given]
-            raise PriorError(f"{error}, also {', '.join(missing)}") from None
+            raise PriorError(f"{error}, also {', '.join(missing)}" if missing else str(error)) from None
         return None, str(error)
-    return family.prior({**defaults, **given}, n_components, data), ""
+    return family.prior(numbers, n_components, data), ""

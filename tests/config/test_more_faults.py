@@ -71,8 +71,13 @@ NAMES = [
     ("data: old_faithfull\n" + TWO + EM, "1:7: data.name", "did you mean old_faithful?"),
     ("data: {name: irs}\n" + TWO + EM, "1:14: data.name", "did you mean iris?"),
     (OLD + "model: {family: gausian, n_components: 2}\n" + EM, "2:17: model.family", "did you mean gaussian?"),
-    (OLD + "model: {family: poisson, n_components: 2}\n" + EM, "2:17: model.family", "poisson is not available yet"),
-    (OLD + "model: {covariance: tied, n_components: 2}\n" + EM, "2:21: model.covariance", "tied is not available yet"),
+    (
+        OLD + "model: {family: poisson, n_components: 2}\n" + EM,
+        "2:17: model.family",
+        "column 'eruptions' holds 3.6 (row 0) and poisson takes",
+    ),
+    (OLD + "model: {family: lda, n_components: 2}\n" + EM, "2:17: model.family", "lda is not available yet"),
+    (OLD + "model: {covariance: EEE, n_components: 2}\n" + EM, "2:21: model.covariance", "here it is called tied"),
     (OLD + "model: {covariance: diag, n_components: 2}\n" + EM, "2:21: model.covariance", "here it is called diagonal"),
     (
         "data: zoo\nmodel: {family: bernoulli, covariance: full, n_components: 2}\n" + EM,
@@ -88,7 +93,11 @@ NAMES = [
     (OLD + TWO + "methods: [em, nuts, em]\n", "3:21: methods[2]", '"em" is there twice'),
     (OLD + TWO + "methods: []\n", "3:10: methods", "no method is named; there are em,"),
     (OLD + TWO + EM + "check: {kind: sbc}\n", "4:1: check", "not available yet"),
-    ("data: {file: my.csv, counts: a}\n" + TWO + EM, "1:22: data.counts", "not available yet"),
+    (
+        "data: {file: my.csv, counts: kind}\n" + TWO + EM,
+        "1:30: data.counts",
+        "my.csv:2: kind: 'x' is no count; counts are whole numbers, 0 or more",
+    ),
     ("data: {name: iris, held_out: {cells: 0.1}}\n" + TWO + EM, "1:30: data.held_out", "not available yet"),
     *(
         (OLD + TWO + f"methods: [{kind}]\n", f"3:10: methods.{kind}", f"{kind} is not available yet; there are em,")

@@ -77,7 +77,7 @@ def test_ids_and_classes_may_be_numbers() -> None:
         ({"columns": ["a", "a"]}, "columns", 1, "'a' is there twice"),
         ({"columns": []}, "columns", None, "no column is named"),
         ({"columns": ["a", "species"]}, "columns", 1, "my.csv:2: species: 'x' is not a number"),
-        ({"columns": ["a"], "id": "a"}, "columns", 0, "named as id or classes, which are never fitted"),
+        ({"columns": ["a"], "id": "a"}, "columns", 0, "named as id, and such a column is never fitted"),
         ({"classes": "specis"}, "classes", None, "did you mean species?"),
         ({"id": "plants"}, "id", None, "did you mean plant?"),
     ],
@@ -97,7 +97,7 @@ def test_no_complete_row() -> None:
 
 @pytest.mark.parametrize("built_in", BUILT_IN.values(), ids=lambda built_in: built_in.name)
 def test_built_in_data_are_as_documented(built_in: BuiltIn) -> None:
-    data = load_built_in(built_in.name)
+    data = load_built_in(built_in.name, levels="words")
     assert (data.n_rows, data.features) == (built_in.n_rows, built_in.columns)
     assert (data.ids is None, data.classes is None) == (built_in.id is None, built_in.classes is None)
     assert not np.isinf(data.x).any()
@@ -114,7 +114,15 @@ def test_every_built_in_file_is_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "empty"), [("old_faithful", 0), ("old_faithful_missing", 82), ("iris_missing", 90), ("house_votes", 392), ("zoo", 0)]
+    ("name", "empty"),
+    [
+        ("old_faithful", 0),
+        ("old_faithful_missing", 82),
+        ("iris_missing", 90),
+        ("house_votes", 392),
+        ("digits_binary_missing", 11501),
+        ("zoo", 0),
+    ],
 )
 def test_built_in_empty_cells_are_as_documented(name: str, empty: int) -> None:
     assert int(np.isnan(load_built_in(name).x).sum()) == empty

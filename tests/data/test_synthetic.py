@@ -17,7 +17,9 @@ from workbench.models.synthetic import synthetic
 
 SHAPES: dict[tuple[str, str | None], dict[str, tuple[int, ...]]] = {
     ("gaussian", "full"): {"means": (4, 3), "covariances": (4, 3, 3)},
+    ("gaussian", "tied"): {"means": (4, 3), "covariances": (3, 3)},
     ("gaussian", "diagonal"): {"means": (4, 3), "variances": (4, 3)},
+    ("gaussian", "spherical"): {"means": (4, 3), "variances": (4,)},
     ("bernoulli", None): {"probs": (4, 3)},
 }
 
@@ -47,7 +49,7 @@ def test_the_truth_has_the_shape_of_the_family(family: str, covariance: str | No
     np.testing.assert_allclose(truth.weights.sum(), 1.0)
 
 
-@pytest.mark.parametrize("covariance", ["full", "diagonal"])
+@pytest.mark.parametrize("covariance", ["full", "tied", "diagonal", "spherical"])
 @pytest.mark.parametrize("separation", [0.0, 0.5, 3.0, 10.0])
 @pytest.mark.parametrize("n_features", [1, 2, 7])
 def test_gaussian_means_are_as_far_apart_as_asked(covariance: str, separation: float, n_features: int) -> None:
@@ -55,8 +57,9 @@ def test_gaussian_means_are_as_far_apart_as_asked(covariance: str, separation: f
     means = truth.parameters()["means"]
     distances = np.linalg.norm(means[:, None] - means, axis=-1)[np.triu_indices(4, k=1)]
     np.testing.assert_allclose(distances.min(), separation, rtol=1e-9, atol=1e-12)
-    spreads = truth.parameters()["variances" if covariance == "diagonal" else "covariances"]
-    variances = spreads if covariance == "diagonal" else np.diagonal(spreads, axis1=-2, axis2=-1)
+    matrices = covariance in ("full", "tied")
+    spreads = truth.parameters()["covariances" if matrices else "variances"]
+    variances = np.diagonal(spreads, axis1=-2, axis2=-1) if matrices else spreads
     np.testing.assert_allclose(variances.mean(), 1.0, rtol=1e-12)
 
 

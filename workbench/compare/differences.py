@@ -69,6 +69,7 @@ def _summary(values: np.ndarray, point: bool) -> dict[str, np.ndarray | None]:
 
 
 def _aligned_truth(cell: Cell, truth: Mixture, settled: Settled) -> Mixture | None:
-    if truth.n_components != cell.problem.n_components or set(truth.parameters()) != set(settled.draws.parameters()):
-        return None  # another K or another structure: there is no truth for these parameters
+    shapes = {name: array.shape for name, array in truth.parameters().items()}
+    if shapes != {name: array.shape[1:] for name, array in settled.draws.parameters().items()}:
+        return None  # another K, another structure, or a level that no row has: there is no truth for these parameters
     return truth.relabelled(alignment(truth.responsibilities(cell.problem.data.x), settled.rows.mean))

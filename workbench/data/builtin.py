@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from workbench.data.dataset import Dataset
 from workbench.data.readers import read_csv
@@ -27,7 +28,7 @@ class BuiltIn:
     description : what the rows and columns are, with units
     origin : who measured it, and the copy that was taken
     licence : licence or status, as the source states it
-    classes, id : columns used as known classes and as row names by default
+    classes, id, counts : columns used as known classes, as row names and as multiplicities by default
     """
 
     name: str
@@ -38,6 +39,7 @@ class BuiltIn:
     licence: str
     classes: str | None = None
     id: str | None = None
+    counts: str | None = None
 
     @property
     def path(self) -> Path:
@@ -157,6 +159,48 @@ SETS = (
         licence="CC BY 4.0 (UCI); scikit-learn is BSD-3-Clause",
         classes="digit",
     ),
+    BuiltIn(
+        name="digits_binary_missing",
+        n_rows=1797,
+        columns=PIXELS,
+        description="digits_binary with 10 % of the pixels (11501 of 115008) removed at random",
+        origin="made from digits_binary, seed 20",
+        licence="CC BY 4.0 (UCI); scikit-learn is BSD-3-Clause",
+        classes="digit",
+    ),
+    BuiltIn(
+        name="galaxies_mass",
+        n_rows=82,
+        columns=("velocity",),
+        description="galaxies with the typing error of R MASS: the 78th value is 26.690",
+        origin="Postman, Huchra and Geller 1986, Roeder 1990; R MASS::galaxies 7.3-58.2, divided by 1000",
+        licence=f"{FACTS}; MASS is GPL-2 or GPL-3",
+    ),
+    BuiltIn(
+        name="hasselblad",
+        n_rows=1096,
+        columns=("deaths",),
+        description="Death notices of women of 80 and over in the London Times on each day of 1910 to 1912, sorted",
+        origin="Schilling 1947, Hasselblad 1969; typed from the published table",
+        licence="facts (plain counts)",
+    ),
+    BuiltIn(
+        name="death_notices",
+        n_rows=10,
+        columns=("deaths",),
+        description="hasselblad grouped: the number of days with 0 to 9 death notices, ten rows that stand for 1096",
+        origin="Schilling 1947, Hasselblad 1969; typed from the published table",
+        licence="facts (plain counts)",
+        counts="days",
+    ),
+    BuiltIn(
+        name="titanic",
+        n_rows=2201,
+        columns=("class", "sex", "age", "survived"),
+        description="Everyone aboard the Titanic: class (1st, 2nd, 3rd, crew), sex, age (adult, child), survived (no, yes)",
+        origin="British Board of Trade 1912, Dawson 1995; R datasets::Titanic, expanded to one row a person",
+        licence="facts (plain counts); R is GPL-2 or GPL-3",
+    ),
 )
 
 BUILT_IN: dict[str, BuiltIn] = {built_in.name: built_in for built_in in SETS}
@@ -168,6 +212,8 @@ def load_built_in(
     columns: Sequence[str] | None = None,
     id: str | None = None,
     classes: str | None = None,
+    counts: str | None = None,
+    levels: bool | Collection[str] | Literal["words"] = False,
     complete_rows: bool = False,
 ) -> Dataset:
     """Load a data set that comes with the package.
@@ -175,7 +221,8 @@ def load_built_in(
     Parameters
     ----------
     name : one of BUILT_IN
-    columns, id, classes : instead of the set's own
+    columns, id, classes, counts : instead of the set's own
+    levels : whether all features, or which, hold levels: words or whole numbers
     complete_rows : keep only rows without an empty cell
 
     Raises
@@ -191,6 +238,8 @@ def load_built_in(
         columns=known.columns if columns is None else columns,
         id=id or known.id,
         classes=classes or known.classes,
+        counts=counts or known.counts,
+        levels=levels,
         complete_rows=complete_rows,
         name=name,
     )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from workbench.data.levels import Wanted
 
 
 class DataError(ValueError):
@@ -29,6 +33,8 @@ class Dataset:
     classes : known classes ("" for unknown), never used in fitting, or None
     name : what the data are called in messages and reports
     notes : sentences about what happened on the way in
+    levels : for each feature the names of its levels, of which ``x`` holds the numbers, or None where it holds quantities;
+        None where no feature has levels
     """
 
     x: np.ndarray
@@ -39,6 +45,7 @@ class Dataset:
     classes: tuple[str, ...] | None = None
     name: str = "data"
     notes: tuple[str, ...] = ()
+    levels: tuple[tuple[str, ...] | None, ...] | None = None
 
     @classmethod
     def of(
@@ -48,34 +55,62 @@ class Dataset:
         *,
         ids: Sequence[Any] | None = None,
         classes: Sequence[Any] | None = None,
+        counts: Sequence[float] | np.ndarray | None = None,
+        levels: Wanted = False,
         name: str = "data",
         notes: Sequence[str] = (),
     ) -> Dataset:
         """Make a dataset from an array (N, D) or (N,), a DataFrame, or a dataset.
 
+        Parameters
+        ----------
+        counts : how many times each row was seen, whole numbers; rows seen 0 times are left out, with a note
+        levels : which columns hold levels, words or whole numbers: all (True), some by name, or by name with those that are
+            known, so that another one is an error
+
         Raises
         ------
         DataError
-            If there is no row or no column, a value is infinite or not a number, or names do not match.
+            If there is no row or no column, a value is infinite or not a number, a count is not a whole number, or names
+            do not match.
+        UnseenLevelError
+            If a cell holds a level that is not known.
         """
         if isinstance(x, cls):
             return x
+        named: tuple[tuple[str, ...] | None, ...] | None = None
+        if levels:
+            from workbench.data.levels import encoded
+
+            x, features, named = encoded(x, features, levels)
         if features is None and hasattr(x, "columns"):
             features = [str(column) for column in x.columns]
         values = _values(x)
         n_rows, n_features = values.shape
         names = tuple(features) if features is not None else tuple(f"x{d}" for d in range(n_features))
         _check(values, names)
-        return cls(
+        data = cls(
             x=values,
             features=names,
-            counts=_read_only(np.ones(n_rows)),
+            counts=_multiplicities(counts, n_rows),
             rows=_read_only(np.arange(n_rows)),
             ids=_strings(ids, n_rows, "ids"),
             classes=_strings(classes, n_rows, "classes"),
             name=name,
             notes=tuple(notes),
+            levels=named,
         )
+        return data if counts is None else data._seen()
+
+    def _seen(self) -> Dataset:
+        """Leave out the rows that were seen 0 times."""
+        seen = self.counts > 0
+        if seen.all():
+            return self
+        if not seen.any():
+            raise DataError(f"each of the {self.n_rows} rows has a count of 0; there is nothing to fit")
+        note = f"{int((~seen).sum())} of {self.n_rows} rows with a count of 0 left out"
+        return replace(self.take(np.flatnonzero(seen)), notes=(*self.notes, note))
 
     @property
     def n_rows(self) -> int:
@@ -97,8 +132,10 @@ class Dataset:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hex SHA-256 of what a fit sees: the features' names, the cells and the counts."""
+        """Hex SHA-256 of what a fit sees: the names of features and levels, the cells and the counts."""
         digest = hashlib.sha256("\x1f".join(self.features).encode())
+        if self.levels is not None:
+            digest.update(json.dumps(self.levels).encode())
         cells = np.where(np.isnan(self.x), np.nan, self.x + 0.0)  # one nan, one zero
         for array in (cells, self.counts):
             digest.update(str(array.shape).encode())
@@ -109,6 +146,28 @@ class Dataset:
         """Yield (x, counts) of up to ``rows`` rows at a time, in order."""
         for start in range(0, self.n_rows, rows):
             yield self.x[start : start + rows], self.counts[start : start + rows]
+
+    @property
+    def n_levels(self) -> tuple[int, ...]:
+        """For each feature the number of its levels, 0 where it holds quantities."""
+        return tuple(0 if names is None else len(names) for names in self.levels or (None,) * self.n_features)
+
+    def columns(self, names: Sequence[str]) -> Dataset:
+        """Return the features ``names``, in that order.
+
+        Raises
+        ------
+        DataError
+            If one is not there.
+        """
+        unknown = [name for name in names if name not in self.features]
+        if unknown:
+            raise DataError(f"there is no column {unknown[0]!r} among the features {', '.join(self.features)}; name one of those")
+        if tuple(names) == self.features:
+            return self
+        index = [self.features.index(name) for name in names]
+        levels = None if self.levels is None else tuple(self.levels[d] for d in index)
+        return replace(self, x=_read_only(self.x[:, index]), features=tuple(names), levels=levels)
 
     def take(self, indices: Any) -> Dataset:
         """Return the rows at ``indices``, each keeping its number, id and class."""
@@ -121,6 +180,18 @@ class Dataset:
             ids=None if self.ids is None else tuple(self.ids[i] for i in index),
             classes=None if self.classes is None else tuple(self.classes[i] for i in index),
         )
+
+
+def _multiplicities(counts: Sequence[float] | np.ndarray | None, n_rows: int) -> np.ndarray:
+    if counts is None:
+        return _read_only(np.ones(n_rows))
+    values = np.array(counts, dtype=np.float64)
+    if values.shape != (n_rows,):
+        raise DataError(f"counts have shape {values.shape} for {n_rows} rows; give one count a row")
+    wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0) & (values == np.round(values))))
+    if wrong.size:
+        raise DataError(f"the count of row {wrong[0]} is {values[wrong[0]]:g}; counts are whole numbers, 0 or more")
+    return _read_only(values)
 
 
 def _values(x: Any) -> np.ndarray:

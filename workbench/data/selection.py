@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
-from workbench.data.dataset import Dataset
+from workbench.data.dataset import DataError, Dataset
+from workbench.data.levels import codes, names_of, observed_levels
 from workbench.data.spelling import advice
 from workbench.data.table import Column, SourceError, Table
 
@@ -19,6 +21,8 @@ def select(
     columns: Sequence[str] | None = None,
     id: str | None = None,
     classes: str | None = None,
+    counts: str | None = None,
+    levels: bool | Collection[str] | Literal["words"] = False,
     complete_rows: bool = False,
     name: str = "data",
 ) -> Dataset:
@@ -26,8 +30,10 @@ def select(
 
     Parameters
     ----------
-    columns : the features; None takes every column of numbers that is neither ``id`` nor ``classes``
+    columns : the features; None takes every column of numbers (where ``levels`` is True: every column) that has no other use
     id, classes : the columns that name the rows and that hold known classes
+    counts : the column of how many times each row was seen; rows seen 0 times are left out, with a note
+    levels : whether all features, or which, hold levels: words or whole numbers; ``"words"``: those that hold words
     complete_rows : keep only rows without an empty cell in ``columns``, and note how many went
 
     Raises
@@ -35,24 +41,72 @@ def select(
     DataError
         If a column is unknown, named twice, not numeric or infinite, or nothing is left.
     """
-    unknown = [
-        error for key, chosen in (("id", id), ("classes", classes)) if chosen is not None and (error := _unknown(table, chosen, key))
-    ]
-    features, notes, wrong = _features(table, columns, [title for title in (id, classes) if title is not None])
-    errors = [*unknown, *wrong, *(error for index, column in enumerate(features) if (error := _not_finite(table, column, index, columns)))]
+    uses = {key: chosen for key, chosen in (("id", id), ("classes", classes), ("counts", counts)) if chosen is not None}
+    unknown = [error for key, chosen in uses.items() if (error := _unknown(table, chosen, key))]
+    features, notes, wrong = _features(table, columns, uses, words=levels is True)
+    if levels == "words":
+        named = {column.name for column in features if column.first_text is not None}
+    else:
+        named = {column.name for column in features} if levels is True else set(levels or ())
+    numeric = [(index, column) for index, column in enumerate(features) if column.name not in named]
+    errors = [*unknown, *wrong, *(error for index, column in numeric if (error := _not_finite(table, column, index, columns)))]
+    if counts in table.columns and (error := _no_count(table, table.columns[str(counts)])):
+        errors.append(error)
     if errors:
         raise SourceError.first_of(errors)
     if id is not None and (again := len(table.columns[id].texts) - len(set(table.columns[id].texts))):
         notes = [*notes, f"{again} of {len(table.columns[id].texts)} rows are named in {id} as an earlier row is, or not at all"]
-    data = Dataset.of(
-        np.column_stack([column.numbers for column in features]),
-        [column.name for column in features],
-        ids=None if id is None else table.columns[id].texts,
-        classes=None if classes is None else table.columns[classes].texts,
-        name=name,
-        notes=notes,
-    )
-    return complete(data) if complete_rows else data
+    cells, names = _cells_and_levels(table, features, named, columns)
+    try:
+        data = Dataset.of(
+            np.column_stack(cells),
+            [column.name for column in features],
+            ids=None if id is None else table.columns[id].texts,
+            classes=None if classes is None else table.columns[classes].texts,
+            counts=None if counts is None else table.columns[counts].numbers,
+            name=name,
+            notes=notes,
+        )
+    except DataError as error:  # every count is 0
+        raise SourceError(str(error), "counts") if counts else error from None
+    data = data if counts is None else _counted(data, counts)
+    data = replace(data, levels=names) if named else data
+    return observed_levels(complete(data) if complete_rows else data)
+
+
+def _counted(data: Dataset, counts: str) -> Dataset:
+    return replace(data, notes=(*data.notes, f"{data.n_rows} rows stand for {data.counts.sum():.0f} (counts in {counts})"))
+
+
+def _cells_and_levels(
+    table: Table, features: Sequence[Column], named: Collection[str], columns: Sequence[str] | None
+) -> tuple[list[np.ndarray], tuple[tuple[str, ...] | None, ...]]:
+    """Return each feature as numbers, with its levels where it holds such."""
+    cells: list[np.ndarray] = []
+    levels: list[tuple[str, ...] | None] = []
+    for index, column in enumerate(features):
+        own = None
+        if column.name in named:
+            try:
+                own = names_of(column, table.place)
+            except DataError as error:
+                key, position = ("columns", index) if columns is not None else ("file", None)
+                raise SourceError(str(error), key, position) from None
+        cells.append(column.numbers if own is None else codes(column, own, table.place))
+        levels.append(own)
+    return cells, tuple(levels)
+
+
+def _no_count(table: Table, column: Column) -> SourceError | None:
+    """Say where the first cell stands that counts nothing."""
+    numbers = column.numbers
+    wrong = ~(np.isfinite(numbers) & (numbers >= 0) & (numbers == np.round(numbers)))
+    if not wrong.any():
+        return None
+    row = int(wrong.argmax())
+    cell = column.texts[row]
+    what = f"{cell!r} is no count" if cell else "is empty"
+    return SourceError(f"{table.place(row)}: {column.name}: {what}; counts are whole numbers, 0 or more", "counts")
 
 
 def complete(data: Dataset) -> Dataset:
@@ -79,10 +133,16 @@ def _unknown(table: Table, chosen: str, key: str, index: int | None = None) -> S
     return SourceError(f"{table.name} has no column {chosen!r}; {advice(chosen, table.columns)}", key, index)
 
 
-def _features(table: Table, columns: Sequence[str] | None, taken: Sequence[str]) -> tuple[list[Column], list[str], list[SourceError]]:
-    """Return the feature columns, notes on those left out, and what is wrong with the choice."""
+def _features(
+    table: Table, columns: Sequence[str] | None, uses: Mapping[str, str], *, words: bool
+) -> tuple[list[Column], list[str], list[SourceError]]:
+    """Return the feature columns, notes on those left out, and what is wrong with the choice.
+
+    ``uses`` are the columns that serve another purpose, by that purpose; ``words`` says whether words can be features.
+    """
+    taken = list(uses.values())
     if columns is None:
-        return _default_features(table, taken)
+        return _default_features(table, taken, words=words)
     if not columns:
         return [], [], [SourceError("no column is named; name at least one, or leave the key out", "columns")]
     chosen: list[Column] = []
@@ -92,8 +152,9 @@ def _features(table: Table, columns: Sequence[str] | None, taken: Sequence[str])
         if title in columns[:index]:
             error = SourceError(f"{title!r} is there twice; leave out one", "columns", index)
         elif title in taken:
+            use = next(key for key, chosen in uses.items() if chosen == title)
             error = SourceError(
-                f"{title!r} is named as id or classes, which are never fitted; leave it out of one of the two", "columns", index
+                f"{title!r} is named as {use}, and such a column is never fitted; leave it out of one of the two", "columns", index
             )
         if error:
             errors.append(error)
@@ -102,14 +163,16 @@ def _features(table: Table, columns: Sequence[str] | None, taken: Sequence[str])
     return chosen, [], errors
 
 
-def _default_features(table: Table, taken: Sequence[str]) -> tuple[list[Column], list[str], list[SourceError]]:
+def _default_features(table: Table, taken: Sequence[str], *, words: bool) -> tuple[list[Column], list[str], list[SourceError]]:
     """Take every column of numbers; one of mostly numbers counts, so that a stray word is not passed over in silence."""
     others = [column for title, column in table.columns.items() if title not in taken]
+    if words and others:
+        return others, [], []
     chosen = [column for column in others if column.mostly_numbers]
-    words = [column.name for column in others if not column.mostly_numbers]
+    left_out = [column.name for column in others if not column.mostly_numbers]
     if not chosen:
         return [], [], [SourceError(no_numbers(table), "file")]
-    return chosen, [f"Not numbers, so not used: {', '.join(words)}"] if words else [], []
+    return chosen, [f"Not numbers, so not used: {', '.join(left_out)}"] if left_out else [], []
 
 
 def no_numbers(table: Table) -> str:

@@ -126,6 +126,26 @@ class Table:
         """Collect the columns of a DataFrame: those of numbers as numbers, all others as words."""
         return cls.of(name, [Column(str(key), _cells(frame[key])) for key in frame.columns])
 
+    @classmethod
+    def of_values(cls, x: Any, features: Sequence[str] | None = None, name: str = "data") -> Table:
+        """Collect the columns of a DataFrame or an array (N, D) or (N,), be they numbers or words.
+
+        Raises
+        ------
+        DataError
+            If names do not match.
+        """
+        if hasattr(x, "columns"):
+            return cls.of_frame(x, name)
+        values = np.asarray(x)
+        values = values[:, None] if values.ndim == 1 else values
+        if values.ndim != 2:
+            raise DataError(f"data have {values.ndim} dimensions; give an array of rows and columns")
+        titles = [f"x{d}" for d in range(values.shape[1])] if features is None else list(features)
+        if len(titles) != values.shape[1]:
+            raise DataError(f"{len(titles)} names for {values.shape[1]} columns; give one name a column")
+        return cls.of(name, [Column(title, _of_any(values[:, d])) for d, title in enumerate(titles)])
+
     @property
     def n_rows(self) -> int:
         return len(next(iter(self.columns.values())).cells)
@@ -146,3 +166,13 @@ def _cells(series: Any) -> Sequence[str] | np.ndarray:
         return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError):
         return ["" if missing else str(value) for value, missing in zip(series, series.isna(), strict=True)]
+
+
+def _of_any(values: np.ndarray) -> Sequence[str] | np.ndarray:
+    """Numbers where every value is one or missing, else words."""
+    cells = values.tolist()
+    missing = [cell is None or (isinstance(cell, float) and math.isnan(cell)) for cell in cells]
+    try:
+        return np.array([math.nan if gone else float(cell) for cell, gone in zip(cells, missing, strict=True)], dtype=np.float64)
+    except (TypeError, ValueError):
+        return ["" if gone else str(cell).strip() for cell, gone in zip(cells, missing, strict=True)]

@@ -17,11 +17,12 @@ FILE = "data.parquet"
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """A table of data in memory, and which of its columns name rows and classes."""
+    """A table of data in memory, and which of its columns name rows and classes, and count."""
 
     table: Table
     id: str | None = None
     classes: str | None = None
+    counts: str | None = None
 
 
 def tabulate(frame: Any) -> Written:
@@ -29,13 +30,24 @@ def tabulate(frame: Any) -> Written:
     if hasattr(frame, "columns"):
         return Written(Table.of_frame(frame))
     data = Dataset.of(frame)
-    columns = [Column(name, data.x[:, d]) for d, name in enumerate(data.features)]
-    extra: dict[str, str | None] = {"id": None, "classes": None}
+    columns = [Column(name, _cells(data, d)) for d, name in enumerate(data.features)]
+    extra: dict[str, str | None] = {"id": None, "classes": None, "counts": None}
     for what, words in (("id", data.ids), ("classes", data.classes)):
         if words is not None:
             extra[what] = _free(what, [column.name for column in columns])
             columns.append(Column(str(extra[what]), list(words)))
+    if (data.counts != 1.0).any():
+        extra["counts"] = _free("counts", [column.name for column in columns])
+        columns.append(Column(str(extra["counts"]), data.counts))
     return Written(Table.of("data", columns), **extra)
+
+
+def _cells(data: Dataset, d: int) -> np.ndarray | list[str]:
+    """A column's numbers, or its levels by name."""
+    levels = data.levels[d] if data.levels else None
+    if levels is None:
+        return np.asarray(data.x[:, d])
+    return ["" if np.isnan(code) else levels[int(code)] for code in data.x[:, d]]
 
 
 def _free(name: str, taken: Collection[str]) -> str:

@@ -82,7 +82,7 @@ def _data(experiment: Experiment, folder: Path | None) -> Config:
     frame = given.pop("frame", None)
     if frame is not None:
         written = memory.tabulate(frame)
-        given = {"file": memory.FILE, "id": written.id, "classes": written.classes, **given}
+        given = {"file": memory.FILE, "id": written.id, "classes": written.classes, "counts": written.counts, **given}
     elif folder is not None and given.get("file") is not None:
         given["file"] = _relative(experiment.folder / given["file"], folder)
     if not _swept(experiment, "data"):
@@ -104,6 +104,7 @@ def _data_defaults(experiment: Experiment, given: Config) -> Config:
         "columns": list(experiment.settings[0].problem.data.features),
         "id": known.id if known else None,
         "classes": known.classes if known else None,
+        "counts": known.counts if known else None,
         "complete_rows": choice.data.complete_rows,
         "held_out": choice.data.held_out,
     }

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.data.builtin import BUILT_IN
+from workbench.experiment.families import BLOCKS, Columns
 from workbench.experiment.labels import LABEL
 from workbench.experiment.sections import Data, Model, Synthetic, Top
 from workbench.experiment.validation import Options, adapters
 from workbench.inference import METHODS
-from workbench.models.families import FAMILIES
+from workbench.models.families import FAMILIES, Product
+from workbench.models.families.product import PARTS
 
 Schema = dict[str, Any]
 
@@ -84,8 +86,18 @@ def _closed(keys: Mapping[str, Schema], required: list[str] | None = None) -> Sc
 def _family_keys() -> dict[str, Schema]:
     keys: dict[str, Schema] = {"family": {"enum": list(FAMILIES), "default": "gaussian"}}
     for family in FAMILIES.values():
-        keys.update(properties(family))
+        keys.update(_blocks() if family is Product else properties(family))
     return keys
+
+
+def _blocks() -> dict[str, Schema]:
+    """Return the schema of a product's blocks: for each family its columns, alone or beside its options."""
+    columns = properties(Columns)
+    own = {
+        name: {"anyOf": [columns["columns"], _closed({**columns, **properties(family)}, required=["columns"])]}
+        for name, family in PARTS.items()
+    }
+    return {BLOCKS: {"description": descriptions(Product)[BLOCKS], "minProperties": 1, **_closed(own)}}
 
 
 def _data() -> Schema:
@@ -96,7 +108,9 @@ def _data() -> Schema:
 
 
 def _model() -> Schema:
-    hyperparameters = {key: NUMBERS for family in FAMILIES.values() for key in ("concentration", *family.hyperparameters)}
+    plain = [family for family in FAMILIES.values() if family is not Product]
+    hyperparameters: dict[str, Schema] = {key: NUMBERS for family in plain for key in ("concentration", *family.hyperparameters)}
+    hyperparameters |= {name: _closed(dict.fromkeys(family.hyperparameters, NUMBERS)) for name, family in PARTS.items()}
     prior = {
         "description": "default, or hyperparameters by name; those not named keep their defaults",
         "anyOf": [{"const": "default"}, _closed(hyperparameters)],

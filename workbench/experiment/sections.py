@@ -39,11 +39,13 @@ class Data:
     name : a built-in data set
     file : a CSV, Parquet, NPY or NPZ file, relative to the config
     synthetic : data with known truth
-    columns : the features; default: every column of numbers that is not ``id`` or ``classes``
+    columns : the features; default: every column of numbers (family categorical: every column) that has no other use, in a
+        product the columns of its blocks
     id : the column that names the rows
     classes : the column of known classes, never used in fitting
+    counts : the column that says how many times each row was seen (grouped data); whole numbers
     complete_rows : keep only rows without an empty cell
-    held_out : share of the rows that no fit sees
+    held_out : share of the rows that no fit sees; a row goes with all its counts
     """
 
     name: str | None = None
@@ -51,6 +53,7 @@ class Data:
     columns: Annotated[tuple[str, ...], MinLen(1)] | None = None
     id: str | None = None
     classes: str | None = None
+    counts: str | None = None
     complete_rows: bool = False
     held_out: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.data.dataset import DataError, Dataset
+from workbench.data.levels import encoded_like
 from workbench.data.table import SourceError
 from workbench.experiment.families import build_with_family
 from workbench.experiment.labels import build_methods
@@ -54,7 +56,9 @@ def settle(config: Config, sources: Sources, values: Mapping[str, Any]) -> tuple
     faults += wrong
     methods, wrong = build_methods(config)
     faults += wrong
-    loaded, wrong = _load(sources, choice, top.seed if top else 0) if choice else (None, [])
+    loaded, wrong = _load(sources, replace(choice, model=family), top.seed if top else 0) if choice else (None, [])
+    faults += wrong
+    loaded, wrong = _arranged(loaded, family) if loaded and family else (loaded, [])
     faults += wrong
     problem, wrong = _pose(loaded, family, model, config) if loaded and family and model else (None, [])
     faults += wrong
@@ -102,7 +106,7 @@ def _choose_synthetic(values: Mapping[str, Any]) -> tuple[Synthetic | None, Fami
         return None, None, [Fault(path, f"is {shown(drawn)}; give a mapping, as in {{family: gaussian, n_rows: 500}}")]
     faults = [
         Fault(("data", key), "synthetic data have no such column; leave it out", True)
-        for key in ("columns", "id", "classes")
+        for key in ("columns", "id", "classes", "counts")
         if key in values
     ]
     synthetic, family, wrong = build_with_family(Synthetic, drawn, path, "synthetic")
@@ -120,7 +124,7 @@ def choose_model(config: Config) -> tuple[Model | None, Family | None, list[Faul
     if not isinstance(prior, Mapping) and prior not in ("default", None):
         faults.append(Fault(("model", "prior"), f"is {shown(prior)}; give default, or hyperparameters by name"))
     if faults or family is None:
-        return None, None, faults
+        return None, family, faults
     known, given = family.prior_keys, prior if isinstance(prior, Mapping) else {}
     return model, family, [Fault(("model", "prior", key), unknown_key("prior", key, known), True) for key in given if key not in known]
 
@@ -129,14 +133,25 @@ def _load(sources: Sources, choice: Choice, seed: int) -> tuple[Loaded | None, l
     try:
         return sources.load(choice, seed), []
     except SourceError as error:
-        return None, [_fault(each) for each in (error, *error.others)]
+        return None, [_fault(each, choice) for each in (error, *error.others)]
     except DataError as error:
         return None, [Fault(("data",), str(error))]
 
 
-def _fault(error: SourceError) -> Fault:
+def _fault(error: SourceError, choice: Choice) -> Fault:
     path: Path = ("data", error.key) if error.index is None else ("data", error.key, error.index)
-    return Fault(path, str(error))
+    named_by_blocks = choice.data.columns is None and choice.columns is not None
+    return Fault(("model", "blocks") if error.key == "columns" and named_by_blocks else path, str(error))
+
+
+def _arranged(loaded: Loaded, family: Family) -> tuple[Loaded | None, list[Fault]]:
+    """Rows as the family sees them: its own columns in its own order, levels where it has them."""
+    try:
+        train = family.dataset(loaded.train)
+        held_out = None if loaded.held_out is None else encoded_like(family.dataset(loaded.held_out), train)
+    except DataError as error:
+        return None, [Fault(("data",) if family.columns is None else ("model", "blocks"), str(error))]
+    return replace(loaded, train=train, held_out=held_out), []
 
 
 def _pose(loaded: Loaded, family: Family, model: Model, config: Config) -> tuple[Problem | None, list[Fault]]:
@@ -151,15 +166,16 @@ def _pose(loaded: Loaded, family: Family, model: Model, config: Config) -> tuple
         return None, faults
     numbers = config["model"].get("prior") or "default"
     known = family.prior_keys  # other keys have been told
-    given = {key: value for key, value in numbers.items() if key in known} if isinstance(numbers, Mapping) else None
+    given = {key: copy.copy(value) for key, value in numbers.items() if key in known} if isinstance(numbers, Mapping) else None
     while True:  # one turn for each impossible number, so that all are told at once
         try:
             problem = Problem(data, family, n_components, "default" if given is None else given)
         except PriorError as error:
-            key = error.key
-            faults.append(Fault(("model", "prior", key) if key else ("model", "prior"), str(error)))
-            if given is None or key not in given:
+            block, _, key = (error.key or "").rpartition(".")
+            faults.append(Fault(("model", "prior", *filter(None, (block, key))), str(error)))
+            section = given.get(block) if block and given else given
+            if not isinstance(section, dict) or key not in section:
                 return None, faults
-            del given[key]
+            del section[key]
         else:
             return (None, faults) if faults else (problem, [])

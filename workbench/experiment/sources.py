@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -29,11 +29,23 @@ class Choice:
     ----------
     data : its keys
     synthetic, family : what synthetic data are drawn from, or None
+    model : the family that the rows are read for, which knows its columns and which of them hold levels; None: any numbers
     """
 
     data: Data
     synthetic: Synthetic | None = None
     family: Family | None = None
+    model: Family | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The features that are asked for; None takes the source's own."""
+        return self.data.columns if self.data.columns is not None or self.model is None else self.model.columns
+
+    @property
+    def levels(self) -> bool | tuple[str, ...] | Literal["words"]:
+        """Whether all features, or which, hold levels; words where it is not known what they are read for."""
+        return "words" if self.model is None else self.model.levels
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +95,17 @@ class Sources:
         key = (whole, seed if choice.synthetic else None)
         if key not in self._whole:
             drawn = choice.synthetic is not None
-            self._whole[key] = self._draw(whole, seed) if drawn else (self._read(whole.data), None)
+            self._whole[key] = self._draw(whole, seed) if drawn else (self._read(whole), None)
         return self._whole[key]
 
-    def _read(self, data: Data) -> Dataset:
+    def _read(self, choice: Choice) -> Dataset:
+        data = choice.data
         options: dict[str, Any] = {
-            "columns": data.columns,
+            "columns": choice.columns,
             "id": data.id,
             "classes": data.classes,
+            "counts": data.counts,
+            "levels": choice.levels,
             "complete_rows": data.complete_rows,
         }
         if data.name is not None:
@@ -112,10 +127,11 @@ class Sources:
 def _from_memory(frame: Any, options: dict[str, Any]) -> Dataset:
     if hasattr(frame, "columns"):
         return select(Table.of_frame(frame), **options)
-    for key in ("id", "classes", "columns"):
+    for key in ("id", "classes", "counts"):
         if options[key] is not None:
             raise SourceError("an array has no names; give a DataFrame, or leave it out", key)
-    data = Dataset.of(frame)
+    data = Dataset.of(frame, levels=options["levels"] if options["levels"] != "words" else False)
+    data = data if options["columns"] is None else data.columns(options["columns"])
     return complete(data) if options["complete_rows"] else data
 
 

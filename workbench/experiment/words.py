@@ -10,16 +10,15 @@ LATER_KINDS = (
     *("hard_em", "kmeans", "annealed_em", "incremental_em", "stochastic_em", "sampled_em", "gradient"),
     *("vbem", "gibbs", "pathfinder", "smc", "exact", "imported"),
 )
-LATER_FAMILIES = ("categorical", "poisson", "product", "lda")
+LATER_FAMILIES = ("lda",)
 LATER = {
     "config": ("check",),
-    "data": ("counts",),
+    "data": (),
     "synthetic": (),
-    "model": ("blocks",),
-    "prior": ("kind", "mean_covariance", "alpha", "shape", "rate"),
+    "model": (),
+    "prior": ("kind", "mean_covariance"),
     "method": ("batch_size", "m_step", "file", "timeout"),
     "report": ("study", "language", "features_as_image"),
-    "covariance": ("tied", "spherical"),
     "init": ("em",),
 }
 """Keys by section, and values by key, that are planned: they are told apart from mistakes."""
@@ -91,10 +90,10 @@ ANSWERS = {
 """Answers to keys that no key of their own section replaces."""
 
 HOMES = {
-    "model": ("n_components", "family", "covariance", "prior"),
-    "data": ("columns", "classes", "id", "held_out", "complete_rows", "file", "synthetic"),
+    "model": ("n_components", "family", "covariance", "blocks", "prior"),
+    "data": ("columns", "classes", "id", "counts", "held_out", "complete_rows", "file", "synthetic"),
     "method": ("restarts", "tol", "stop", "max_iter", "objective", "init", "draws", "chains", "tune"),
-    "prior": ("concentration", "mean", "mean_strength", "dof", "scale", "a", "b"),
+    "prior": ("concentration", "mean", "mean_strength", "dof", "scale", "a", "b", "alpha", "shape", "rate"),
 }
 """Keys that stand elsewhere, by the section they belong to."""
 
@@ -114,7 +113,9 @@ FOREIGN_VALUES = {
     "family": {
         **dict.fromkeys(("normal", "gmm", "mvnormal"), "gaussian"),
         **dict.fromkeys(("binary", "binomial", "lca"), "bernoulli"),
-        **dict.fromkeys(("multinomial",), "categorical"),
+        **dict.fromkeys(("multinomial", "discrete", "polca", "latent_class"), "categorical"),
+        **dict.fromkeys(("count", "counts"), "poisson"),
+        **dict.fromkeys(("mixed", "mixed_data", "nested"), "product"),
     },
     "kind": {
         **dict.fromkeys(("gmm", "mle", "EM"), "em"),

@@ -97,6 +97,12 @@ class BernoulliComponents(Components):
     def sample(self, rng: np.random.Generator, labels: Labels) -> Rows:
         return np.asarray(rng.random((labels.size, self.probs.shape[-1])) < self.probs[labels], dtype=float)
 
+    def conditional(self, x: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of each cell given its row's observed cells and the label."""
+        empty = np.isnan(x)[:, None, :]
+        probs = self.probs[..., None, :, :]
+        return np.where(empty, probs, x[:, None, :]), np.where(empty, probs * (1.0 - probs), 0.0)
+
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:
         """The likelihood is bounded: nothing is singular."""
         return Regularity.regular(self.batch_shape)

@@ -70,9 +70,10 @@ class Family(ABC):
         """Its own YAML keys with their values, plain: ``type(self)(**options)`` is the same family."""
         return dataclasses.asdict(self)
 
-    def with_levels(self, features: Sequence[str]) -> tuple[str, ...]:
-        """Which of ``features`` hold levels (words or whole numbers that name something) rather than quantities."""
-        return ()
+    @property
+    def levels(self) -> bool | tuple[str, ...]:
+        """Whether all features, or which, hold levels (words or whole numbers that name something) rather than quantities."""
+        return False
 
     def dataset(self, data: Any) -> Dataset:
         """Rows as this family sees them: its columns in its order, levels where it has them.
@@ -112,7 +113,7 @@ class Family(ABC):
 
     @abstractmethod
     def around(self, centres: np.ndarray, data: Dataset) -> Components:
-        """Components centred on the rows ``centres`` (K, D), each with the spread of all data: a start."""
+        """Components centred on the rows ``centres`` (*batch, K, D), each with the spread of all data: a start."""
 
     @abstractmethod
     def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
@@ -160,6 +161,17 @@ class Family(ABC):
         concentration = positive(numbers["concentration"], "concentration", (n_components,))
         return Prior(concentration, self.components_prior(numbers, data))
 
+    def complete(self, given: Mapping[str, Any], data: Dataset, n_components: int) -> dict[str, Any]:
+        """The numbers ``given``, and the defaults of the others.
+
+        Raises
+        ------
+        PriorError
+            If a default is needed and the data have none.
+        """
+        defaults = {} if set(self.prior_keys) <= given.keys() else self.default_numbers(data, n_components)
+        return {**defaults, **given}
+
     def mixture(self, parameters: Mapping[str, Any]) -> Mixture:
         """A mixture (or a batch) from its parameters by name, ``weights`` among them."""
         arrays = {name: np.asarray(value, dtype=float) for name, value in parameters.items()}
@@ -169,6 +181,11 @@ class Family(ABC):
     def no_interior_mode(self, numbers: Mapping[str, Any]) -> str | None:
         """The first hyperparameter with an entry below 1 for which the posterior need not have a mode, or None."""
         for key in ("concentration", *self.shapes_with_no_mode):
-            if (np.asarray(numbers[key], dtype=float) < 1.0).any():
+            if smallest(numbers[key]) < 1.0:
                 return key
         return None
+
+
+def smallest(value: Any) -> float:
+    """The smallest of a number, or of lists of them, be they of unequal length."""
+    return min(map(smallest, value)) if isinstance(value, list | tuple) else float(np.min(value))

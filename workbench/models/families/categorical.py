@@ -1,0 +1,302 @@
+"""Categorical components: independent features with levels (latent class analysis), each with a Dirichlet prior; nan is skipped.
+
+Features need not have equally many levels: arrays over levels are as long as the longest, and what a feature has not holds 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.data.levels import with_levels
+from workbench.models.components import Components, Regularity
+from workbench.models.families.family import Address, Family
+from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior, PriorError, numeric, simplex_backward, simplex_forward
+from workbench.models.shapes import (
+    Coordinates,
+    Flags,
+    Labels,
+    LevelProbs,
+    LogJoint,
+    PerComponent,
+    PerFit,
+    Responsibilities,
+    Rows,
+    Weights,
+)
+from workbench.models.terms import Statistics
+
+LOG_ZERO = -1e30
+"""Stands for log 0 inside a matrix product, where -inf times a level that is not there would be nan."""
+
+
+def one_hot(x: Rows, n_levels: int) -> np.ndarray:
+    """(..., D * L) of 0 and 1, nothing where a cell was not observed; level varies fastest."""
+    return np.asarray((x[..., None] == np.arange(n_levels)).reshape(*x.shape[:-1], -1), dtype=float)
+
+
+@dataclass(frozen=True, eq=False)
+class CategoricalStatistics(Statistics):
+    """Counts N_k, and for each feature the weighted number of cells at each level."""
+
+    counts: PerComponent
+    totals: LevelProbs
+
+    def merge(self, other: CategoricalStatistics) -> CategoricalStatistics:
+        return CategoricalStatistics(self.counts + other.counts, self.totals + other.totals)
+
+
+def statistics(x: Rows, responsibilities: Responsibilities, n_levels: int) -> CategoricalStatistics:
+    """Weighted sums over the observed cells."""
+    weights = np.swapaxes(responsibilities, -1, -2)  # (*batch, K, N)
+    totals = weights @ one_hot(x, n_levels)
+    return CategoricalStatistics(weights.sum(axis=-1), totals.reshape(*totals.shape[:-1], x.shape[1], n_levels))
+
+
+@dataclass(frozen=True, eq=False)
+class CategoricalTerms:
+    """log p(x, z = k) = constant_k + sum over observed d of log_probs_k,d,x_d."""
+
+    constant: PerComponent
+    log_probs: LevelProbs
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.constant.shape[:-1]
+
+    def log_joint(self, x: Rows) -> LogJoint:
+        flat = self.log_probs.reshape(*self.constant.shape, -1)
+        total = one_hot(x, self.log_probs.shape[-1]) @ np.swapaxes(flat, -1, -2)
+        return np.asarray(np.where(total < LOG_ZERO / 2.0, -np.inf, total) + self.constant[..., None, :])
+
+    def statistics(self, x: Rows, responsibilities: Responsibilities) -> CategoricalStatistics:
+        return statistics(x, responsibilities, self.log_probs.shape[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class CategoricalComponents(Components):
+    """Independent features with levels.
+
+    Attributes
+    ----------
+    probs : ndarray (*batch, K, D, L), probability of each level; 0 for levels that a feature has not
+    """
+
+    dims: ClassVar[dict[str, tuple[str, ...]]] = {"probs": ("component", "feature", "level")}
+
+    probs: LevelProbs
+
+    def terms(self, weights: Weights) -> CategoricalTerms:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return CategoricalTerms(np.log(weights), np.maximum(np.log(self.probs), LOG_ZERO))
+
+    def maximise(self, statistics: CategoricalStatistics) -> CategoricalComponents:
+        """Weighted shares of the observed cells; a feature never seen in a component stays as it is."""
+        seen = statistics.totals.sum(axis=-1, keepdims=True)
+        return type(self)(np.divide(statistics.totals, seen, out=np.array(self.probs), where=seen > 0))
+
+    def sample(self, rng: np.random.Generator, labels: Labels) -> Rows:
+        shares = np.cumsum(self.probs, axis=-1)[labels]  # (N, D, L)
+        return np.asarray((rng.random(shares.shape[:2])[..., None] * shares[..., -1:] >= shares).sum(axis=-1), dtype=float)
+
+    def conditional(self, x: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Codes of levels have no mean: nan where a cell was not observed; :meth:`level_probabilities` says what it may be."""
+        shape = (*self.probs.shape[:-3], x.shape[0], self.n_components, x.shape[1])
+        mean = np.broadcast_to(x[:, None, :], shape)
+        return mean, np.where(np.isnan(mean), np.nan, 0.0)
+
+    def level_probabilities(self, x: Rows) -> np.ndarray:
+        """Probability of each level of each cell given the label (*batch, N, K, D, L): 1 at the level that was observed."""
+        known = one_hot(x, self.probs.shape[-1]).reshape(*x.shape, -1)[:, None]
+        return np.where(np.isnan(x)[:, None, :, None], self.probs[..., None, :, :, :], known)
+
+    def regularity(self, weights: Weights, data: Dataset) -> Regularity:
+        """The likelihood is bounded: nothing is singular."""
+        return Regularity.regular(self.batch_shape)
+
+    def collapsed(self, scale: np.ndarray) -> Flags:
+        return np.zeros(self.batch_shape, bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Dirichlets(ComponentsPrior):
+    """The levels' probabilities of each feature ~ Dirichlet(alpha), alike for all components.
+
+    Attributes
+    ----------
+    alpha : ndarray (D, L), (*batch, K, D, L) after an update; 1 for levels that a feature has not
+    n_levels : the number of levels of each feature
+    """
+
+    boundary: ClassVar[float] = PROBABILITY_BOUNDARY
+
+    alpha: np.ndarray
+    n_levels: tuple[int, ...]
+
+    @property
+    def there(self) -> np.ndarray:
+        """Which levels each feature has (D, L)."""
+        return np.asarray(np.arange(self.alpha.shape[-1]) < np.array(self.n_levels)[:, None])
+
+    def log_density(self, components: CategoricalComponents) -> PerFit:
+        """The density of the first L_d - 1 probabilities of each feature."""
+        from scipy.special import xlogy
+
+        kernel = np.where(self.there, xlogy(self.alpha - 1.0, components.probs), 0.0).sum(axis=-1)
+        return np.asarray((kernel - self._log_betas()).sum(axis=(-1, -2)))
+
+    def log_normaliser(self) -> np.ndarray:
+        return np.asarray(self._log_betas().sum(axis=-1))
+
+    def _log_betas(self) -> np.ndarray:
+        from scipy.special import gammaln
+
+        logs = np.where(self.there, gammaln(self.alpha), 0.0).sum(axis=-1)
+        return np.asarray(logs - gammaln(np.where(self.there, self.alpha, 0.0).sum(axis=-1)))
+
+    def posterior(self, statistics: CategoricalStatistics) -> Dirichlets:
+        return type(self)(self.alpha + statistics.totals, self.n_levels)
+
+    def mode(self) -> CategoricalComponents:
+        """(alpha - 1) over its sum; a flat posterior (nothing seen, alpha = 1) gives equal probabilities."""
+        excess = np.where(self.there, np.maximum(self.alpha - 1.0, 0.0), 0.0)
+        total = excess.sum(axis=-1, keepdims=True)
+        flat = np.where(self.there, 1.0 / np.array(self.n_levels)[:, None], 0.0) + np.zeros_like(excess)
+        return CategoricalComponents(np.divide(excess, total, out=flat, where=total > 0))
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> CategoricalComponents:
+        size = (*shape, *self.alpha.shape[-2:])
+        draws = np.where(self.there, rng.standard_gamma(np.broadcast_to(self.alpha, size)), 0.0)
+        return CategoricalComponents(draws / draws.sum(axis=-1, keepdims=True))
+
+    def numbers(self) -> dict[str, Any]:
+        """One number where all are equal, else a list of each feature's own."""
+        values = self.alpha[self.there]
+        if (values == values[0]).all():
+            return {"alpha": float(values[0])}
+        return {"alpha": [row[:n].tolist() for row, n in zip(self.alpha, self.n_levels, strict=True)]}
+
+    def dim(self, n_components: int) -> int:
+        return n_components * sum(n - 1 for n in self.n_levels)
+
+    def bounded(self, components: CategoricalComponents) -> Coordinates:
+        """Every level's own log odds (K, levels): a centred log ratio says nothing beside a probability of 0."""
+        probs = components.probs[..., self.there]
+        with np.errstate(divide="ignore"):
+            odds = np.log(probs) - np.log1p(-probs)
+        return np.asarray(np.clip(odds, -self.boundary, self.boundary).reshape(*components.batch_shape, -1))
+
+    def flatten(self, components: CategoricalComponents) -> tuple[Coordinates, PerFit]:
+        """Feature by feature PyMC's simplex coordinates (K, L_d - 1); infinite where a probability is 0."""
+        parts, total = [], np.zeros(components.batch_shape)
+        for d, n in enumerate(self.n_levels):
+            u, jacobian = simplex_forward(components.probs[..., d, :n])
+            parts.append(u.reshape(*components.batch_shape, -1))
+            total = total + jacobian.sum(axis=-1)
+        return np.concatenate(parts, axis=-1), total
+
+    def unflatten(self, u: Coordinates, n_components: int) -> tuple[CategoricalComponents, PerFit]:
+        probs = np.zeros((*u.shape[:-1], n_components, *self.alpha.shape[-2:]))
+        total, start = np.zeros(u.shape[:-1]), 0
+        for d, n in enumerate(self.n_levels):
+            size = n_components * (n - 1)
+            own = u[..., start : start + size].reshape(*u.shape[:-1], n_components, n - 1)
+            probs[..., d, :n], jacobian = simplex_backward(own)
+            total, start = total + jacobian.sum(axis=-1), start + size
+        return CategoricalComponents(probs), total
+
+
+@dataclass(frozen=True)
+class Categorical(Family):
+    """Independent features with levels, words or whole numbers, any number a feature (latent class analysis; Goodman 1974)."""
+
+    name: ClassVar[str] = "categorical"
+    hyperparameters: ClassVar[tuple[str, ...]] = ("alpha",)
+    shapes_with_no_mode: ClassVar[tuple[str, ...]] = ("alpha",)
+
+    @property
+    def components_type(self) -> type[Components]:
+        return CategoricalComponents
+
+    @property
+    def levels(self) -> bool:
+        return True
+
+    def dataset(self, data: Any) -> Dataset:
+        rows = Dataset.of(data, levels=True)
+        return with_levels(rows, rows.features)
+
+    def coords(self, data: Dataset) -> dict[str, list[Any]]:
+        return {"feature": list(data.features), "level": list(range(max(data.n_levels)))}
+
+    def addresses(self, data: Dataset, n_components: int) -> tuple[Address, ...]:
+        """Levels by their names; those that a feature has not are left out."""
+        weights = tuple(Address("weights", (k,), k, None, None, None) for k in range(n_components))
+        names = [(d, feature, levels) for d, (feature, levels) in enumerate(zip(data.features, data.levels or (), strict=True))]
+        probs = tuple(
+            Address("probs", (k, d, code), k, feature, None, level)
+            for k in range(n_components)
+            for d, feature, levels in names
+            for code, level in enumerate(levels or ())
+        )
+        return weights + probs
+
+    def refuses(self, data: Dataset) -> str | None:
+        if data.levels is None or None in data.levels:
+            return "a column has no levels and categorical takes columns of words or whole numbers; give those"
+        empty = [name for name, levels in zip(data.features, data.n_levels, strict=True) if levels == 0]
+        return f"no cell of {', '.join(empty)} is observed, so it has no levels; leave the column out" if empty else None
+
+    def statistics(self, data: Dataset, responsibilities: Responsibilities) -> CategoricalStatistics:
+        return statistics(data.x, responsibilities * data.counts[:, None], max(data.n_levels))
+
+    def maximise(self, statistics: CategoricalStatistics) -> CategoricalComponents:
+        """A feature without an observed cell in a component has the shares of all components together."""
+        together = statistics.totals.sum(axis=-3, keepdims=True)
+        seen = together.sum(axis=-1, keepdims=True)
+        shares = np.divide(together, seen, out=np.zeros_like(together), where=seen > 0)
+        return CategoricalComponents(np.broadcast_to(shares, statistics.totals.shape)).maximise(statistics)
+
+    def around(self, centres: np.ndarray, data: Dataset) -> CategoricalComponents:
+        """Rows averaged with the columns' shares: a row alone would be absorbing."""
+        shares = self._shares(data)
+        own = one_hot(centres, shares.shape[-1]).reshape(*centres.shape, -1)
+        return CategoricalComponents((np.where(np.isnan(centres)[..., None], shares, own) + shares) / 2.0)
+
+    def _shares(self, data: Dataset) -> np.ndarray:
+        totals = self.statistics(data, np.ones((data.n_rows, 1))).totals[0]
+        return np.asarray(totals / totals.sum(axis=-1, keepdims=True))
+
+    def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
+        return {"concentration": 1.0, "alpha": 1.0}
+
+    def components_prior(self, numbers: Mapping[str, Any], data: Dataset) -> ComponentsPrior:
+        alpha = np.ones((data.n_features, max(data.n_levels)))
+        for d, own in enumerate(self._alphas(numbers["alpha"], data)):
+            alpha[d, : own.size] = own
+        return Dirichlets(alpha, data.n_levels)
+
+    def _alphas(self, value: Any, data: Dataset) -> list[np.ndarray]:
+        """Alpha of each feature's levels: one number for all, one a feature, or a list of each feature's own."""
+        each = list(value) if isinstance(value, list | tuple) or np.ndim(value) > 0 else [value] * data.n_features
+        if len(each) != data.n_features:
+            raise PriorError(f"has {len(each)} entries for {data.n_features} features; give a number, or one entry a feature", "alpha")
+        found = []
+        for feature, n_levels, own in zip(data.features, data.n_levels, each, strict=True):
+            try:
+                found.append(numeric(own, "alpha", (n_levels,)))
+            except PriorError as error:
+                raise PriorError(f"for {feature} {error}", "alpha") from None
+            if not (found[-1] > 0).all():
+                raise PriorError(f"for {feature} is {own}; every entry must be above 0", "alpha")
+        return found
+
+    def n_parameters(self, n_components: int, data: Dataset) -> int:
+        return n_components - 1 + n_components * sum(n - 1 for n in data.n_levels)
+
+    def coordinates(self, data: Dataset, n_components: int) -> Prior:
+        return Prior(np.ones(n_components), self.components_prior({"alpha": 1.0}, data))

@@ -1,0 +1,230 @@
+"""Poisson components: independent counts, each rate with a gamma prior; nan is skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.models.components import Components, Regularity
+from workbench.models.families.family import Family
+from workbench.models.prior import ComponentsPrior, Prior, PriorError, plain, positive
+from workbench.models.shapes import (
+    Coordinates,
+    Flags,
+    Labels,
+    LogJoint,
+    PerComponent,
+    PerFit,
+    Rates,
+    Responsibilities,
+    Rows,
+    Weights,
+)
+from workbench.models.terms import Statistics
+
+LOG_ZERO = -1e30
+"""Stands for log 0 inside a matrix product, where -inf times a count of 0 would be nan."""
+
+RATE_BOUNDARY = 30.0
+"""A log rate beyond this is a rate below 1e-13: at the boundary 0, which EM approaches without end."""
+
+
+@dataclass(frozen=True, eq=False)
+class PoissonStatistics(Statistics):
+    """Counts N_k, and for each feature the weighted sum of ``x`` and the weighted number of observed cells."""
+
+    counts: PerComponent
+    totals: Rates
+    seen: Rates
+
+    def merge(self, other: PoissonStatistics) -> PoissonStatistics:
+        return PoissonStatistics(self.counts + other.counts, self.totals + other.totals, self.seen + other.seen)
+
+
+def statistics(x: Rows, responsibilities: Responsibilities) -> PoissonStatistics:
+    """Weighted sums over the observed cells."""
+    weights = np.swapaxes(responsibilities, -1, -2)  # (*batch, K, N)
+    observed = ~np.isnan(x)
+    return PoissonStatistics(weights.sum(axis=-1), weights @ np.where(observed, x, 0.0), weights @ observed.astype(float))
+
+
+@dataclass(frozen=True, eq=False)
+class PoissonTerms:
+    """log p(x, z = k) = constant_k + sum over observed d of x_d log rate_kd - rate_kd - log x_d!."""
+
+    constant: PerComponent
+    log_rates: Rates
+    rates: Rates
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.constant.shape[:-1]
+
+    def log_joint(self, x: Rows) -> LogJoint:
+        from scipy.special import gammaln
+
+        observed = ~np.isnan(x)
+        values = np.where(observed, x, 0.0)
+        total = values @ np.swapaxes(self.log_rates, -1, -2) - observed.astype(float) @ np.swapaxes(self.rates, -1, -2)
+        factorials = gammaln(values + 1.0).sum(axis=-1)
+        return np.asarray(np.where(total < LOG_ZERO / 2.0, -np.inf, total) - factorials[:, None] + self.constant[..., None, :])
+
+    def statistics(self, x: Rows, responsibilities: Responsibilities) -> PoissonStatistics:
+        return statistics(x, responsibilities)
+
+
+@dataclass(frozen=True, eq=False)
+class PoissonComponents(Components):
+    """Independent counts.
+
+    Attributes
+    ----------
+    rates : ndarray (*batch, K, D), mean counts a row
+    """
+
+    dims: ClassVar[dict[str, tuple[str, ...]]] = {"rates": ("component", "feature")}
+
+    rates: Rates
+
+    def terms(self, weights: Weights) -> PoissonTerms:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return PoissonTerms(np.log(weights), np.maximum(np.log(self.rates), LOG_ZERO), self.rates)
+
+    def maximise(self, statistics: PoissonStatistics) -> PoissonComponents:
+        """Weighted means of the observed cells; a feature never seen in a component stays as it is."""
+        return type(self)(np.divide(statistics.totals, statistics.seen, out=np.array(self.rates), where=statistics.seen > 0))
+
+    def sample(self, rng: np.random.Generator, labels: Labels) -> Rows:
+        return np.asarray(rng.poisson(self.rates[labels]), dtype=float)
+
+    def conditional(self, x: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of each cell given its row's observed cells and the label: the rate, twice."""
+        rates = np.where(np.isnan(x)[..., None, :], self.rates[..., None, :, :], 0.0)
+        return rates + np.nan_to_num(x)[:, None, :], rates
+
+    def regularity(self, weights: Weights, data: Dataset) -> Regularity:
+        """The likelihood is bounded: nothing is singular."""
+        return Regularity.regular(self.batch_shape)
+
+    def collapsed(self, scale: np.ndarray) -> Flags:
+        return np.zeros(self.batch_shape, bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Gamma(ComponentsPrior):
+    """rates ~ Gamma(shape, rate) for every feature, mean shape / rate, alike for all components; (*batch, K, D) after an update."""
+
+    boundary: ClassVar[float] = RATE_BOUNDARY
+
+    shape: np.ndarray
+    rate: np.ndarray
+
+    def log_density(self, components: PoissonComponents) -> PerFit:
+        from scipy.special import xlogy
+
+        kernel = xlogy(self.shape - 1.0, components.rates) - self.rate * components.rates
+        return np.asarray((kernel - self._log_normalisers()).sum(axis=(-1, -2)))
+
+    def log_normaliser(self) -> np.ndarray:
+        return np.asarray(self._log_normalisers().sum(axis=-1))
+
+    def _log_normalisers(self) -> np.ndarray:
+        from scipy.special import gammaln
+
+        return np.asarray(gammaln(self.shape) - self.shape * np.log(self.rate))
+
+    def posterior(self, statistics: PoissonStatistics) -> Gamma:
+        """The shape grows by the sum of the counts, the rate by the number of cells."""
+        return type(self)(self.shape + statistics.totals, self.rate + statistics.seen)
+
+    def mode(self) -> PoissonComponents:
+        """(shape - 1) / rate."""
+        return PoissonComponents(np.maximum(self.shape - 1.0, 0.0) / self.rate)
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> PoissonComponents:
+        size = (*shape, self.shape.shape[-1])
+        return PoissonComponents(rng.gamma(np.broadcast_to(self.shape, size)) / self.rate)
+
+    def numbers(self) -> dict[str, Any]:
+        return {"shape": plain(self.shape), "rate": plain(self.rate)}
+
+    def dim(self, n_components: int) -> int:
+        return n_components * int(self.shape.shape[-1])
+
+    def flatten(self, components: PoissonComponents) -> tuple[Coordinates, PerFit]:
+        """log(rates) (K, D); -inf at 0."""
+        with np.errstate(divide="ignore"):
+            logs = np.log(components.rates)
+        return logs.reshape(*components.batch_shape, -1), logs.sum(axis=(-1, -2))
+
+    def unflatten(self, u: Coordinates, n_components: int) -> tuple[PoissonComponents, PerFit]:
+        logs = u.reshape(*u.shape[:-1], n_components, -1)
+        return PoissonComponents(np.exp(logs)), logs.sum(axis=(-1, -2))
+
+
+@dataclass(frozen=True)
+class Poisson(Family):
+    """Independent counts (Johnson, Kemp & Kotz 2005, ch. 4; mixtures: Hasselblad 1969); cells are whole numbers or not observed."""
+
+    name: ClassVar[str] = "poisson"
+    hyperparameters: ClassVar[tuple[str, ...]] = ("shape", "rate")
+    shapes_with_no_mode: ClassVar[tuple[str, ...]] = ("shape",)
+
+    @property
+    def components_type(self) -> type[Components]:
+        return PoissonComponents
+
+    def refuses(self, data: Dataset) -> str | None:
+        other = ~(np.isnan(data.x) | ((data.x >= 0.0) & (data.x == np.round(data.x))))
+        if not other.any():
+            return None
+        row, column = np.argwhere(other)[0]
+        return (
+            f"column {data.features[column]!r} holds {data.x[row, column]:g} (row {data.rows[row]}) and poisson takes whole numbers "
+            "from 0 up, or an empty cell; choose columns of counts, or another family"
+        )
+
+    def statistics(self, data: Dataset, responsibilities: Responsibilities) -> PoissonStatistics:
+        return statistics(data.x, responsibilities * data.counts[:, None])
+
+    def maximise(self, statistics: PoissonStatistics) -> PoissonComponents:
+        return PoissonComponents(np.ones_like(statistics.totals)).maximise(statistics)
+
+    def around(self, centres: np.ndarray, data: Dataset) -> PoissonComponents:
+        """Rows averaged with the column means: a row alone, with its zeros, would be absorbing."""
+        means, _ = column_means(data)
+        return PoissonComponents((np.where(np.isnan(centres), means, centres) + means) / 2.0)
+
+    def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
+        """Gamma(1, 1 / mean): exponential, with the mean of each column."""
+        means, seen = column_means(data)
+        zero = [name for name, mean in zip(data.features, np.where(seen > 0, means, 0.0), strict=True) if not mean > 0]
+        if zero:
+            raise PriorError(
+                f"there is no default prior: no cell of {', '.join(zero)} is above 0, so its mean gives no rate; leave the column out, "
+                "or give `prior:` the numbers shape, rate"
+            )
+        return {"concentration": 1.0, "shape": 1.0, "rate": plain(1.0 / means)}
+
+    def components_prior(self, numbers: Mapping[str, Any], data: Dataset) -> ComponentsPrior:
+        size = (data.n_features,)
+        return Gamma(positive(numbers["shape"], "shape", size), positive(numbers["rate"], "rate", size))
+
+    def n_parameters(self, n_components: int, data: Dataset) -> int:
+        return n_components - 1 + n_components * data.n_features
+
+    def coordinates(self, data: Dataset, n_components: int) -> Prior:
+        flat = np.ones(data.n_features)
+        return Prior(np.ones(n_components), Gamma(flat, flat))
+
+
+def column_means(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of each column's observed cells, rows by their counts (1 where nothing was observed), and how many they are."""
+    observed = ~np.isnan(data.x)
+    seen = (observed * data.counts[:, None]).sum(axis=0)
+    totals = (np.where(observed, data.x, 0.0) * data.counts[:, None]).sum(axis=0)
+    return np.divide(totals, seen, out=np.ones(seen.shape), where=seen > 0), seen
