@@ -4,7 +4,7 @@ How a family plugs in. Its E step is an njit function over (fits, chunks of rows
 and for every block of at most ``BLOCK`` rows (padded to a multiple of eight) of every fit it
 
 1. writes log p(x_n, z_n = k) to ``joint`` (K, BLOCK), row k at offset k * BLOCK (the family's own kernel);
-2. calls ``assign(joint, K, rows, counts, rule, beta, totals, at)``: ``joint`` now holds the shares, and the block's log
+2. calls ``assign(joint, K, rows, counts, once, rule, beta, totals, at)``: ``joint`` now holds the shares, and the block's log
    likelihood, E_q log p(x, z) and entropy have been added to ``totals[at : at + 3]``;
 3. adds the shares' statistics to its partial sums (the family's own kernel).
 
@@ -20,8 +20,10 @@ import numpy as np
 
 from workbench.fast.lanes import NOTHING, WIDTH, Lanes, Writer, kernel
 
-BLOCK = 256
+BLOCK = 128
 """Rows worked on at a time: K + D columns of them stay in the first cache."""
+TURNED = 8
+"""Up to so many features rows are turned into columns by shuffles."""
 RULES = {"soft": 0, "hard": 1, "power": 2}
 
 
@@ -47,26 +49,50 @@ def _soft(code: Writer, joint: Any, n_components: Any, rows: Any, counts: Any, t
     """r_nk = exp(log joint) / sum_j exp(log joint) (Bishop 2006, eq. 9.13), anchored at the largest."""
     sums = [code.sum() for _ in range(3)]
     with code.loop(rows, step=WIDTH) as row:
-        top, _ = _top(code, joint, n_components, row)
-        anchor = code.lanes(0.0).where(top.compared("==", float("-inf")), top)
-        mass, moment = code.sum(), code.sum()
-        with code.loop(n_components) as k:
-            place = code.plus(code.product(k, BLOCK), row)
-            below = (code.load(joint, place) - anchor).at_least(NOTHING)
-            density = below.decay()
-            code.store(density, joint, place)
-            mass.add(density)
-            moment.add_product(density, below)
-        count = code.load(counts, row)
-        share, mean, log_mass = count / mass.value, moment.value / mass.value, mass.value.log()
-        with code.loop(n_components) as k:
-            place = code.plus(code.product(k, BLOCK), row)
-            code.store(code.load(joint, place) * share, joint, place)
-        possible = mass.value.compared("!=", 0.0)
+        anchor, mass, mean, count = _shared(code, joint, n_components, row, counts)
+        log_mass, possible = mass.log(), mass.compared("!=", 0.0)
         complete, entropy = (anchor + mean).where(possible, 0.0), (log_mass - mean).where(possible, 0.0)
         _add(code, totals, at, row, sums, count, [anchor + log_mass, complete, entropy])
     for i, place in enumerate(sums):
         code.add_to(totals, code.plus(at, i), place.value.total())
+
+
+def _soft_once(code: Writer, joint: Any, n_components: Any, rows: Any, counts: Any, totals: Any, at: Any) -> None:
+    """The same where every row counts once, or not at all: of the product of the rows' masses one logarithm is enough.
+
+    A mass lies between 1 and K, or is 0, so that a block's product is a number as long as K is below 1e19.
+    """
+    product, anchors, means = code.sum(1.0), code.sum(), code.sum()
+    with code.loop(rows, step=WIDTH) as row:
+        anchor, mass, mean, count = _shared(code, joint, n_components, row, counts)
+        there, possible = count.compared("!=", 0.0), mass.compared("!=", 0.0)
+        product.set(product.value * mass.where(there, 1.0))
+        anchors.add(anchor.where(there, 0.0))
+        means.add(mean.where(code.builder.and_(there, possible), 0.0))
+    log_mass, anchor, mean = product.value.log().total(), anchors.value.total(), means.value.total()
+    b = code.builder
+    for i, value in enumerate((b.fadd(anchor, log_mass), b.fadd(anchor, mean), b.fsub(log_mass, mean))):
+        code.add_to(totals, code.plus(at, i), value)
+
+
+def _shared(code: Writer, joint: Any, n_components: Any, row: Any, counts: Any) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    """Write the shares of eight rows; their anchor, mass = sum_k exp(log joint - anchor), mean log joint - anchor and count."""
+    top, _ = _top(code, joint, n_components, row)
+    anchor = code.lanes(0.0).where(top.compared("==", float("-inf")), top)
+    mass, moment = code.sum(), code.sum()
+    with code.loop(n_components) as k:
+        place = code.plus(code.product(k, BLOCK), row)
+        below = (code.load(joint, place) - anchor).at_least(NOTHING)
+        density = below.decay()
+        code.store(density, joint, place)
+        mass.add(density)
+        moment.add_product(density, below)
+    inverse, count = 1.0 / mass.value, code.load(counts, row)
+    share = count * inverse
+    with code.loop(n_components) as k:
+        place = code.plus(code.product(k, BLOCK), row)
+        code.store(code.load(joint, place) * share, joint, place)
+    return anchor, mass.value, moment.value * inverse, count
 
 
 def _hard(code: Writer, joint: Any, n_components: Any, rows: Any, counts: Any, totals: Any, at: Any) -> None:
@@ -111,51 +137,76 @@ def _power(code: Writer, joint: Any, n_components: Any, rows: Any, counts: Any, 
         code.add_to(totals, code.plus(at, i), place.value.total())
 
 
-_write_soft, _write_hard, _write_power = kernel(_soft), kernel(_hard), kernel(_power)
+_write_soft, _write_once, _write_hard, _write_power = kernel(_soft), kernel(_soft_once), kernel(_hard), kernel(_power)
 
 
 @numba.njit(cache=True, nogil=True)
 def assign(
-    joint: np.ndarray, n_components: int, rows: int, counts: np.ndarray, rule: int, beta: float, totals: np.ndarray, at: int
+    joint: np.ndarray, n_components: int, rows: int, counts: np.ndarray, once: bool, rule: int, beta: float, totals: np.ndarray, at: int
 ) -> None:
-    """Turn log joints (K, BLOCK) into shares; add log likelihood, E_q log p(x, z) and entropy to ``totals[at : at + 3]``."""
-    if rule == 0:
-        _write_soft(joint, n_components, rows, counts, totals, at)
-    elif rule == 1:
+    """Turn log joints (K, BLOCK) into shares; add log likelihood, E_q log p(x, z) and entropy to ``totals[at : at + 3]``.
+
+    ``once``: the counts are 0 or 1, as :func:`weighed` says.
+    """
+    if rule == 1:
         _write_hard(joint, n_components, rows, counts, totals, at)
-    else:
+    elif rule == 2:
         _write_power(joint, n_components, rows, counts, beta, totals, at)
+    elif once:
+        _write_once(joint, n_components, rows, counts, totals, at)
+    else:
+        _write_soft(joint, n_components, rows, counts, totals, at)
+
+
+def _columns(code: Writer, size: int, x: Any, first: Any, rows: Any, out: Any) -> None:
+    """Rows first .. first + rows of x (N, D) as columns (D, BLOCK), eight rows at a time: D loads, shuffled."""
+    with code.loop(rows, step=WIDTH) as row:
+        start = code.product(code.plus(first, row), size)
+        loaded = [code.load(x, code.plus(start, part * WIDTH)) for part in range(size)]
+        for d in range(size):
+            code.store(code.picked(loaded, [e * size + d for e in range(WIDTH)]), out, code.plus(row, d * BLOCK))
+
+
+_write_columns = kernel(_columns)
 
 
 @numba.njit(cache=True, nogil=True)
-def columns(x: np.ndarray, first: int, last: int, out: np.ndarray) -> int:
+def columns(size: tuple[int, ...], x: np.ndarray, first: int, last: int, out: np.ndarray) -> int:
     """Copy rows first .. last of x (N, D) to ``out`` (D, BLOCK), features first; the number of rows with padding.
 
-    Padding repeats the last row.
+    Padding repeats the last row. ``size`` is a tuple of D zeros where D is small, so that eight rows are turned at once.
     """
     rows = last - first
+    whole = 0
+    if 0 < len(size) <= TURNED:
+        whole = rows // WIDTH * WIDTH
+        _write_columns(size, x, first, whole, out)
     padded = (rows + WIDTH - 1) // WIDTH * WIDTH
     for d in range(x.shape[1]):
-        for i in range(rows):
-            out[d, i] = x[first + i, d]
+        for i in range(whole, rows):
+            out[d * BLOCK + i] = x[first + i, d]
         for i in range(rows, padded):
-            out[d, i] = x[last - 1, d]
+            out[d * BLOCK + i] = x[last - 1, d]
     return padded
 
 
 @numba.njit(cache=True, nogil=True)
-def weighed(counts: np.ndarray, fit: int, first: int, last: int, out: np.ndarray) -> None:
-    """Copy the counts of a block's rows, one row of counts for all fits or one each; padding counts 0."""
+def weighed(counts: np.ndarray, fit: int, first: int, last: int, out: np.ndarray) -> bool:
+    """Copy the counts of a block's rows, one row of counts for all fits or one each; padding counts 0. Whether all are 0 or 1."""
     own = fit if counts.shape[0] > 1 else 0
+    other = 0
     for i in range(last - first):
-        out[i] = counts[own, first + i]
+        count = counts[own, first + i]
+        out[i] = count
+        other += (count != 0.0) & (count != 1.0)
     for i in range(last - first, (last - first + WIDTH - 1) // WIDTH * WIDTH):
         out[i] = 0.0
+    return other == 0
 
 
 @numba.njit(cache=True, nogil=True)
-def scratch(columns: int) -> np.ndarray:
-    """(columns, BLOCK) of memory that begins with a cache line."""
-    memory = np.empty(columns * BLOCK + WIDTH)
+def scratch(numbers: int) -> np.ndarray:
+    """Memory that begins with a cache line, all zero."""
+    memory = np.zeros(numbers + WIDTH)
     start = (-memory.ctypes.data // 8) % WIDTH
-    return memory[start : start + columns * BLOCK].reshape(columns, BLOCK)
+    return memory[start : start + numbers]

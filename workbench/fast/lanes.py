@@ -67,6 +67,9 @@ class Lanes:
     def __mul__(self, other: Lanes | float) -> Lanes:
         return self._lanes(self.builder.fmul(self.value, self._other(other)))
 
+    def __rtruediv__(self, other: float) -> Lanes:
+        return self._lanes(self.builder.fdiv(self._other(other), self.value))
+
     def __truediv__(self, other: Lanes | float) -> Lanes:
         return self._lanes(self.builder.fdiv(self.value, self._other(other)))
 
@@ -145,11 +148,26 @@ class Lanes:
         return result.where(b.not_(self.compared("==", 0.0)), float("-inf"))
 
 
+def totals(lanes: Sequence[Lanes]) -> Lanes:
+    """The sums of eight registers, one a lane; always in the same order."""
+    values, half, b = [each.value for each in lanes], WIDTH, lanes[0].builder
+    while half > 1:
+        half //= 2
+        low = [lane - lane % (2 * half) + lane % half + (WIDTH if lane % (2 * half) >= half else 0) for lane in range(WIDTH)]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [i + shift for i in low]) for shift in (0, half)]
+        pairs = zip(values[: len(values) // 2], values[len(values) // 2 :], strict=True)
+        values = [b.fadd(*(b.shuffle_vector(first, second, mask) for mask in masks)) for first, second in pairs]
+    return Lanes(b, values[0])
+
+
 def polynomial(x: Lanes, coefficients: Sequence[float]) -> Lanes:
-    """Horner's rule, lowest power first."""
-    result = x.times_plus(coefficients[-1], coefficients[-2])
-    for coefficient in reversed(coefficients[:-2]):
-        result = result.times_plus(x, coefficient)
+    """Estrin's scheme, lowest power first: neighbours in pairs, in powers of x, x^2, x^4 ..., so that no chain is long."""
+    terms: list[Lanes | float] = list(coefficients)
+    while len(terms) > 1:
+        pairs: list[Lanes | float] = [x.times_plus(high, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
+        terms, x = pairs + terms[2 * len(pairs) :], x * x
+    result = terms[0]
+    assert isinstance(result, Lanes)
     return result
 
 
@@ -220,6 +238,23 @@ class Writer:
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
         return Lanes(b, b.shuffle_vector(first, ir.Constant(DOUBLES, ir.Undefined), zeros))
 
+    def picked(self, lanes: Sequence[Lanes], numbers: Sequence[int]) -> Lanes:
+        """Eight of the numbers that stand in ``lanes`` one after the other, by place: shuffles of two registers at a time."""
+        value = lanes[0].value
+        for part in range(max(1, len(lanes) - 1)):
+            other = lanes[min(part + 1, len(lanes) - 1)].value
+            place = [self._place(number, part, lane) for lane, number in enumerate(numbers)]
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), place)
+            value = self.builder.shuffle_vector(value, other, mask)
+        return Lanes(self.builder, value)
+
+    @staticmethod
+    def _place(number: int, part: int, lane: int) -> int:
+        """Where to find a number when registers 0 .. part are already picked from: a lane of what is there, or of the next."""
+        if number < WIDTH:
+            return number if part == 0 else lane
+        return number - WIDTH * part if number // WIDTH == part + 1 else lane
+
     def add_to(self, pointer: Any, offset: Any, scalar: Any) -> None:
         """Add a scalar to a number in memory."""
         where = self.at(pointer, offset)
@@ -236,6 +271,18 @@ class Writer:
         place = cgutils.alloca_once(self.builder, DOUBLES)
         self.builder.store(self.lanes(start).value, place)
         return Sum(self.builder, place)
+
+    def counter(self, start: Any) -> Counter:
+        """A whole number that changes inside a loop."""
+        place = cgutils.alloca_once(self.builder, WORD)
+        self.builder.store(self.whole(start), place)
+        return Counter(self.builder, place)
+
+    def sum_from(self, pointer: Any, offset: Any) -> Sum:
+        """A register to add to that begins with what is in memory."""
+        result = self.sum()
+        result.set(self.load(pointer, offset))
+        return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,6 +304,21 @@ class Sum:
 
     def add_product(self, a: Lanes, b: Lanes) -> None:
         self.set(a.times_plus(b, self.value))
+
+
+@dataclass(frozen=True, eq=False)
+class Counter:
+    """A whole number that changes."""
+
+    builder: Any
+    place: Any
+
+    @property
+    def value(self) -> Any:
+        return self.builder.load(self.place)
+
+    def advance(self, by: int) -> None:
+        self.builder.store(self.builder.add(self.value, ir.Constant(WORD, by)), self.place)
 
 
 def kernel(write: Callable[..., None]) -> Any:

@@ -87,9 +87,9 @@ def merged(partial: np.ndarray) -> np.ndarray:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def moments(
-    sums: np.ndarray, origins: np.ndarray, counts: np.ndarray, means: np.ndarray, scatters: np.ndarray, cancelled: np.ndarray
+    sums: np.ndarray, origins: np.ndarray, seen: np.ndarray, means: np.ndarray, scatters: np.ndarray, cancelled: np.ndarray
 ) -> None:
-    """From sums about the origins (F, K (1 + D + D(D+1)/2) + 3) to counts, means and scatters about the means.
+    """From sums about the origins, n, s1 and s2 (row by row) of each component, to moments about the means.
 
     ``cancelled`` (F,): a centre lay so far from its origin that digits of the scatter are lost.
     """
@@ -101,10 +101,10 @@ def moments(
         for k in range(n_components):
             at = k * numbers
             n = sums[f, at]
-            counts[f, k] = n
+            seen[f, k] = n
             for i in range(size):
-                shift[i] = sums[f, at + 1 + i] / n if n > 0.0 else 0.0
-                means[f, k, i] = origins[f, k, i] + shift[i] if n > 0.0 else 0.0
+                shift[i] = sums[f, at + 1 + i] / n if n != 0.0 else 0.0
+                means[f, k, i] = origins[f, k, i] + shift[i] if n != 0.0 else 0.0
             place = at + 1 + size
             for i in range(size):
                 for j in range(i + 1):

@@ -6,9 +6,7 @@ import numba
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.fast import chunks
-from workbench.fast.gaussian import algebra
-from workbench.fast.gaussian.factors import e_step
+from workbench.fast.gaussian import algebra, matrices
 from workbench.models import Expectation, Mixture, Prior
 from workbench.models.families.gaussian.full import FullComponents, FullStatistics, NormalInverseWishart
 from workbench.models.shapes import Flags
@@ -17,38 +15,7 @@ from workbench.models.shapes import Flags
 def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
     means, covariances = mixture.components.parameters().values()
-    constant, factors = algebra.terms(mixture.weights, covariances)
-    found = _moments(data.x, counts, constant, means, factors, means, rule, beta, threads)
-    n, centres, scatters, totals, cancelled = found
-    if cancelled.any():
-        again = np.flatnonzero(cancelled)
-        own = counts[again] if counts.shape[0] > 1 else counts
-        parts = (constant[again], means[again], factors[again], centres[again])
-        n[again], centres[again], scatters[again], totals[again], _ = _moments(data.x, own, *parts, rule, beta, threads)
-    return Expectation(FullStatistics(n, centres, scatters), totals[:, 0], totals[:, 1], totals[:, 2])
-
-
-def _moments(
-    x: np.ndarray,
-    counts: np.ndarray,
-    constant: np.ndarray,
-    centres: np.ndarray,
-    factors: np.ndarray,
-    origins: np.ndarray,
-    rule: int,
-    beta: float,
-    threads: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Counts, means, scatters, the three totals, and where digits were lost."""
-    n_fits, n_components, size = centres.shape
-    numbers = n_components * (1 + size + size * (size + 1) // 2) + 3
-    arguments = ((0,) * size, x, counts, constant, centres, factors, origins, rule, beta)
-    partial = chunks.run(e_step, n_fits, x.shape[0], numbers, arguments, threads=threads, work=x.shape[0] * centres.size)
-    sums = algebra.merged(partial)
-    n, means, scatters = np.empty((n_fits, n_components)), np.empty(centres.shape), np.empty((*centres.shape, size))
-    cancelled = np.empty(n_fits, bool)
-    algebra.moments(sums, origins, n, means, scatters, cancelled)
-    return n, means, scatters, sums[:, numbers - 3 :], cancelled
+    return matrices.expect(mixture.weights, means, covariances, data, counts, rule, beta, threads)
 
 
 def m_step(statistics: FullStatistics, prior: Prior | None, current: Mixture) -> Mixture:
@@ -56,19 +23,19 @@ def m_step(statistics: FullStatistics, prior: Prior | None, current: Mixture) ->
     weights, means, covariances = np.empty(statistics.counts.shape), np.empty(statistics.means.shape), np.empty(statistics.scatters.shape)
     old = current.components.parameters()
     if prior is None:
-        _likeliest(statistics.counts, statistics.means, statistics.scatters, *old.values(), means, covariances)
+        _likeliest(statistics.seen, statistics.means, statistics.scatters, *old.values(), means, covariances)
     else:
         rest = prior.components
         assert isinstance(rest, NormalInverseWishart)
         numbers = (rest.mean, float(rest.mean_strength), float(rest.dof), rest.scale)
-        _mode(statistics.counts, statistics.means, statistics.scatters, *numbers, means, covariances)
+        _mode(statistics.seen, statistics.means, statistics.scatters, *numbers, means, covariances)
     algebra.weights_of(statistics.counts, np.empty(0) if prior is None else prior.concentration, weights)
     return Mixture(weights, FullComponents(means, covariances))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _likeliest(
-    counts: np.ndarray,
+    seen: np.ndarray,
     centres: np.ndarray,
     scatters: np.ndarray,
     old_means: np.ndarray,
@@ -80,7 +47,7 @@ def _likeliest(
     n_fits, n_components, size = centres.shape
     for f in range(n_fits):
         for k in range(n_components):
-            n = counts[f, k]
+            n = seen[f, k]
             for i in range(size):
                 means[f, k, i] = centres[f, k, i] if n > 0.0 else old_means[f, k, i]
                 for j in range(size):
@@ -89,7 +56,7 @@ def _likeliest(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _mode(
-    counts: np.ndarray,
+    seen: np.ndarray,
     centres: np.ndarray,
     scatters: np.ndarray,
     mean: np.ndarray,
@@ -103,7 +70,7 @@ def _mode(
     n_fits, n_components, size = centres.shape
     for f in range(n_fits):
         for k in range(n_components):
-            n = counts[f, k]
+            n = seen[f, k]
             share, between, divisor = n / (strength + n), strength * n / (strength + n), dof + n + size + 2.0
             for i in range(size):
                 gap = centres[f, k, i] - mean[i]
