@@ -22,7 +22,10 @@ MOST_ROWS = 20_000
 
 
 def agreement_rows(cell: Cell, settled: Mapping[str, Settled]) -> Iterator[Row]:
-    """Every pair of methods under the common labelling; and every method against the known classes."""
+    """Every pair of methods under the common labelling; and every method against the known classes.
+
+    Every fitted row is one row here, whatever its count (design, section 12).
+    """
     for a, b in itertools.combinations(settled, 2):
         first, second = settled[a].rows, settled[b].rows
         variation = np.abs(first.mean - second.mean).sum(axis=1) / 2.0
@@ -72,4 +75,4 @@ def _aligned_truth(cell: Cell, truth: Mixture, settled: Settled) -> Mixture | No
     shapes = {name: array.shape for name, array in truth.parameters().items()}
     if shapes != {name: array.shape[1:] for name, array in settled.draws.parameters().items()}:
         return None  # another K, another structure, or a level that no row has: there is no truth for these parameters
-    return truth.relabelled(alignment(truth.responsibilities(cell.problem.data.x), settled.rows.mean))
+    return truth.relabelled(alignment(truth.responsibilities(cell.problem.data.x), settled.rows.mean, cell.problem.data.counts))

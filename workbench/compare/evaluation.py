@@ -62,7 +62,7 @@ def row_view(problem: Problem, fit: Fit, reference: Responsibilities | None = No
     for s, draw in enumerate(chosen):
         log_joint = flat.take(draw).log_joint(problem.data.x)
         shares = np.exp(log_joint - log_sum_exp(log_joint)[:, None])
-        permutations[s] = alignment(shares, reference)
+        permutations[s] = alignment(shares, reference, problem.data.counts)
         shares = shares[:, permutations[s]]
         total += shares
         squares += shares**2

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.models.shapes import Permutation, Responsibilities
+from workbench.models.shapes import Counts, Permutation, Responsibilities
 
 
-def alignment(responsibilities: Responsibilities, reference: Responsibilities) -> Permutation:
+def alignment(responsibilities: Responsibilities, reference: Responsibilities, counts: Counts) -> Permutation:
     """The relabelling of one fit that overlaps most with a reference.
 
     Parameters
     ----------
     responsibilities, reference : ndarray (N, K)
+    counts : ndarray (N,), how often each row counts
 
     Returns
     -------
@@ -21,7 +22,7 @@ def alignment(responsibilities: Responsibilities, reference: Responsibilities) -
     """
     from scipy.optimize import linear_sum_assignment
 
-    return np.asarray(linear_sum_assignment(reference.T @ responsibilities, maximize=True)[1])
+    return np.asarray(linear_sum_assignment(reference.T @ (responsibilities * counts[:, None]), maximize=True)[1])
 
 
 def adjusted_rand(labels: np.ndarray, others: np.ndarray) -> float:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.compare.labels import alignment
 from workbench.fit import Fit, Restarts, Status
 from workbench.models import Mixture
+from workbench.models.shapes import Permutation
 from workbench.problem import Problem
 
 SAME_OBJECTIVE = 1e-6
@@ -17,6 +17,8 @@ SAME_PARAMETERS = 1e-3
 """Largest difference of an unconstrained coordinate within which two polished solutions may be one optimum."""
 GROUPING_ROWS = 2_000
 """Rows by which components are matched; with more, evenly spaced ones."""
+MATCHING_NUMBERS = 20_000_000
+"""Responsibilities of all restarts by which components are matched; with more, fewer rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,42 +61,53 @@ def _groups(problem: Problem, restarts: Restarts, polished: Mixture, objective: 
 
     A restart that went wrong is at no optimum.
     """
-    x = problem.data.x[np.linspace(0, problem.data.n_rows - 1, min(problem.data.n_rows, GROUPING_ROWS)).astype(int)]
-    tolerance = SAME_OBJECTIVE * problem.data.n_observed_rows
-    kinds = np.stack([np.asarray(restarts.singular), np.asarray(restarts.spurious)], axis=-1)
+    kinds = np.asarray(restarts.singular) + 2 * np.asarray(restarts.spurious)
     ends = (Status.SINGULAR, Status.LOST_COMPONENT)
-    run_off = [i for i, status in enumerate(restarts.status) if status in ends and kinds[i, 0]]
-    order = [int(i) for i in np.argsort(-objective, kind="stable") if restarts.status[i].at_optimum and int(i) not in run_off]
-    groups: list[list[_End]] = []
-    for i in order:
-        mixture = polished.take(i)
-        end = _End(i, float(objective[i]), tuple(kinds[i].tolist()), mixture, mixture.responsibilities(x))
-        match = next((group for group in groups if end.is_at(group[0], problem, tolerance)), None)
-        if match is None:
-            groups.append([end])
-        else:
-            match.append(end)
-    found = [[end.restart for end in group] for group in groups]
-    return [*found, run_off] if run_off else found
+    run_off = [i for i, status in enumerate(restarts.status) if status in ends and kinds[i] == 1]
+    usable = np.array([status.at_optimum for status in restarts.status])
+    usable[run_off] = False
+    order = [int(i) for i in np.argsort(-objective, kind="stable") if usable[i]]
+    tolerance = SAME_OBJECTIVE * problem.data.n_observed_rows
+    matcher = _Matcher(problem, polished)
+    groups: list[list[int]] = []
+    while order:
+        first = order[0]
+        near = np.array([i for i in order if kinds[i] == kinds[first] and not abs(objective[i] - objective[first]) > tolerance])
+        same = matcher.same(first, near)
+        groups.append(near[same].tolist())
+        taken = set(groups[-1])
+        order = [i for i in order if i not in taken]
+    return [*groups, run_off] if run_off else groups
 
 
-@dataclass(frozen=True, eq=False)
-class _End:
-    """Where a restart ended: its objective, what kind of solution, its parameters, its rows."""
+class _Matcher:
+    """Which ends have equal parameters, up to a permutation of components."""
 
-    restart: int
-    objective: float
-    kind: tuple[bool, bool]
-    mixture: Mixture
-    shares: np.ndarray
-
-    def is_at(self, other: _End, problem: Problem, tolerance: float) -> bool:
-        """Equal objective, kind, and parameters up to a permutation of components."""
-        if self.kind != other.kind or abs(self.objective - other.objective) > tolerance:
-            return False
-        turned = self.mixture.relabelled(alignment(self.shares, other.shares))
-        chart = problem.coordinates
-        limits = chart.boundaries
+    def __init__(self, problem: Problem, polished: Mixture) -> None:
+        count = min(problem.data.n_rows, GROUPING_ROWS, max(50, MATCHING_NUMBERS // polished.weights.size))
+        rows = np.linspace(0, problem.data.n_rows - 1, count).astype(int)
+        x, self.counts = problem.data.x[rows], problem.data.counts[rows, None]
+        self.polished, self.chart = polished, problem.coordinates
         with np.errstate(invalid="ignore"):  # of what has run off to infinity
-            mine, theirs = (np.clip(chart.flatten(mixture)[0], -limits, limits) for mixture in (turned, other.mixture))
-            return bool(np.abs(mine - theirs).max(initial=0.0) < SAME_PARAMETERS)
+            self.shares = np.nan_to_num(polished.responsibilities(x))
+
+    def same(self, first: int, others: np.ndarray) -> np.ndarray:
+        """Flags of ``others``; ``first`` is the same as itself."""
+        overlaps = (self.shares[first] * self.counts).T @ self.shares[others]
+        turned = self.polished.take(others).relabelled(assigned(overlaps))
+        with np.errstate(all="ignore"):
+            gaps = np.abs(self.chart.bounded(turned) - self.chart.bounded(self.polished.take(first)))
+        return np.asarray((gaps.max(axis=-1, initial=0.0) < SAME_PARAMETERS) | (others == first))
+
+
+def assigned(overlaps: np.ndarray) -> Permutation:
+    """The relabellings (B, K) of largest total overlap; ``overlaps`` (B, K, K), the reference's components first.
+
+    Where every component has its largest overlap with another one, that is the assignment; the rest are solved.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    found = overlaps.argmax(axis=-1)
+    for i in np.flatnonzero((np.sort(found, axis=-1) != np.arange(overlaps.shape[-1])).any(axis=-1)):
+        found[i] = linear_sum_assignment(overlaps[i], maximize=True)[1]
+    return np.asarray(found)

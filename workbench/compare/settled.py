@@ -50,4 +50,4 @@ def _reference(cell: Cell) -> Responsibilities | None:
     view = row_view(cell.problem, first)
     if view is None:
         return None
-    return np.asarray(view.mean[:, np.argsort(-view.mean.sum(axis=0), kind="stable")])
+    return np.asarray(view.mean[:, np.argsort(-(view.mean * cell.problem.data.counts[:, None]).sum(axis=0), kind="stable")])
