@@ -33,7 +33,7 @@ def execute(groups: Sequence[Group], folder: Path, jobs: int, reporter: Reporter
     if not any(group[0].method.compiles for group in groups):
         for group in groups:
             reporter(Started(group[0].name))
-            yield group, perform(group, folder, _progress(reporter, group[0].name))
+            yield group, perform(group, folder, _progress(reporter, group[0].name), jobs)
         return
     crew = _Crew(folder, sorted(groups, key=lambda group: not group[0].method.compiles), reporter)
     try:

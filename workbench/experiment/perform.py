@@ -37,13 +37,16 @@ class Outcome:
     fit: Fit | None = None
 
 
-def perform(tasks: Sequence[Task], folder: Path, progress: Callable[[str, float], None]) -> Outcome:
-    """Fit the first of ``tasks`` (all have one key) and write an artefact for each; a failure is an outcome, not an exception."""
+def perform(tasks: Sequence[Task], folder: Path, progress: Callable[[str, float], None], threads: int = 1) -> Outcome:
+    """Fit the first of ``tasks`` (all have one key) and write an artefact for each; a failure is an outcome, not an exception.
+
+    ``threads`` change no number.
+    """
     began = time.perf_counter()
     task = tasks[0]
     try:
         with _heard() as heard, _one_thread():
-            fit = task.method.fit(task.problem, task.context(1, progress))
+            fit = task.method.fit(task.problem, task.context(threads, progress))
         if heard:
             _log(folder, f"{task.name}: " + f"\n{task.name}: ".join(heard))
             fit = dataclasses.replace(fit, messages=(*fit.messages, *dict.fromkeys(heard)))
