@@ -131,6 +131,12 @@ class Target:
         mixture, log_jacobian = self.prior.unflatten(u)
         return np.asarray(self.problem.log_likelihood(mixture) + self.prior.log_density(mixture) + log_jacobian)
 
+    def gradient(self, u: Coordinates) -> Coordinates:
+        """Gradient of :meth:`log_density`, (*batch, dim): that of the log likelihood from one E step's statistics (Fisher's identity)."""
+        statistics = self.mixture(u).statistics(self.problem.data.x, self.problem.data.counts)
+        prior = self.prior
+        return np.asarray(prior.slope(u, statistics) + prior.log_density_slope(u) + prior.log_jacobian_slope(u))
+
 
 def _family(name: str, options: Mapping[str, Any]) -> Family:
     if name not in FAMILIES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from workbench.models.components import Components
 from workbench.models.shapes import Counts, Imputed, Labels, LogDensity, LogJoint, PerFit, Permutation, Responsibilities, Rows, Weights
-from workbench.models.terms import Terms, log_sum_exp
+from workbench.models.terms import Statistics, Terms, log_sum_exp
 
 BLOCK = 1 << 18
 """Numbers of an intermediate array (batch, K, rows, D) worked on at a time: 2 MiB, which stays in cache."""
@@ -93,6 +94,14 @@ class Mixture:
             density = log_sum_exp(log_joint)
             total = total + (density if counts is None else density * counts[rows]).sum(axis=-1)
         return total
+
+    def statistics(self, x: Rows, counts: Counts | None = None) -> Statistics:
+        """Expected statistics under the posterior of the labels, rows each ``counts`` times: one E step, in blocks."""
+        terms, parts = self.terms(), []
+        for rows, log_joint in self.blocks(x):
+            shares = np.exp(log_joint - log_sum_exp(log_joint)[..., None])
+            parts.append(terms.statistics(x[rows], shares if counts is None else shares * counts[rows, None]))
+        return functools.reduce(lambda total, part: total.merge(part), parts)
 
     def imputations(self, x: Rows) -> tuple[Imputed, Imputed]:
         """Mean and standard deviation of every cell given what was observed of its row, each (*batch, N, D).

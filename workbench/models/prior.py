@@ -74,13 +74,26 @@ class ComponentsPrior(ABC):
     def flatten(self, components: Any) -> tuple[Coordinates, PerFit]:
         """Unconstrained coordinates u and log |d parameters / d u|."""
 
-    def bounded(self, components: Any) -> Coordinates:
-        """Coordinates to compare two solutions by, however near the boundary; (*batch, numbers)."""
-        return np.asarray(np.clip(self.flatten(components)[0], -self.boundary, self.boundary))
+    def bounded(self, components: Any, near: float) -> Coordinates:
+        """Coordinates to compare two solutions by: all within ``near`` of a boundary are alike; (*batch, numbers)."""
+        u = self.flatten(components)[0]
+        return np.asarray(np.clip(u, -near, near) if np.isfinite(self.boundary) else u)
 
     @abstractmethod
     def unflatten(self, u: Coordinates, n_components: int) -> tuple[Components, PerFit]:
         """The components at u, and the same log Jacobian."""
+
+    @abstractmethod
+    def slope(self, u: Coordinates, statistics: Any) -> Coordinates:
+        """Gradient by u of E_q log p(x | z, theta(u)), the statistics held fixed; (*batch, dim)."""
+
+    @abstractmethod
+    def log_density_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        """Gradient by u of the log density of the natural parameters theta(u), without Jacobian."""
+
+    @abstractmethod
+    def log_jacobian_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        """Gradient by u of log |d theta / d u|."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,10 +170,10 @@ class Prior:
         rest, rest_jacobian = self.components.flatten(mixture.components)
         return np.concatenate([weights, rest], axis=-1), jacobian + rest_jacobian
 
-    def bounded(self, mixture: Mixture) -> Coordinates:
-        """Coordinates to compare two solutions by: beyond a boundary all are alike; nan where a weight is 0."""
-        weights = np.clip(simplex_forward(mixture.weights)[0], -PROBABILITY_BOUNDARY, PROBABILITY_BOUNDARY)
-        return np.concatenate([weights, self.components.bounded(mixture.components)], axis=-1)
+    def bounded(self, mixture: Mixture, near: float = PROBABILITY_BOUNDARY) -> Coordinates:
+        """Coordinates to compare two solutions by: all beyond logits of ``near`` are alike; nan where a weight is 0."""
+        weights = np.clip(simplex_forward(mixture.weights)[0], -near, near)
+        return np.concatenate([weights, self.components.bounded(mixture.components, near)], axis=-1)
 
     def unflatten(self, u: Coordinates) -> tuple[Mixture, PerFit]:
         """The mixture at u, and log |d natural / d u|: a density over u is that of the mixture plus this."""
@@ -168,6 +181,31 @@ class Prior:
         weights, jacobian = simplex_backward(u[..., :cut])
         components, rest = self.components.unflatten(u[..., cut:], self.n_components)
         return Mixture(weights, components), jacobian + rest
+
+    def slope(self, u: Coordinates, statistics: Statistics) -> Coordinates:
+        """Gradient by u of E_q log p(x, z | theta(u)) with the statistics held fixed, (*batch, dim).
+
+        At the statistics of theta(u)'s own E step it is the gradient of log p(x | theta(u)) (Fisher's identity; Louis 1982, eq. 3.1).
+        """
+        weights, rest = self._weights(u)
+        return np.concatenate([simplex_slope(weights, statistics.counts), self.components.slope(rest, statistics)], axis=-1)
+
+    def log_density_slope(self, u: Coordinates) -> Coordinates:
+        """Gradient by u of the log prior density of the natural parameters theta(u), without Jacobian: MAP climbs that."""
+        weights, rest = self._weights(u)
+        own = simplex_slope(weights, self.concentration - 1.0)
+        return np.concatenate([own, self.components.log_density_slope(rest, self.n_components)], axis=-1)
+
+    def log_jacobian_slope(self, u: Coordinates) -> Coordinates:
+        """Gradient by u of log |d theta / d u|: what a density over u has beside that of theta."""
+        weights, rest = self._weights(u)
+        own = simplex_slope(weights, np.ones(self.n_components))
+        return np.concatenate([own, self.components.log_jacobian_slope(rest, self.n_components)], axis=-1)
+
+    def _weights(self, u: Coordinates) -> tuple[Weights, np.ndarray]:
+        """The weights at u, and the components' part of it."""
+        cut = self.n_components - 1
+        return simplex_backward(u[..., :cut])[0], u[..., cut:]
 
 
 def simplex_forward(weights: Weights) -> tuple[Coordinates, PerFit]:
@@ -184,6 +222,12 @@ def simplex_backward(u: Coordinates) -> tuple[Weights, PerFit]:
     logits = logits - logits.max(axis=-1, keepdims=True)
     logs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     return np.exp(logs), np.log(logs.shape[-1]) + logs.sum(axis=-1)
+
+
+def simplex_slope(weights: Weights, exponents: np.ndarray) -> Coordinates:
+    """Gradient (*batch, K - 1) of sum_k exponents_k log weights_k by the coordinates of the simplex."""
+    by_logit = exponents - exponents.sum(axis=-1, keepdims=True) * weights
+    return np.asarray(by_logit[..., :-1] - by_logit[..., -1:])
 
 
 def plain(array: Any) -> Any:

@@ -70,6 +70,13 @@ class Terms(Protocol):
         """Statistics of the rows, each weighed by its responsibilities (times its count)."""
         ...
 
+    def expected(self, statistics: Any) -> PerFit:
+        """E_q log p(x, z) of the q that ``statistics`` were summed under, (*batch), but for a constant of the data.
+
+        Where cells are missing under one covariance matrix, q is over them too: their conditional moments are in the statistics.
+        """
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Expectation:
@@ -114,6 +121,12 @@ class Expectation:
         statistics = type(parts[0].statistics).joined([part.statistics for part in parts])
         names = ("log_likelihood", "expected_complete", "entropy")
         return cls(statistics, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def labelled(counts: PerComponent, log_weights: PerComponent) -> PerFit:
+    """sum_k N_k log weight_k (*batch), with 0 times anything as 0: E_q log p(z)."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(counts > 0, counts * log_weights, 0.0).sum(axis=-1))
 
 
 def log_sum_exp(log_joint: LogJoint) -> LogDensity:

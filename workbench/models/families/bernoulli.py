@@ -24,7 +24,7 @@ from workbench.models.shapes import (
     Rows,
     Weights,
 )
-from workbench.models.terms import Statistics
+from workbench.models.terms import Statistics, labelled
 
 LOG_ZERO = -1e30
 """Stands for log 0 inside a matrix product, where -inf times a feature that is not there would be nan."""
@@ -68,6 +68,11 @@ class BernoulliTerms:
 
     def statistics(self, x: Rows, responsibilities: Responsibilities) -> BernoulliStatistics:
         return statistics(x, responsibilities)
+
+    def expected(self, statistics: BernoulliStatistics) -> PerFit:
+        """Ones and zeros times their log probabilities; as good as -inf where something seen has probability 0."""
+        cells = statistics.ones * self.log_probs + (statistics.seen - statistics.ones) * self.log_complements
+        return np.asarray(labelled(statistics.counts, self.constant) + cells.sum(axis=(-1, -2)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +165,24 @@ class Beta(ComponentsPrior):
         logits = u.reshape(*u.shape[:-1], n_components, -1)
         jacobian = -(np.logaddexp(0.0, logits) + np.logaddexp(0.0, -logits)).sum(axis=(-1, -2))
         return BernoulliComponents(np.exp(-np.logaddexp(0.0, -logits))), jacobian
+
+    def slope(self, u: Coordinates, statistics: BernoulliStatistics) -> Coordinates:
+        return self._slope(u, statistics.ones, statistics.seen - statistics.ones)
+
+    def log_density_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        flat = np.ones((n_components, self.a.shape[-1]))
+        return self._slope(u, self.a - flat, self.b - flat)
+
+    def log_jacobian_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        flat = np.ones((n_components, self.a.shape[-1]))
+        return self._slope(u, flat, flat)
+
+    @staticmethod
+    def _slope(u: Coordinates, ones: np.ndarray, zeros: np.ndarray) -> Coordinates:
+        """Gradient of ones log p + zeros log(1 - p), by the logits of p."""
+        logits = u.reshape(*u.shape[:-1], *ones.shape[-2:])
+        found = ones * np.exp(-np.logaddexp(0.0, logits)) - zeros * np.exp(-np.logaddexp(0.0, -logits))
+        return np.asarray(found.reshape(u.shape))
 
 
 @dataclass(frozen=True)

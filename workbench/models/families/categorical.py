@@ -15,7 +15,16 @@ from workbench.data import Dataset
 from workbench.data.levels import with_levels
 from workbench.models.components import Components, Regularity
 from workbench.models.families.family import Address, Family
-from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior, PriorError, numeric, simplex_backward, simplex_forward
+from workbench.models.prior import (
+    PROBABILITY_BOUNDARY,
+    ComponentsPrior,
+    Prior,
+    PriorError,
+    numeric,
+    simplex_backward,
+    simplex_forward,
+    simplex_slope,
+)
 from workbench.models.shapes import (
     Coordinates,
     Flags,
@@ -28,7 +37,7 @@ from workbench.models.shapes import (
     Rows,
     Weights,
 )
-from workbench.models.terms import Statistics
+from workbench.models.terms import Statistics, labelled
 
 LOG_ZERO = -1e30
 """Stands for log 0 inside a matrix product, where -inf times a level that is not there would be nan."""
@@ -75,6 +84,11 @@ class CategoricalTerms:
 
     def statistics(self, x: Rows, responsibilities: Responsibilities) -> CategoricalStatistics:
         return statistics(x, responsibilities, self.log_probs.shape[-1])
+
+    def expected(self, statistics: CategoricalStatistics) -> PerFit:
+        """Cells at each level times its log probability; as good as -inf where something seen has probability 0."""
+        cells = statistics.totals * self.log_probs
+        return np.asarray(labelled(statistics.counts, self.constant) + cells.sum(axis=(-1, -2, -3)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,12 +197,12 @@ class Dirichlets(ComponentsPrior):
     def dim(self, n_components: int) -> int:
         return n_components * sum(n - 1 for n in self.n_levels)
 
-    def bounded(self, components: CategoricalComponents) -> Coordinates:
+    def bounded(self, components: CategoricalComponents, near: float) -> Coordinates:
         """Every level's own log odds (K, levels): a centred log ratio says nothing beside a probability of 0."""
         probs = components.probs[..., self.there]
         with np.errstate(divide="ignore"):
             odds = np.log(probs) - np.log1p(-probs)
-        return np.asarray(np.clip(odds, -self.boundary, self.boundary).reshape(*components.batch_shape, -1))
+        return np.asarray(np.clip(odds, -near, near).reshape(*components.batch_shape, -1))
 
     def flatten(self, components: CategoricalComponents) -> tuple[Coordinates, PerFit]:
         """Feature by feature PyMC's simplex coordinates (K, L_d - 1); infinite where a probability is 0."""
@@ -208,6 +222,21 @@ class Dirichlets(ComponentsPrior):
             probs[..., d, :n], jacobian = simplex_backward(own)
             total, start = total + jacobian.sum(axis=-1), start + size
         return CategoricalComponents(probs), total
+
+    def slope(self, u: Coordinates, statistics: CategoricalStatistics) -> Coordinates:
+        return self._slope(u, statistics.totals)
+
+    def log_density_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        return self._slope(u, np.broadcast_to(self.alpha - 1.0, (n_components, *self.alpha.shape)))
+
+    def log_jacobian_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        return self._slope(u, np.ones((n_components, *self.alpha.shape)))
+
+    def _slope(self, u: Coordinates, exponents: np.ndarray) -> Coordinates:
+        """Gradient of the sum of exponents log probs, feature by feature."""
+        probs = self.unflatten(u, exponents.shape[-3])[0].probs
+        parts = (simplex_slope(probs[..., d, :n], exponents[..., d, :n]).reshape(*u.shape[:-1], -1) for d, n in enumerate(self.n_levels))
+        return np.concatenate(list(parts), axis=-1)
 
 
 @dataclass(frozen=True)

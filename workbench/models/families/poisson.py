@@ -24,7 +24,7 @@ from workbench.models.shapes import (
     Rows,
     Weights,
 )
-from workbench.models.terms import Statistics
+from workbench.models.terms import Statistics, labelled
 
 LOG_ZERO = -1e30
 """Stands for log 0 inside a matrix product, where -inf times a count of 0 would be nan."""
@@ -75,6 +75,11 @@ class PoissonTerms:
 
     def statistics(self, x: Rows, responsibilities: Responsibilities) -> PoissonStatistics:
         return statistics(x, responsibilities)
+
+    def expected(self, statistics: PoissonStatistics) -> PerFit:
+        """Without log x!, which no rate changes."""
+        cells = statistics.totals * self.log_rates - statistics.seen * self.rates
+        return np.asarray(labelled(statistics.counts, self.constant) + cells.sum(axis=(-1, -2)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +160,10 @@ class Gamma(ComponentsPrior):
     def dim(self, n_components: int) -> int:
         return n_components * int(self.shape.shape[-1])
 
+    def bounded(self, components: PoissonComponents, near: float) -> Coordinates:
+        """The boundary is at 0 alone: large rates are told apart."""
+        return np.asarray(np.maximum(self.flatten(components)[0], -near))
+
     def flatten(self, components: PoissonComponents) -> tuple[Coordinates, PerFit]:
         """log(rates) (K, D); -inf at 0."""
         with np.errstate(divide="ignore"):
@@ -164,6 +173,17 @@ class Gamma(ComponentsPrior):
     def unflatten(self, u: Coordinates, n_components: int) -> tuple[PoissonComponents, PerFit]:
         logs = u.reshape(*u.shape[:-1], n_components, -1)
         return PoissonComponents(np.exp(logs)), logs.sum(axis=(-1, -2))
+
+    def slope(self, u: Coordinates, statistics: PoissonStatistics) -> Coordinates:
+        rates = np.exp(u.reshape(*u.shape[:-1], *statistics.totals.shape[-2:]))
+        return np.asarray((statistics.totals - statistics.seen * rates).reshape(u.shape))
+
+    def log_density_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        rates = np.exp(u.reshape(*u.shape[:-1], n_components, -1))
+        return np.asarray((self.shape - 1.0 - self.rate * rates).reshape(u.shape))
+
+    def log_jacobian_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        return np.ones_like(u)
 
 
 @dataclass(frozen=True)

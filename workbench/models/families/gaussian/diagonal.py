@@ -148,6 +148,22 @@ class NormalInverseGamma(ComponentsPrior):
         log_c, eps = parts[..., 0, :, :], parts[..., 1, :, :]
         return self._from_coordinates(np.exp(log_c), eps), self._log_jacobian(log_c)
 
+    def slope(self, u: Coordinates, statistics: DiagonalStatistics) -> Coordinates:
+        return self._slope(u, statistics.seen, statistics.scatters, statistics.seen, statistics.means - self.mean)
+
+    def log_density_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        each = np.ones((n_components, self.n_features))
+        return self._slope(u, (self.dof + 3.0) * each, self.scale, self.mean_strength, np.zeros_like(each))
+
+    def _slope(self, u: Coordinates, powers: np.ndarray, scatters: np.ndarray, strengths: np.ndarray, centres: np.ndarray) -> Coordinates:
+        parts = u.reshape(*u.shape[:-1], 2, *powers.shape[-2:])
+        return np.stack(
+            independent.kernel_slope(parts[..., 0, :, :], parts[..., 1, :, :], self, powers, scatters, (strengths, centres)), axis=-3
+        ).reshape(u.shape)
+
+    def log_jacobian_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        return np.broadcast_to(np.repeat([-1.5, 0.0], self.dim(n_components) // 2), u.shape)
+
     def _log_jacobian(self, log_c: np.ndarray) -> PerFit:
         """d variance / d log c = -variance; d mean / d eps = sqrt(variance / mean_strength)."""
         log_variance = np.log(self.scale) - log_c

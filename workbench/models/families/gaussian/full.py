@@ -153,12 +153,39 @@ class NormalInverseWishart(ComponentsPrior):
         return np.concatenate([part.reshape(*batch, -1) for part in parts], axis=-1), self._log_jacobian(log_pivots)
 
     def unflatten(self, u: Coordinates, n_components: int) -> tuple[FullComponents, PerFit]:
+        bartlett, eps = self._bartlett(u, n_components)
+        log_pivots = u[..., : n_components * self.n_features].reshape(*eps.shape) / 2.0
+        return self._from_bartlett(bartlett, eps), self._log_jacobian(log_pivots)
+
+    def _bartlett(self, u: Coordinates, n_components: int) -> tuple[np.ndarray, np.ndarray]:
+        """Bartlett's factors A (*batch, K, D, D) and eps (*batch, K, D)."""
         size, batch = self.n_features, u.shape[:-1]
         cuts = np.cumsum([n_components * size, n_components * (size * (size - 1) // 2)])
-        log_c, below, eps = np.split(u, cuts, axis=-1)
-        log_pivots = log_c.reshape(*batch, n_components, size) / 2.0
-        bartlett = wishart.triangle(log_pivots, below.reshape(*batch, n_components, -1))
-        return self._from_bartlett(bartlett, eps.reshape(*batch, n_components, size)), self._log_jacobian(log_pivots)
+        log_c, below, eps = (part.reshape(*batch, n_components, -1) for part in np.split(u, cuts, axis=-1))
+        return wishart.triangle(log_c / 2.0, below), eps
+
+    def slope(self, u: Coordinates, statistics: FullStatistics) -> Coordinates:
+        root = inverse(cholesky(self.scale))
+        centres = (statistics.means - self.mean) @ transposed(root)
+        scatters = root @ statistics.scatters @ transposed(root)
+        return self._slope(u, statistics.seen, scatters, statistics.seen, centres)
+
+    def log_density_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        size = self.n_features
+        each = np.ones(n_components)
+        return self._slope(u, (self.dof + size + 2.0) * each, np.eye(size), self.mean_strength * each, np.zeros((n_components, size)))
+
+    def _slope(self, u: Coordinates, powers: np.ndarray, scatters: np.ndarray, strengths: np.ndarray, centres: np.ndarray) -> Coordinates:
+        bartlett, eps = self._bartlett(u, powers.shape[-1])
+        pulls = (strengths[..., None], centres[..., None, :])  # each component has its own covariance and one mean
+        parts = wishart.kernel_slope(bartlett, eps[..., None, :], self.mean_strength, powers, scatters, pulls)
+        return np.concatenate([part.reshape(*u.shape[:-1], -1) for part in parts], axis=-1)
+
+    def log_jacobian_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        own = wishart.jacobian_slope(self.n_features, 1)
+        slope = np.zeros(self.dim(n_components))
+        slope[: n_components * own.size] = np.tile(own, n_components)
+        return np.broadcast_to(slope, u.shape)
 
     def _log_jacobian(self, log_pivots: np.ndarray) -> PerFit:
         """log |d (mean, vech Sigma) / d (log c, t, eps)| summed over components; ``log_pivots`` (*batch, K, D) = log A_ii."""

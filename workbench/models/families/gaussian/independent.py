@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from workbench.models.families.gaussian.missing import LOG_2PI, complete
-from workbench.models.shapes import Cells, LogJoint, Means, PerComponent, Responsibilities, Rows, Variances, Weights
-from workbench.models.terms import Statistics
+from workbench.models.shapes import Cells, LogJoint, Means, PerComponent, PerFit, Responsibilities, Rows, Variances, Weights
+from workbench.models.terms import Statistics, labelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +73,46 @@ class DiagonalTerms:
     def statistics(self, x: Rows, responsibilities: Responsibilities) -> DiagonalStatistics:
         return statistics(x, responsibilities)
 
+    def expected(self, statistics: DiagonalStatistics) -> PerFit:
+        """Of the cells that were seen."""
+        with np.errstate(invalid="ignore"):
+            squares = self.factors**2 * (statistics.scatters + statistics.seen * (statistics.means - self.centres) ** 2)
+            each = statistics.seen * (self.log_factors - LOG_2PI / 2.0) - squares / 2.0
+        return np.asarray(labelled(statistics.counts, self.log_weights) + np.where(statistics.seen > 0, each, 0.0).sum(axis=(-1, -2)))
+
 
 def terms(weights: Weights, means: Means, variances: Variances) -> DiagonalTerms:
     """Of components with these weights, means and variances (*batch, K, D)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         factors = np.where(variances > 0.0, 1.0 / np.sqrt(variances), np.nan)  # no density: nan, as of a bad matrix
         return DiagonalTerms(np.log(weights), np.log(factors), factors, means)
+
+
+@runtime_checkable
+class Scaled(Protocol):
+    """A prior whose coordinates are log c with c = scale / variance, and eps with mean + sqrt(variance / mean_strength) eps."""
+
+    @property
+    def scale(self) -> np.ndarray: ...
+
+    @property
+    def mean_strength(self) -> np.ndarray: ...
+
+
+def kernel_slope(
+    log_c: np.ndarray, eps: np.ndarray, chart: Scaled, powers: np.ndarray, scatters: np.ndarray, pulls: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient by log c and eps (*batch, K, D), cell by cell, of
+
+        -powers/2 log(variance) - (scatters + strengths (mean - centres)^2) / (2 variance);
+
+    ``pulls`` are strengths and centres, those measured from the chart's own mean.
+    """
+    strengths, centres = pulls
+    root, precision = np.sqrt(chart.mean_strength), np.exp(log_c) / chart.scale
+    centres = centres * np.sqrt(precision)
+    pulled = strengths * (eps / root - centres)
+    return (powers - scatters * precision + pulled * centres) / 2.0, -pulled / root
 
 
 def conditional(x: Rows, means: Means, variances: Variances) -> tuple[Cells, Cells]:

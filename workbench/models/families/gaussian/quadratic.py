@@ -9,8 +9,8 @@ import numpy as np
 
 from workbench.models.families.gaussian.missing import LOG_2PI, Pattern, complete, patterns
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, transposed
-from workbench.models.shapes import Cells, Covariances, Factors, LogJoint, Means, PerComponent, Responsibilities, Rows, Weights
-from workbench.models.terms import Statistics
+from workbench.models.shapes import Cells, Covariances, Factors, LogJoint, Means, PerComponent, PerFit, Responsibilities, Rows, Weights
+from workbench.models.terms import Statistics, labelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +96,16 @@ class FullTerms:
         shift = np.einsum("...do,...o->...d", slopes, own.means - self.centres[..., part.seen])
         scatters = slopes @ own.scatters @ transposed(slopes) + own.counts[..., None, None] * left
         return FullStatistics(own.counts, self.centres + shift, scatters, own.counts)
+
+    def expected(self, statistics: FullStatistics) -> PerFit:
+        """Rows of which nothing was seen have their label alone; of the others all D cells are in the scatters."""
+        size = self.factors.shape[-1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_volume = size * LOG_2PI / 2.0 - np.log(diagonal(self.factors)).sum(axis=-1)
+            gaps = ((statistics.means - self.centres)[..., None, :] @ transposed(self.factors))[..., 0, :]
+            squares = np.einsum("...ij,...ij->...", self.factors @ statistics.scatters, self.factors)
+            each = (statistics.counts - statistics.seen) * log_volume - (squares + statistics.seen * (gaps**2).sum(axis=-1)) / 2.0
+        return np.asarray(labelled(statistics.counts, self.constant) + np.where(statistics.counts > 0, each, 0.0).sum(axis=-1))
 
     def conditional(self, x: Rows) -> tuple[Cells, Cells]:
         """Mean and variance of every cell given the row's observed cells and its label, (*batch, N, K, D)."""

@@ -154,6 +154,26 @@ class SphericalNormalInverseGamma(ComponentsPrior):
         log_c, eps = u[..., :n_components], u[..., n_components:].reshape(*u.shape[:-1], n_components, self.n_features)
         return self._from_coordinates(np.exp(log_c), eps), self._log_jacobian(log_c)
 
+    def slope(self, u: Coordinates, statistics: DiagonalStatistics) -> Coordinates:
+        return self._slope(u, statistics.seen, statistics.scatters, statistics.seen, statistics.means - self.mean)
+
+    def log_density_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        """The variance's power and scale, a D-th for each of the D features that share it."""
+        size = self.n_features
+        each = np.ones((n_components, size))
+        return self._slope(u, (self.dof + 2.0 + size) / size * each, np.asarray(self.scale / size), self.mean_strength, np.zeros_like(each))
+
+    def _slope(self, u: Coordinates, powers: np.ndarray, scatters: np.ndarray, strengths: np.ndarray, centres: np.ndarray) -> Coordinates:
+        count = powers.shape[-2]
+        log_c, eps = u[..., :count, None], u[..., count:].reshape(*u.shape[:-1], count, -1)
+        by_log_c, by_eps = independent.kernel_slope(log_c, eps, self, powers, scatters, (strengths, centres))
+        return np.concatenate([by_log_c.sum(axis=-1), by_eps.reshape(*u.shape[:-1], -1)], axis=-1)
+
+    def log_jacobian_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        slope = np.zeros(self.dim(n_components))
+        slope[:n_components] = -1.0 - self.n_features / 2.0
+        return np.broadcast_to(slope, u.shape)
+
     def _log_jacobian(self, log_c: np.ndarray) -> PerFit:
         """d variance / d log c = -variance; d mean / d eps = sqrt(variance / mean_strength), D times."""
         size = self.n_features

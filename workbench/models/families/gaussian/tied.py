@@ -162,11 +162,35 @@ class TiedNormalInverseWishart(ComponentsPrior):
         return np.concatenate(parts, axis=-1), self._log_jacobian(log_pivots, components.n_components)
 
     def unflatten(self, u: Coordinates, n_components: int) -> tuple[TiedComponents, PerFit]:
+        components = self._from_bartlett(*self._bartlett(u, n_components))
+        return components, self._log_jacobian(u[..., : self.n_features] / 2.0, n_components)
+
+    def _bartlett(self, u: Coordinates, n_components: int) -> tuple[np.ndarray, np.ndarray]:
+        """Bartlett's factor A (*batch, D, D) and eps (*batch, K, D)."""
         size = self.n_features
         log_c, below, eps = np.split(u, np.cumsum([size, size * (size - 1) // 2]), axis=-1)
-        bartlett = wishart.triangle(log_c / 2.0, below)
-        components = self._from_bartlett(bartlett, eps.reshape(*u.shape[:-1], n_components, size))
-        return components, self._log_jacobian(log_c / 2.0, n_components)
+        return wishart.triangle(log_c / 2.0, below), eps.reshape(*u.shape[:-1], n_components, size)
+
+    def slope(self, u: Coordinates, statistics: FullStatistics) -> Coordinates:
+        root = inverse(cholesky(self.scale))
+        centres = (statistics.means - self.mean) @ transposed(root)
+        scatter = root @ statistics.scatters.sum(axis=-3) @ transposed(root)
+        return self._slope(u, statistics.seen.sum(axis=-1), scatter, (statistics.seen, centres))
+
+    def log_density_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        size = self.n_features
+        pulls = (np.full(n_components, self.mean_strength), np.zeros((n_components, size)))
+        return self._slope(u, np.asarray(self.dof + size + 1.0 + n_components), np.eye(size), pulls)
+
+    def _slope(self, u: Coordinates, power: np.ndarray, scatter: np.ndarray, pulls: wishart.Pulls) -> Coordinates:
+        bartlett, eps = self._bartlett(u, pulls[0].shape[-1])
+        by_log_c, below, by_eps = wishart.kernel_slope(bartlett, eps, self.mean_strength, power, scatter, pulls)
+        return np.concatenate([by_log_c, below, by_eps.reshape(*u.shape[:-1], -1)], axis=-1)
+
+    def log_jacobian_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        slope = np.zeros(self.dim(n_components))
+        slope[: self.n_features] = wishart.jacobian_slope(self.n_features, n_components)
+        return np.broadcast_to(slope, u.shape)
 
     def _log_jacobian(self, log_pivots: np.ndarray, count: int) -> PerFit:
         """log |d (means, vech Sigma) / d (log c, t, eps)|; d mean / d eps = L0 A^-T / sqrt(mean_strength) for each of K."""

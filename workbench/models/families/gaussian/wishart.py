@@ -11,6 +11,9 @@ from workbench.models.families.gaussian.quadratic import FullStatistics
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, transposed
 from workbench.models.prior import PriorError, numeric, positive
 
+Pulls = tuple[np.ndarray, np.ndarray]
+"""Strengths (..., M) and centres (..., M, D) that means are drawn to."""
+
 
 def log_normaliser(dof: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Log of the integral of |Sigma|^(-(dof + D + 1)/2) exp(-tr(scale Sigma^-1)/2) over Sigma (Bishop 2006, eq. B.79)."""
@@ -73,6 +76,30 @@ def covariance_log_jacobian(log_pivots: np.ndarray, log_det_scale: np.ndarray) -
     with np.errstate(invalid="ignore"):  # infinite pivots, of a collapsed component
         log_det = log_det_scale - 2.0 * log_pivots.sum(axis=-1)
         return np.asarray((powers * log_pivots).sum(axis=-1) + (size + 1.0) * (log_det - log_det_scale / 2.0))
+
+
+def kernel_slope(
+    bartlett: np.ndarray, eps: np.ndarray, mean_strength: np.ndarray, power: np.ndarray, scatter: np.ndarray, pulls: Pulls
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradient by log c (..., D), t (..., D(D-1)/2) and eps (..., M, D) of
+
+        power/2 log|P| - tr(scatter P)/2 - sum_m strength_m |mean_m - centre_m|_P^2 / 2,
+
+    P = A A' the precision where ``scale`` is the identity, mean_m = A^-T eps_m / sqrt(mean_strength): then the last square is
+    |eps_m / sqrt(mean_strength) - A' centre_m|^2. ``scatter`` and centres are in those coordinates.
+    """
+    strengths, centres = pulls
+    root = np.sqrt(mean_strength)
+    pulled = strengths[..., None] * (eps / root - centres @ bartlett)
+    by_factor = transposed(centres) @ pulled - scatter @ bartlett
+    by_log_c = (power[..., None] + diagonal(by_factor) * diagonal(bartlett)) / 2.0
+    return by_log_c, by_factor[(..., *np.tril_indices(bartlett.shape[-1], -1))], -pulled / root
+
+
+def jacobian_slope(size: int, n_means: int) -> np.ndarray:
+    """Gradient (D,) by log c of log |d (means, vech Sigma) / d (log c, t, eps)| with ``n_means`` means; by t and eps it is 0."""
+    powers = size - np.arange(size) - 1.0 + 2.0
+    return (powers - 2.0 * (size + 1.0) - n_means) / 2.0
 
 
 def hyperparameters(numbers: Mapping[str, Any], n_features: int) -> dict[str, np.ndarray]:

@@ -11,8 +11,8 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Regularity
 from workbench.models.families.categorical import CategoricalComponents
-from workbench.models.shapes import Flags, Labels, LogJoint, PerComponent, Permutation, Responsibilities, Rows, Weights
-from workbench.models.terms import Statistics, Terms
+from workbench.models.shapes import Flags, Labels, LogJoint, PerComponent, PerFit, Permutation, Responsibilities, Rows, Weights
+from workbench.models.terms import Statistics, Terms, labelled
 
 
 def slices(sizes: Sequence[int]) -> Iterator[slice]:
@@ -88,6 +88,11 @@ class ProductTerms:
     def statistics(self, x: Rows, responsibilities: Responsibilities) -> ProductStatistics:
         blocks = (block.statistics(x[:, columns], responsibilities) for block, columns in zip(self.blocks, self.columns, strict=True))
         return ProductStatistics(responsibilities.sum(axis=-2), tuple(blocks))
+
+    def expected(self, statistics: ProductStatistics) -> PerFit:
+        """The labels', and each block's given the labels."""
+        each = (block.expected(own) for block, own in zip(self.blocks, statistics.blocks, strict=True))
+        return np.asarray(labelled(statistics.counts, self.log_weights) + sum(each))
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,8 +50,8 @@ class ProductPrior(ComponentsPrior):
     def dim(self, n_components: int) -> int:
         return sum(prior.dim(n_components) for prior in self.blocks)
 
-    def bounded(self, components: ProductComponents) -> Coordinates:
-        return np.concatenate([prior.bounded(own) for prior, own in zip(self.blocks, components.blocks, strict=True)], axis=-1)
+    def bounded(self, components: ProductComponents, near: float) -> Coordinates:
+        return np.concatenate([prior.bounded(own, near) for prior, own in zip(self.blocks, components.blocks, strict=True)], axis=-1)
 
     def flatten(self, components: ProductComponents) -> tuple[Coordinates, PerFit]:
         """The blocks' coordinates, one block after the other."""
@@ -59,6 +59,21 @@ class ProductPrior(ComponentsPrior):
         return np.concatenate([u for u, _ in found], axis=-1), np.asarray(sum(jacobian for _, jacobian in found))
 
     def unflatten(self, u: Coordinates, n_components: int) -> tuple[ProductComponents, PerFit]:
-        parts = slices([prior.dim(n_components) for prior in self.blocks])
-        found = [prior.unflatten(u[..., part], n_components) for prior, part in zip(self.blocks, parts, strict=True)]
+        found = [prior.unflatten(part, n_components) for prior, part in zip(self.blocks, self._parts(u, n_components), strict=True)]
         return self.components([own for own, _ in found]), np.asarray(sum(jacobian for _, jacobian in found))
+
+    def slope(self, u: Coordinates, statistics: ProductStatistics) -> Coordinates:
+        parts = zip(self.blocks, self._parts(u, statistics.counts.shape[-1]), statistics.blocks, strict=True)
+        return np.concatenate([prior.slope(part, own) for prior, part, own in parts], axis=-1)
+
+    def log_density_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        parts = zip(self.blocks, self._parts(u, n_components), strict=True)
+        return np.concatenate([prior.log_density_slope(part, n_components) for prior, part in parts], axis=-1)
+
+    def log_jacobian_slope(self, u: Coordinates, n_components: int) -> Coordinates:
+        parts = zip(self.blocks, self._parts(u, n_components), strict=True)
+        return np.concatenate([prior.log_jacobian_slope(part, n_components) for prior, part in parts], axis=-1)
+
+    def _parts(self, u: Coordinates, n_components: int) -> list[np.ndarray]:
+        """The coordinates of each block."""
+        return [u[..., part] for part in slices([prior.dim(n_components) for prior in self.blocks])]
