@@ -5,25 +5,31 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.fast.codes import Coded, coded
-from workbench.fast.discrete import expect as discrete
+from workbench.fast.codes import Coded
+from workbench.fast.discrete import Discrete
 from workbench.models import Expectation, Mixture
-from workbench.models.families.bernoulli import BernoulliComponents, BernoulliStatistics
+from workbench.models.families.bernoulli import BernoulliStatistics
+
+
+def _log_cells(known: Coded, probs: np.ndarray) -> np.ndarray:
+    """log p or log(1 - p)."""
+    rest = 1.0 - probs
+    complements = np.where(rest < 1.0, np.log(rest) * (probs / (1.0 - rest)), -probs)  # log1p(-p), with the rounding of 1 - p undone
+    both = np.concatenate([complements, np.log(probs)], axis=1)
+    return np.asarray(np.take(both, known.feature + (known.value == 1.0) * known.n_features, axis=1))
+
+
+def _summarise(known: Coded, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The weighted number of ones, and of observed cells."""
+    ones, zeros = (np.zeros((cells.shape[0], known.n_features, cells.shape[2])) for _ in range(2))
+    for total, value in ((ones, 1.0), (zeros, 0.0)):
+        total[:, known.feature[known.value == value]] = cells[:, known.value == value]
+    return ones, ones + zeros
+
+
+STEP = Discrete(_log_cells, _summarise, BernoulliStatistics)
 
 
 def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
-    known = coded(data)
-    assert isinstance(mixture.components, BernoulliComponents)
-    found = discrete(log_cells(mixture.components, known), mixture.weights, data, counts, rule, beta, threads)
-    ones = found.by_feature(data.n_features, found.cells * known.value)
-    statistics = BernoulliStatistics(found.counts, ones, found.by_feature(data.n_features, found.cells))
-    return Expectation(statistics, found.log_likelihood, found.expected_complete, found.entropy)
-
-
-def log_cells(components: BernoulliComponents, known: Coded) -> np.ndarray:
-    """log p or log(1 - p) of every cell (fit, K, C)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log1p(-components.probs), np.log(components.probs)
-    feature = known.feature.astype(int)
-    return np.where(known.value == 1.0, logs[1][..., feature], logs[0][..., feature])
+    return STEP.expect(mixture.weights, mixture.components.parameters()["probs"], data, counts, rule, beta, threads)

@@ -27,7 +27,8 @@ class Coded:
     ----------
     codes : ndarray (N', G) of int64, for every distinct row and group an entry of the groups' table
     members : ndarray (S, M) of int64, for every entry the cells that it sums up; C, the number of cells, where there is none
-    feature, value : ndarray (C,), what each cell is
+    feature, value : ndarray (C,), what each cell is: number of the feature, value
+    n_features : D
     place : ndarray (N,), which distinct row each row of the data is
     """
 
@@ -35,6 +36,7 @@ class Coded:
     members: np.ndarray
     feature: np.ndarray
     value: np.ndarray
+    n_features: int
     place: np.ndarray
 
     @property
@@ -56,14 +58,14 @@ def encode(x: np.ndarray, distinct: bool = True) -> Coded:
         seen = np.unique(x[:, d])
         seen = seen[~np.isnan(seen)]
         columns.append(np.where(np.isnan(x[:, d]), -1, start + np.searchsorted(seen, x[:, d])))
-        features.append(np.full(seen.size, float(d)))
+        features.append(np.full(seen.size, d))
         values.append(seen)
         start += seen.size
     codes, members = _grouped(columns, start, min(GROUP, max(2, x.shape[0] // 8)))
     place = np.arange(x.shape[0])
     if distinct:
         codes, place = _distinct(codes)
-    return Coded(np.ascontiguousarray(codes), members, np.concatenate(features), np.concatenate(values), place)
+    return Coded(np.ascontiguousarray(codes), members, np.concatenate(features).astype(np.int64), np.concatenate(values), x.shape[1], place)
 
 
 def _grouped(columns: list[np.ndarray], n_cells: int, limit: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ wastes no lane whatever K. Both do the same operations in the same order, so a f
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -23,90 +24,103 @@ CHUNK = 8192
 HARD = RULES["hard"]
 
 
-def _entry(code: Writer, codes: Any, row: Any, groups: Any, group: Any) -> Any:
-    """The code of a row's group: a whole number, in an array that comes as one of doubles."""
-    where = code.at(codes, code.plus(code.product(row, groups), group))
-    return code.builder.load(code.builder.bitcast(where, WORD.as_pointer()))
+TILES = (4, 2, 1)
+"""Registers of a row that are worked on together, so that a code is read once for all of them."""
+
+
+def _whole(code: Writer, numbers: Any, offset: Any) -> Any:
+    """A whole number of an array that comes as one of doubles."""
+    return code.builder.load(code.builder.bitcast(code.at(numbers, offset), WORD.as_pointer()))
+
+
+def _tiled(code: Writer, width: Any, write: Callable[[list[Any]], None]) -> None:
+    """Call ``write`` with the offsets of several registers of a row, in turn until all have been."""
+    start: Any = 0
+    for tile in TILES:
+        stop = code.product(code.builder.sdiv(code.whole(width), code.whole(tile)), tile)
+        with code.loop(stop, start=start, step=tile) as vector:
+            write([code.product(code.plus(vector, i), WIDTH) for i in range(tile)])
+        start = stop
 
 
 def _joints(way: Any) -> Any:
     @kernel
-    def joints(
-        code: Writer, table: Any, constant: Any, codes: Any, first: Any, rows: Any, groups: Any, width: Any, joint: Any, top: Any
-    ) -> None:
-        """log p(row, k) less the row's largest, and the largest: 0 in its place where a row is impossible."""
+    def joints(code: Writer, table: Any, constant: Any, places: Any, rows: Any, groups: Any, width: Any, joint: Any, top: Any) -> None:
+        """log p(row, k), and the row's largest: 0 in its place where a row is impossible."""
         with code.loop(rows) as row:
-            best = code.sum(-math.inf)
-            with code.loop(width) as vector:
-                lane = code.product(vector, WIDTH)
-                total = code.sum()
-                total.set(code.load(constant, lane))
+            best, at = code.sum(-math.inf), code.product(row, width, WIDTH)
+
+            def tile(lanes: list[Any], row: Any = row, best: Any = best, at: Any = at) -> None:
+                totals = [code.sum() for _ in lanes]
+                for total, lane in zip(totals, lanes, strict=True):
+                    total.set(code.load(constant, lane))
                 with code.loop(groups) as group:
-                    entry = _entry(code, codes, code.plus(first, row), groups, group)
-                    total.add(code.load(table, code.plus(code.product(entry, width, WIDTH), lane)))
-                code.store(total.value, joint, code.plus(code.product(row, width, WIDTH), lane))
-                best.set(total.value.where(total.value.compared(">", best.value), best.value))
+                    entry = _whole(code, places, code.plus(code.product(row, groups), group))
+                    for total, lane in zip(totals, lanes, strict=True):
+                        total.add(code.load(table, code.plus(entry, lane)))
+                for total, lane in zip(totals, lanes, strict=True):
+                    code.store(total.value, joint, code.plus(at, lane))
+                    best.set(total.value.where(total.value.compared(">", best.value), best.value))
+
+            _tiled(code, width, tile)
             largest = way.largest(best.value)
-            anchor = largest.where(largest.compared(">", -math.inf), 0.0)
-            way.keep(code, anchor, top, row)
-            with code.loop(width) as vector:
-                at = code.plus(code.product(row, width, WIDTH), code.product(vector, WIDTH))
-                code.store(code.load(joint, at) - anchor, joint, at)
+            way.keep(code, largest.where(largest.compared(">", -math.inf), 0.0), top, row)
 
     return joints
 
 
 def _masses(way: Any) -> Any:
     @kernel
-    def masses(code: Writer, joint: Any, rows: Any, width: Any, mass: Any) -> None:
-        """sum_k exp(joint) of every row."""
+    def masses(code: Writer, joint: Any, top: Any, rows: Any, width: Any, mass: Any) -> None:
+        """sum_k exp(joint - top) of every row."""
         with code.loop(rows) as row:
+            anchor = way.kept(code, top, row)
 
-            def density(vector: Any) -> Lanes:
-                return code.load(joint, code.plus(code.product(row, width, WIDTH), code.product(vector, WIDTH))).exp()
+            def density(vector: Any, row: Any = row, anchor: Any = anchor) -> tuple[Lanes]:
+                lane = code.plus(code.product(row, width, WIDTH), code.product(vector, WIDTH))
+                return ((code.load(joint, lane) - anchor).decay(),)
 
-            way.keep(code, way.total(code, width, density), mass, row)
+            way.keep(code, *way.totals(code, width, density, 1), mass, row)
 
     return masses
 
 
 def _shares(way: Any) -> Any:
     @kernel
-    def shares(code: Writer, joint: Any, rows: Any, width: Any, beta: Any, product: Any, mass: Any, cross: Any) -> None:
-        """joint becomes exp(beta joint); its sum over k, and the sum of exp(beta joint) joint."""
+    def shares(code: Writer, joint: Any, top: Any, rows: Any, width: Any, beta: Any, mass: Any, cross: Any) -> None:
+        """joint becomes exp(beta (joint - top)); its sum over k, and the sum of exp(beta (joint - top)) (joint - top)."""
         with code.loop(rows) as row:
+            anchor = way.kept(code, top, row)
 
-            def share(vector: Any) -> Lanes:
-                lane = code.product(vector, WIDTH)
-                at = code.plus(code.product(row, width, WIDTH), lane)
-                shifted = code.load(joint, at)
-                found: Lanes = (shifted * beta).exp()
-                code.store(found, joint, at)
-                code.store(found * shifted.where(shifted.compared(">", -1e300), 0.0), product, lane)
-                return found
+            def share(vector: Any, row: Any = row, anchor: Any = anchor) -> tuple[Lanes, Lanes]:
+                lane = code.plus(code.product(row, width, WIDTH), code.product(vector, WIDTH))
+                below = code.load(joint, lane) - anchor
+                found = (below * beta).decay()
+                code.store(found, joint, lane)
+                return found, found * below.at_least(-1e300)
 
-            way.keep(code, way.total(code, width, share), mass, row)
-            way.keep(code, way.total(code, width, lambda vector: code.load(product, code.product(vector, WIDTH))), cross, row)
+            total, product = way.totals(code, width, share, 2)
+            way.keep(code, total, mass, row)
+            way.keep(code, product, cross, row)
 
     return shares
 
 
 def _gather(way: Any) -> Any:
     @kernel
-    def gather(
-        code: Writer, joint: Any, scale: Any, codes: Any, first: Any, rows: Any, groups: Any, width: Any, counts: Any, buckets: Any
-    ) -> None:
-        """Add each row's responsibilities, exp(beta joint) scale, to the counts and to the entries that its codes name."""
+    def gather(code: Writer, joint: Any, scale: Any, places: Any, rows: Any, groups: Any, width: Any, buckets: Any) -> None:
+        """Add each row's responsibilities, shares times scale, to the entries that its codes name."""
         with code.loop(rows) as row:
-            factor = way.kept(code, scale, row)
-            with code.loop(width) as vector:
-                lane = code.product(vector, WIDTH)
-                share = code.load(joint, code.plus(code.product(row, width, WIDTH), lane)) * factor
-                code.store(code.load(counts, lane) + share, counts, lane)
+            factor, at = way.kept(code, scale, row), code.product(row, width, WIDTH)
+
+            def tile(lanes: list[Any], row: Any = row, factor: Any = factor, at: Any = at) -> None:
+                shares = [code.load(joint, code.plus(at, lane)) * factor for lane in lanes]
                 with code.loop(groups) as group:
-                    entry = _entry(code, codes, code.plus(first, row), groups, group)
-                    at = code.plus(code.product(entry, width, WIDTH), lane)
-                    code.store(code.load(buckets, at) + share, buckets, at)
+                    entry = _whole(code, places, code.plus(code.product(row, groups), group))
+                    for share, lane in zip(shares, lanes, strict=True):
+                        code.store(code.load(buckets, code.plus(entry, lane)) + share, buckets, code.plus(entry, lane))
+
+            _tiled(code, width, tile)
 
     return gather
 
@@ -132,7 +146,7 @@ def _tables(code: Writer, cells: Any, members: Any, entries: Any, depth: Any, wi
         lane = code.product(vector, WIDTH)
         total = code.sum()
         with code.loop(depth) as member:
-            cell = _entry(code, members, entry, depth, member)
+            cell = _whole(code, members, code.plus(code.product(entry, depth), member))
             total.add(code.load(cells, code.plus(code.product(cell, width, WIDTH), lane)))
         code.store(total.value, table, code.plus(code.product(entry, width, WIDTH), lane))
 
@@ -141,7 +155,7 @@ def _tables(code: Writer, cells: Any, members: Any, entries: Any, depth: Any, wi
 def _share_out(code: Writer, buckets: Any, members: Any, entries: Any, depth: Any, width: Any, sums: Any) -> None:
     """Add what the groups' entries hold to each of their cells."""
     with code.loop(entries) as entry, code.loop(depth) as member:
-        cell = _entry(code, members, entry, depth, member)
+        cell = _whole(code, members, code.plus(code.product(entry, depth), member))
         with code.loop(width) as vector:
             lane = code.product(vector, WIDTH)
             at = code.plus(code.product(cell, width, WIDTH), lane)
@@ -154,7 +168,7 @@ _joints_along, _masses_along, _shares_along, _gather_along = (make(Along) for ma
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _hard(joint: np.ndarray, rows: int, lanes: int, mass: np.ndarray, cross: np.ndarray) -> None:
+def _hard(joint: np.ndarray, top: np.ndarray, rows: int, lanes: int, mass: np.ndarray, cross: np.ndarray) -> None:
     """All on the likeliest component, of several equal ones the first; joint (ROWS, components * lanes)."""
     for row in range(rows):
         for lane in range(lanes):
@@ -162,7 +176,7 @@ def _hard(joint: np.ndarray, rows: int, lanes: int, mass: np.ndarray, cross: np.
             for at in range(lane, joint.shape[1], lanes):
                 if joint[row, at] > joint[row, likeliest]:
                     likeliest = at
-            cross[row * lanes + lane], mass[row * lanes + lane] = joint[row, likeliest], 1.0
+            cross[row * lanes + lane], mass[row * lanes + lane] = joint[row, likeliest] - top[row * lanes + lane], 1.0
             for at in range(lane, joint.shape[1], lanes):
                 joint[row, at] = 0.0
             joint[row, likeliest] = 1.0
@@ -197,39 +211,37 @@ def chunk(
     totals, summed, sums : (3, 8), (W * 8) and (C + 1, W * 8), to which log likelihood, E_q log p(x, z) and H(q), responsibilities, and
         responsibilities by cell are added; across, totals in the first lane
     """
-    width, groups, lanes = cells.shape[1] // WIDTH, codes.shape[1], 1 if across else WIDTH
-    whole, parts = codes.view(np.float64), members.view(np.float64)
-    table, buckets = np.empty((members.shape[0], cells.shape[1])), np.zeros((members.shape[0], cells.shape[1]))
+    numbers, groups, lanes = cells.shape[1], codes.shape[1], 1 if across else WIDTH
+    width, parts = numbers // WIDTH, members.view(np.float64)
+    table, buckets = np.empty((members.shape[0], numbers)), np.zeros((members.shape[0], numbers))
     _tables(cells, parts, members.shape[0], members.shape[1], width, table)
-    joint, product = np.empty((ROWS, cells.shape[1])), np.empty(cells.shape[1])
-    top, mass, shared, cross, weigh = (
-        np.ones(ROWS * WIDTH),
-        np.ones(ROWS * WIDTH),
-        np.ones(ROWS * WIDTH),
-        np.ones(ROWS * WIDTH),
-        np.zeros(ROWS * WIDTH),
-    )
-    scores = np.empty(3 * ROWS * WIDTH)
+    joint, places, scores = np.empty((ROWS, numbers)), np.empty((ROWS, groups), np.int64), np.empty(3 * ROWS * WIDTH)
+    top, mass, shared, cross = np.ones(ROWS * WIDTH), np.ones(ROWS * WIDTH), np.ones(ROWS * WIDTH), np.ones(ROWS * WIDTH)
+    weigh, first_entries = np.zeros(ROWS * WIDTH), 0
     for start in range(first, last, ROWS):
         rows = min(ROWS, last - start)
         for row in range(rows):
             for lane in range(lanes):
                 weigh[row * lanes + lane] = counts[lane if counts.shape[0] > 1 else 0, start + row]
+            for group in range(groups):
+                places[row, group] = codes[start + row, group] * numbers
+            first_entries = max(first_entries, codes[start + row, 0] + 1)
+        at = places.view(np.float64)
         if across:
-            _joints_across(table, constant, whole, start, rows, groups, width, joint, top)
+            _joints_across(table, constant, at, rows, groups, width, joint, top)
         else:
-            _joints_along(table, constant, whole, start, rows, groups, width, joint, top)
+            _joints_along(table, constant, at, rows, groups, width, joint, top)
         if rule == HARD or beta != 1.0:
             if across:
-                _masses_across(joint, rows, width, mass)
+                _masses_across(joint, top, rows, width, mass)
             else:
-                _masses_along(joint, rows, width, mass)
+                _masses_along(joint, top, rows, width, mass)
         if rule == HARD:
-            _hard(joint, rows, lanes, shared, cross)
+            _hard(joint, top, rows, lanes, shared, cross)
         elif across:
-            _shares_across(joint, rows, width, beta, product, shared, cross)
+            _shares_across(joint, top, rows, width, beta, shared, cross)
         else:
-            _shares_along(joint, rows, width, beta, product, shared, cross)
+            _shares_along(joint, top, rows, width, beta, shared, cross)
         if rule != HARD and beta == 1.0:
             mass[:] = shared
         _scores(weigh, top, mass, shared, cross, 0.0 if rule == HARD else beta, (rows * lanes + WIDTH - 1) // WIDTH, scores)
@@ -238,9 +250,12 @@ def chunk(
                 for lane in range(lanes):
                     totals[score, lane] += scores[(score * ROWS) * WIDTH + row * lanes + lane]
         if across:
-            _gather_across(joint, shared, whole, start, rows, groups, width, summed, buckets)
+            _gather_across(joint, shared, at, rows, groups, width, buckets)
         else:
-            _gather_along(joint, shared, whole, start, rows, groups, width, summed, buckets)
+            _gather_along(joint, shared, at, rows, groups, width, buckets)
+    for entry in range(first_entries):  # each row has one entry of the first group
+        for i in range(numbers):
+            summed[i] += buckets[entry, i]
     _share_out(buckets, parts, members.shape[0], members.shape[1], width, sums)
 
 

@@ -37,11 +37,13 @@ class Across:
         return code.spread(array, row)
 
     @staticmethod
-    def total(code: Writer, width: Any, term: Any) -> Lanes:
-        total = code.sum()
+    def totals(code: Writer, width: Any, terms: Any, n_terms: int) -> list[Lanes]:
+        """Sums over components of the ``n_terms`` numbers that ``terms`` gives for each register of a row."""
+        sums = [code.sum() for _ in range(n_terms)]
         with code.loop(width) as vector:
-            total.add(term(vector))
-        return code.spread_scalar(total.value.total())
+            for each, term in zip(sums, terms(vector), strict=True):
+                each.add(term)
+        return [code.spread_scalar(each.value.total()) for each in sums]
 
 
 class Along:
@@ -60,17 +62,22 @@ class Along:
         return code.load(array, code.product(row, WIDTH))
 
     @staticmethod
-    def total(code: Writer, width: Any, term: Any) -> Lanes:
-        """In the order in which ``Across`` adds: component k to sum k modulo 8, then in halves."""
-        sums = cgutils.alloca_once(code.builder, ir.ArrayType(DOUBLES, WIDTH))
+    def totals(code: Writer, width: Any, terms: Any, n_terms: int) -> list[Lanes]:
+        """The same, in the order in which ``Across`` adds: component k to sum k modulo 8, then in halves."""
+        sums = cgutils.alloca_once(code.builder, ir.ArrayType(DOUBLES, WIDTH * n_terms))
         place = code.builder.bitcast(sums, DOUBLE.as_pointer())
-        for i in range(WIDTH):
+        for i in range(WIDTH * n_terms):
             code.store(code.lanes(0.0), place, i * WIDTH)
         with code.loop(width) as vector:
             at = code.product(code.builder.and_(vector, ir.Constant(WORD, WIDTH - 1)), WIDTH)
-            code.store(code.load(place, at) + term(vector), place, at)
-        parts = [code.load(place, i * WIDTH) for i in range(WIDTH)]
-        while len(parts) > 1:
-            half = len(parts) // 2
-            parts = [parts[i] + parts[i + half] for i in range(half)]
-        return parts[0]
+            for i, term in enumerate(terms(vector)):
+                own = code.plus(at, i * WIDTH * WIDTH)
+                code.store(code.load(place, own) + term, place, own)
+        return [_halved([code.load(place, (i * WIDTH + j) * WIDTH) for j in range(WIDTH)]) for i in range(n_terms)]
+
+
+def _halved(parts: list[Lanes]) -> Lanes:
+    while len(parts) > 1:
+        half = len(parts) // 2
+        parts = [parts[i] + parts[i + half] for i in range(half)]
+    return parts[0]

@@ -1,0 +1,37 @@
+"""Categorical components, compiled: a cell is a feature with one of its levels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.fast.codes import Coded
+from workbench.fast.discrete import Discrete
+from workbench.models import Expectation, Mixture
+from workbench.models.families.categorical import CategoricalStatistics
+
+
+def _step(n_features: int, n_levels: int) -> Discrete:
+    def places(known: Coded) -> np.ndarray:
+        """Each cell's place among (feature, level)."""
+        return known.feature * n_levels + known.value.astype(np.int64)
+
+    def log_cells(known: Coded, probs: np.ndarray) -> np.ndarray:
+        return np.asarray(np.log(np.take(probs, places(known), axis=1)))
+
+    def summarise(known: Coded, cells: np.ndarray) -> tuple[np.ndarray]:
+        totals = np.zeros((cells.shape[0], n_features * n_levels, cells.shape[2]))
+        totals[:, places(known)] = cells
+        return (totals,)
+
+    def statistics(counts: np.ndarray, totals: np.ndarray) -> CategoricalStatistics:
+        return CategoricalStatistics(counts, totals.reshape(*counts.shape, n_features, n_levels))
+
+    return Discrete(log_cells, summarise, statistics)
+
+
+def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+    """The E step over all rows of a batch of mixtures (restart,)."""
+    probs = mixture.components.parameters()["probs"]
+    step = _step(*probs.shape[2:])
+    return step.expect(mixture.weights, probs.reshape(*mixture.weights.shape, -1), data, counts, rule, beta, threads)
