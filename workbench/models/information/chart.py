@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from workbench.models.components import Components
 from workbench.models.information.discrete import bernoulli, categorical, snapped_bernoulli, snapped_categorical
 from workbench.models.information.gaussian_diagonal import diagonal, spherical
 from workbench.models.information.gaussian_full import full, tied
@@ -40,6 +41,12 @@ SNAPS: dict[str, Callable[[Any, Any], Any]] = {
 def kernel_of(components: Any, alive: np.ndarray) -> Kernel:
     """Derivatives of the components of weight above 0."""
     return KERNELS[type(components).__name__](components, alive)
+
+
+def rebuilt(components: Components, parameters: Mapping[str, np.ndarray]) -> Components:
+    """Components of the same kind with other parameters, by name."""
+    values = iter([parameters[name] for name in components.parameters()])
+    return components.map(lambda _: next(values))
 
 
 def snapped_components(components: Any, after: Any) -> Any:
@@ -103,12 +110,12 @@ class Chart:
             name: array + np.einsum("...m,bm->b...", self.directions[name], np.atleast_2d(e)) for name, array in self._arrays().items()
         }
         shape = {name: value.reshape(*e.shape[:-1], *value.shape[1:]) for name, value in moves.items()}
-        return Mixture(shape.pop("weights"), type(self.mixture.components)(**shape))
+        return Mixture(shape["weights"], rebuilt(self.mixture.components, shape))
 
     def shifted(self, mixture: Mixture, e: np.ndarray) -> Mixture:
         """Mixtures (restart,), each moved by its own e (restart, size)."""
         moves = {name: array + np.einsum("...m,bm->b...", self.directions[name], e) for name, array in mixture.parameters().items()}
-        return Mixture(moves.pop("weights"), type(mixture.components)(**moves))
+        return Mixture(moves["weights"], rebuilt(mixture.components, moves))
 
     def coordinates(self, mixture: Mixture) -> np.ndarray:
         """Coordinates (*batch, size) of mixtures near this one: least squares, exact where nothing on the boundary has moved."""

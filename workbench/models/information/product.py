@@ -59,7 +59,7 @@ class ProductKernel(Kernel):
 
 def product(components: Any, alive: np.ndarray, kernel_of: Callable[[Any, np.ndarray], Kernel]) -> ProductKernel:
     blocks = [kernel_of(block, alive) for block in components.blocks]
-    return ProductKernel(blocks, list(components.columns), [dict(names) for names in components.names])
+    return ProductKernel(blocks, list(components.layout.columns), [dict(names) for names in components.layout.names])
 
 
 def snapped_product(components: Any, after: Any, snapped: Callable[[Any, Any], Any]) -> Any:
