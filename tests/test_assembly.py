@@ -72,10 +72,44 @@ def test_agreement_follows_from_responsibilities(tables: dict[str, pd.DataFrame]
     assert row["rows_with_other_label"] == (labels["em"] != labels["em_map"]).sum()
 
 
-def test_point_parameters_have_neither_sd_nor_interval(tables: dict[str, pd.DataFrame]) -> None:
+def test_point_parameters_have_errors_where_the_point_is_a_maximum(tables: dict[str, pd.DataFrame]) -> None:
     parameters = tables["parameters"]
-    assert parameters[["sd", "lower", "upper", "truth"]].isna().all().all()
+    assert parameters["truth"].isna().all()
     assert parameters.query("method == 'em' and parameter == 'weights'")["mean"].sum() == pytest.approx(1.0)
+    diagnostics = tables["diagnostics"].set_index(["method", "quantity"])["value"]
+    for method in ("em", "em_map"):
+        own = parameters[parameters["method"] == method]
+        assert diagnostics[method, "local_maximum"] == "yes"
+        assert own["sd"].notna().any()
+        interval = own.dropna(subset=["sd"])
+        assert ((interval["lower"] < interval["mean"]) & (interval["mean"] < interval["upper"])).all()
+        probable = interval[interval["parameter"].isin(["weights", "probs"])]
+        assert probable["lower"].gt(0.0).all()
+        assert probable["upper"].lt(1.0).all()
+        fixed = own[own["sd"].isna()]
+        assert fixed["mean"].lt(1e-6).sum() + fixed["mean"].gt(1 - 1e-6).sum() == len(fixed)
+        assert fixed[["lower", "upper"]].isna().all().all()
+
+
+def test_optima_say_whether_they_are_maxima(tables: dict[str, pd.DataFrame]) -> None:
+    found = tables["optima"]
+    singular = found["singular"].astype(bool)
+    assert found.loc[singular, "local_maximum"].isna().all()
+    assert found.loc[(found["optimum"] == 0) & ~singular, "local_maximum"].astype(bool).all()
+
+
+def test_points_are_left_out_row_by_row(tables: dict[str, pd.DataFrame]) -> None:
+    """Finite and below the log likelihood, or empty with its reason."""
+    scores = tables["likelihoods"].set_index("method")
+    reasons = tables["diagnostics"].query("quantity in ['rows_without_density', 'refits_collapsed']").set_index("method")
+    for method in ("em", "em_map"):
+        score = scores.loc[method]
+        if method in reasons.index:
+            assert pd.isna(score["elpd_loo"])
+        else:
+            assert score["elpd_loo"] < score["log_likelihood"]
+            assert score["elpd_loo_se"] > 0
+        assert pd.isna(score["pareto_k_max"])
 
 
 def test_swept_keys_are_the_first_columns() -> None:

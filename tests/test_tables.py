@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from workbench.compare import tables
+from workbench.compare.curvature import curvature
 from workbench.compare.evaluation import row_view
 from workbench.compare.optima import optima
 from workbench.data import Dataset
@@ -23,7 +24,7 @@ def test_restarts_and_optima_tell_one_story(name: str, family: str, n_components
     fit = EM(restarts=60).fit(problem)
     found = optima(problem, fit)
     restarts = list(tables.restart_rows("em", fit, found))
-    ends = list(tables.optimum_rows("em", problem, fit, found))
+    ends = list(tables.optimum_rows("em", problem, fit, found, curvature(problem, fit, found)))
     ran = Counter(row["optimum"] for row in restarts)
     assert [row["optimum"] for row in ends] == list(range(len(ends)))
     assert {row["optimum"]: row["restarts"] for row in ends} == dict(ran)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.compare import tables
 from workbench.compare.cell import Cell
+from workbench.compare.curvature import curvature
 from workbench.compare.diagnostics import diagnostic_rows
 from workbench.compare.differences import agreement_rows, parameter_rows
 from workbench.compare.optima import optima
+from workbench.compare.predictive import left_out
 from workbench.compare.scoring import evidence_rows, failure_row, likelihood_row
 from workbench.compare.settled import Settled, settle
 from workbench.fit import Fit
@@ -102,14 +104,16 @@ def _of_cell(cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
 def _of_fit(label: str, cell: Cell, fit: Fit, settled: Settled | None) -> Iterator[tuple[str, dict[str, Any]]]:
     problem = cell.problem
     found = optima(problem, fit)
+    curved = curvature(problem, fit, found)
+    without = left_out(problem, fit, curved)
     sources: dict[str, Any] = {
-        "likelihoods": [likelihood_row(label, cell, fit, settled)],
+        "likelihoods": [likelihood_row(label, cell, fit, settled, without)],
         "restarts": tables.restart_rows(label, fit, found),
-        "optima": tables.optimum_rows(label, problem, fit, found),
+        "optima": tables.optimum_rows(label, problem, fit, found, curved),
         "trace": tables.trace_rows(label, fit),
         "path": tables.path_rows(label, problem, fit.path),
         "evidence": evidence_rows(label, cell, fit),
-        "diagnostics": diagnostic_rows(label, fit, settled, found),
+        "diagnostics": diagnostic_rows(label, problem, fit, settled, found, curved, without),
     }
     if settled is not None:
         weights = settled.draws.weights.mean(axis=0)
@@ -117,7 +121,7 @@ def _of_fit(label: str, cell: Cell, fit: Fit, settled: Settled | None) -> Iterat
             "components": tables.component_rows(label, problem, weights, settled.rows),
             "assignments": tables.assignment_rows(label, problem, settled.rows),
             "responsibilities": tables.responsibility_rows(label, problem, settled.rows),
-            "parameters": parameter_rows(label, cell, settled),
+            "parameters": parameter_rows(label, cell, settled, curved),
         }
     for name, rows in sources.items():
         for row in rows:

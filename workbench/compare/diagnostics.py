@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -10,10 +11,15 @@ from typing import Any
 import numpy as np
 
 from workbench.compare.bounds import elbo
+from workbench.compare.curvature import Curvature
 from workbench.compare.optima import Optimum
-from workbench.compare.predictive import FEWEST_DRAWS, array_statistics
+from workbench.compare.points import of_curvature, of_refits
+from workbench.compare.predictive import FEWEST_DRAWS, array_statistics, why_not_left_out
 from workbench.compare.settled import Settled
-from workbench.fit import Fit
+from workbench.compare.verdict import check, verdict
+from workbench.fit import Fit, Status
+from workbench.inference.leave_one_out import LeaveOneOutRefits
+from workbench.problem import Problem
 
 Row = dict[str, Any]
 
@@ -21,14 +27,27 @@ RHAT = 1.01
 ESS = 400
 PARETO_K = 0.7
 UNSEEN = 0.05
+COPIES = frozenset({"given", "uniform"})
+"""Kinds of start that are the same for every restart."""
 
 
-def diagnostic_rows(label: str, fit: Fit, settled: Settled | None, found: list[Optimum]) -> Iterator[Row]:
+def diagnostic_rows(
+    label: str,
+    problem: Problem,
+    fit: Fit,
+    settled: Settled | None,
+    found: list[Optimum],
+    curved: Curvature,
+    without: LeaveOneOutRefits | None,
+) -> Iterator[Row]:
     """The checks that apply to this kind of estimate."""
     yield _row(label, "status", fit.status.value, "", fit.status.good, "" if fit.status.good else fit.status.value)
     makers = {"point": _of_restarts(fit, found), "approximation": _of_approximation(fit), "sample": _of_sample(fit, settled)}
     for row in makers[fit.estimate]:
         yield {"method": label, **row}
+    if fit.estimate == "point":
+        for row in itertools.chain(of_curvature(curved), of_refits(without, why_not_left_out(problem, fit, curved))):
+            yield {"method": label, **row}
     for message in fit.messages:
         yield _row(label, "message", message, "", None, "")
 
@@ -51,18 +70,21 @@ def _of_restarts(fit: Fit, found: list[Optimum]) -> Iterator[Row]:
     if fit.restarts is None or not found:
         return
     n_restarts = len(fit.restarts.status)
-    if "given" not in fit.restarts.init and found[0].regular:  # copies of one start are not independent
+    if not COPIES.intersection(fit.restarts.init) and found[0].regular:  # copies of one start are not independent
         share, lower, upper = unseen_optimum(found, n_restarts)
         more = "raise restarts until the upper end is small"
-        yield _check("unseen_optimum", share, UNSEEN, share <= UNSEEN, more)
-        yield _check("unseen_optimum_lower", lower, None, None, "")
-        yield _check("unseen_optimum_upper", upper, None, None, "")
+        yield check("unseen_optimum", share, UNSEEN, share <= UNSEEN, more)
+        yield check("unseen_optimum_lower", lower, None, None, "")
+        yield check("unseen_optimum_upper", upper, None, None, "")
     hits = len(found[0].restarts) / n_restarts if found[0].regular else 0.0
-    yield _check("share_at_best", hits, None, None, "")
+    yield check("share_at_best", hits, None, None, "")
     singular = sum(len(optimum.restarts) for optimum in found if optimum.singular) / n_restarts
-    yield _check("share_singular", singular, 0.0, singular == 0.0, "singular ends are left out of best; objective: posterior has none")
+    yield check("share_singular", singular, 0.0, singular == 0.0, "singular ends are left out of best; objective: posterior has none")
+    for status, quantity in ((Status.SINGULAR, "share_collapsed"), (Status.LOST_COMPONENT, "share_lost_component")):
+        if count := sum(each is status for each in fit.restarts.status):
+            yield check(quantity, count / n_restarts, None, None, status.value)
     capped = sum(status.name == "MAX_ITER" for status in fit.restarts.status) / n_restarts
-    yield _check("share_at_max_iter", capped, 0.0, capped == 0.0, "raise max_iter: these restarts had not converged when they stopped")
+    yield check("share_at_max_iter", capped, 0.0, capped == 0.0, "raise max_iter: these restarts had not converged when they stopped")
 
 
 def _of_approximation(fit: Fit) -> Iterator[Row]:
@@ -70,29 +92,29 @@ def _of_approximation(fit: Fit) -> Iterator[Row]:
         return
     if fit.log_q.size >= FEWEST_DRAWS:
         k_hat = float(np.asarray(array_statistics().psislw(-(fit.log_posterior - fit.log_q).ravel())[1]))
-        yield _check("pareto_k", k_hat, PARETO_K, k_hat <= PARETO_K, "q is far from the posterior: trust nuts, or a q of a richer kind")
+        yield check("pareto_k", k_hat, PARETO_K, k_hat <= PARETO_K, "q is far from the posterior: trust nuts, or a q of a richer kind")
     bound = elbo(fit)
     if bound is not None:
-        yield _check("elbo_mcse", bound.mcse, 0.1, bound.mcse <= 0.1, "raise draws for a more precise ELBO")
+        yield check("elbo_mcse", bound.mcse, 0.1, bound.mcse <= 0.1, "raise draws for a more precise ELBO")
 
 
 def _of_sample(fit: Fit, settled: Settled | None) -> Iterator[Row]:
     stats = fit.sample_stats
     if "diverging" in stats:
         count = int(np.asarray(stats["diverging"]).sum())
-        yield _check("divergences", count, 0, count == 0, "raise target_accept or tune: the posterior has corners the sampler leaves out")
+        yield check("divergences", count, 0, count == 0, "raise target_accept or tune: the posterior has corners the sampler leaves out")
     if "reached_max_treedepth" in stats:
         share = float(np.asarray(stats["reached_max_treedepth"]).mean())
-        yield _check("share_at_max_treedepth", share, 0.0, share == 0.0, "the sampler is slow here, not wrong; raise tune")
+        yield check("share_at_max_treedepth", share, 0.0, share == 0.0, "the sampler is slow here, not wrong; raise tune")
     if "energy" in stats and np.shape(stats["energy"])[1] > 1:
         bfmi = float(np.min(array_statistics().bfmi(np.asarray(stats["energy"]))))
-        yield _check("e_bfmi", bfmi, 0.3, bfmi >= 0.3, "raise tune: the energy moves too little from draw to draw")
+        yield check("e_bfmi", bfmi, 0.3, bfmi >= 0.3, "raise tune: the energy moves too little from draw to draw")
     yield from _convergence("log_posterior", fit.log_posterior[..., None])
     if settled is not None and settled.rows.draws.size == fit.log_posterior.size:
         chains = fit.log_posterior.shape
         numbers = [value.reshape(*chains, -1) for value in settled.draws.parameters().values()]
         yield from _convergence("aligned_parameters", np.concatenate(numbers, axis=-1))
-        yield _check("relabelled_share", settled.rows.relabelled_share, None, None, "")
+        yield check("relabelled_share", settled.rows.relabelled_share, None, None, "")
 
 
 def _convergence(name: str, values: np.ndarray) -> Iterator[Row]:
@@ -105,28 +127,11 @@ def _convergence(name: str, values: np.ndarray) -> Iterator[Row]:
     rhat = float(np.max(statistics.rhat(stack, chain_axis=1, draw_axis=2)))
     bulk = float(np.min(statistics.ess(stack, chain_axis=1, draw_axis=2)))
     tail = float(np.min(statistics.ess(stack, chain_axis=1, draw_axis=2, method="tail", prob=(0.05, 0.95))))
-    yield _check(f"rhat_{name}", rhat, RHAT, rhat <= RHAT, "raise tune and draws; chains may sit in different basins")
+    yield check(f"rhat_{name}", rhat, RHAT, rhat <= RHAT, "raise tune and draws; chains may sit in different basins")
     more = "raise draws" if rhat <= RHAT else "settle R-hat first: draws of chains that disagree do not add up"
-    yield _check(f"ess_bulk_{name}", bulk, ESS, bulk >= ESS, more)
-    yield _check(f"ess_tail_{name}", tail, ESS, tail >= ESS, more)
-
-
-def _check(quantity: str, value: float, threshold: float | None, good: bool | None, advice: str) -> Row:
-    """A checked number; one that the draws are too few to give is empty, with a note."""
-    if math.isnan(value):
-        good, advice = None, "the draws or chains are too few to tell"
-    return {
-        "quantity": quantity,
-        "value": f"{value:.6g}" if math.isfinite(value) else "",
-        "threshold": threshold,
-        "verdict": _verdict(good),
-        "advice": "" if good else advice,
-    }
+    yield check(f"ess_bulk_{name}", bulk, ESS, bulk >= ESS, more)
+    yield check(f"ess_tail_{name}", tail, ESS, tail >= ESS, more)
 
 
 def _row(label: str, quantity: str, value: str, threshold: str, good: bool | None, advice: str) -> Row:
-    return {"method": label, "quantity": quantity, "value": value, "threshold": threshold, "verdict": _verdict(good), "advice": advice}
-
-
-def _verdict(good: bool | None) -> str:
-    return {True: "ok", False: "warning", None: "note"}[good]
+    return {"method": label, "quantity": quantity, "value": value, "threshold": threshold, "verdict": verdict(good), "advice": advice}

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from workbench.compare.cell import Cell
+from workbench.compare.curvature import Curvature
+from workbench.compare.intervals import wald
 from workbench.compare.labels import adjusted_rand, alignment, coclustering_difference
 from workbench.compare.settled import Settled
 from workbench.models import Mixture
@@ -50,12 +52,14 @@ def agreement_rows(cell: Cell, settled: Mapping[str, Settled]) -> Iterator[Row]:
         yield {"method_a": label, "method_b": "classes", "adjusted_rand": adjusted_rand(each.rows.labels[known], names)}
 
 
-def parameter_rows(label: str, cell: Cell, settled: Settled) -> Iterator[Row]:
-    """Mean, sd and an 89 % interval over aligned draws beside the truth where it is known; a point has a mean alone."""
-    draws = settled.draws
+def parameter_rows(label: str, cell: Cell, settled: Settled, curved: Curvature) -> Iterator[Row]:
+    """Mean, sd and an 89 % interval over aligned draws, beside the truth where it is known.
+
+    Of a point its value, standard error and 95 % interval from the observed information; empty where it has none.
+    """
     truth = None if cell.truth is None else _aligned_truth(cell, cell.truth, settled)
     point = settled.fit.estimate == "point"
-    summaries = {name: _summary(value, point) for name, value in draws.parameters().items()}
+    summaries = _of_point(settled, curved) if point else {name: _of_draws(value) for name, value in settled.draws.parameters().items()}
     for at in cell.problem.family.addresses(cell.problem.data, cell.problem.n_components):
         values = {name: None if array is None else float(array[at.index]) for name, array in summaries[at.parameter].items()}
         known = None if truth is None else float(truth.parameters()[at.parameter][at.index])
@@ -63,12 +67,23 @@ def parameter_rows(label: str, cell: Cell, settled: Settled) -> Iterator[Row]:
         yield {"method": label, **names, "row": None, **values, "truth": known}
 
 
-def _summary(values: np.ndarray, point: bool) -> dict[str, np.ndarray | None]:
-    if point:
-        return {"mean": values[0], "sd": None, "lower": None, "upper": None}
+def _of_draws(values: np.ndarray) -> dict[str, np.ndarray | None]:
     lower, upper = np.quantile(values, INTERVAL, axis=0)
     sd = values.std(axis=0, ddof=1) if values.shape[0] > 1 else None
     return {"mean": values.mean(axis=0), "sd": sd, "lower": lower, "upper": upper}
+
+
+def _of_point(settled: Settled, curved: Curvature) -> dict[str, dict[str, np.ndarray | None]]:
+    point = settled.draws.take(0)
+    errors = curved.standard_errors
+    if errors is None:
+        return {name: {"mean": value, "sd": None, "lower": None, "upper": None} for name, value in point.parameters().items()}
+    turned = settled.fit.family.mixture(errors).relabelled(settled.rows.permutations[0]).parameters()
+    found: dict[str, dict[str, np.ndarray | None]] = {}
+    for name, value in point.parameters().items():
+        lower, upper = wald(name, value, turned[name], point.dims[name])
+        found[name] = {"mean": value, "sd": turned[name], "lower": lower, "upper": upper}
+    return found
 
 
 def _aligned_truth(cell: Cell, truth: Mixture, settled: Settled) -> Mixture | None:

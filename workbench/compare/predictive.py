@@ -1,4 +1,5 @@
-"""Leave-one-out predictive density of draws, labels summed out (Vehtari, Gelman & Gabry 2017)."""
+"""Leave-one-out predictive density, labels summed out: of draws by Pareto-smoothed weights (Vehtari, Gelman & Gabry 2017), of
+points by exact refits."""
 
 from __future__ import annotations
 
@@ -8,26 +9,35 @@ from typing import Any
 
 import numpy as np
 
+from workbench.compare.curvature import Curvature, why_no_errors
+from workbench.data import Dataset
+from workbench.fast.expectation import compiled
 from workbench.fit import Fit
+from workbench.inference.em.engine import Engine, engine
+from workbench.inference.leave_one_out import FOLDS, MOST_ROWS, LeaveOneOutRefits, refits
 from workbench.problem import Problem
 
 FEWEST_DRAWS = 25
 """A Pareto tail is a fifth of the draws, and needs five."""
 
 
+MOST_CELLS = 4e9
+"""Refits times rows times components times features of one E step of all refits, up to which a point has its ``elpd_loo``."""
+
+
 @dataclass(frozen=True)
 class LeaveOneOut:
-    """PSIS-LOO in nats.
+    """Expected log predictive density of the fitted rows, each left out, in nats.
 
     Attributes
     ----------
-    elpd, se : expected log predictive density of the fitted rows, each left out, and its standard error over rows
-    pareto_k_max : the largest k-hat; above 0.7 the figure is not to be trusted
+    elpd, se : the sum, and its standard error over rows; not finite where some row has no density without itself
+    pareto_k_max : of draws the largest k-hat, above 0.7 the figure is not to be trusted; None for points, which are refitted
     """
 
     elpd: float
     se: float
-    pareto_k_max: float
+    pareto_k_max: float | None
 
 
 def array_statistics() -> Any:
@@ -35,13 +45,42 @@ def array_statistics() -> Any:
     return importlib.import_module("arviz_stats.base").array_stats
 
 
-def leave_one_out(problem: Problem, fit: Fit, *, budget: int = 20_000_000) -> LeaveOneOut | None:
-    """PSIS-LOO of a sample; None for points and approximations, whose leave-one-out is another formula (statistics, section 6).
+def left_out(problem: Problem, fit: Fit, curved: Curvature) -> LeaveOneOutRefits | None:
+    """The refits of a point without each row (statistics, section 6); None, with :func:`why_not_left_out`, where it has none."""
+    if fit.draws is None or curved.point is None or why_not_left_out(problem, fit, curved):
+        return None
+    prior = problem.prior if fit.objective_name == "log_posterior" else None
+    return refits(problem.data, fit.mixture, prior, engine=_engine(fit), information=curved.point)
 
-    None also for fewer draws than a Pareto tail needs.
 
-    Rows are taken in blocks of at most ``budget`` numbers (draws x rows x components x features); all draws are used.
+def why_not_left_out(problem: Problem, fit: Fit, curved: Curvature) -> str:
+    """Why a point has no refits, in words; empty where it has them, and for what is no point."""
+    if fit.estimate != "point" or fit.draws is None:
+        return ""
+    if curved.point is None or not curved.point.stationary or curved.point.is_maximum is False:
+        return why_no_errors(curved)
+    if problem.data.counts.sum() < 2:
+        return "there is one row"
+    rows = float(problem.data.n_rows)
+    if (rows if rows <= MOST_ROWS else FOLDS) * rows * problem.n_components * problem.data.n_features > MOST_CELLS:
+        return "the data are large, and refits of them would take minutes"
+    return ""
+
+
+def _engine(fit: Fit) -> Engine:
+    """The one that made the fit, where it still has compiled steps for these components."""
+    fast = fit.options.get("engine") == "fast" and compiled(type(fit.mixture.components))
+    return engine("fast" if fast else "book")
+
+
+def leave_one_out(problem: Problem, fit: Fit, without: LeaveOneOutRefits | None = None, *, budget: int = 20_000_000) -> LeaveOneOut | None:
+    """PSIS-LOO of a sample; of a point what its refits ``without`` each row say.
+
+    None for approximations, whose leave-one-out is another formula (statistics, section 6), and for fewer draws than a Pareto
+    tail needs. Rows are taken in blocks of at most ``budget`` numbers (draws x rows x components x features); all draws are used.
     """
+    if without is not None:
+        return LeaveOneOut(*_total(without.elpd, problem.data), None)
     if fit.estimate != "sample" or fit.draws is None:
         return None
     chains, length = fit.draws.batch_shape
@@ -56,11 +95,18 @@ def leave_one_out(problem: Problem, fit: Fit, *, budget: int = 20_000_000) -> Le
         elpd.append(_log_mean(log_weights + log_likelihood))
         k_hat.append(pareto_k)
     each = np.concatenate(elpd)
-    counts = problem.data.counts
-    centre = np.average(each, weights=counts)
-    total = counts.sum()
-    variance = float((counts * (each - centre) ** 2).sum() * total / max(1.0, total - 1.0))  # of a sum of N, the rows' variance with N - 1
-    return LeaveOneOut(float((each * counts).sum()), float(np.sqrt(variance)), float(np.concatenate(k_hat).max()))
+    return LeaveOneOut(*_total(each, problem.data), float(np.concatenate(k_hat).max()))
+
+
+def _total(each: np.ndarray, data: Dataset) -> tuple[float, float]:
+    """The sum over rows, and its standard error: N times the variance of the N rows, those without an observed cell left out."""
+    if not np.isfinite(each).all():
+        return float(each.sum()), float("nan")
+    counts = np.where(np.isnan(data.x).all(axis=1), 0.0, data.counts)
+    total = max(counts.sum(), 1.0)
+    centre = (counts * each).sum() / total
+    variance = float((counts * (each - centre) ** 2).sum() * total / max(1.0, total - 1.0))
+    return float((each * counts).sum()), float(np.sqrt(variance))
 
 
 def _relative_efficiency(values: np.ndarray) -> float:

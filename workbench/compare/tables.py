@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.compare.curvature import Curvature
 from workbench.compare.evaluation import RowView
 from workbench.compare.optima import Optimum
 from workbench.fit import Fit, Path
@@ -39,8 +40,8 @@ def restart_rows(label: str, fit: Fit, found: list[Optimum]) -> Iterator[Row]:
         }
 
 
-def optimum_rows(label: str, problem: Problem, fit: Fit, found: list[Optimum]) -> Iterator[Row]:
-    """``optima.csv``: distinct optima, best regular one first; ``local_maximum`` and ``posterior_share`` stay empty."""
+def optimum_rows(label: str, problem: Problem, fit: Fit, found: list[Optimum], curved: Curvature) -> Iterator[Row]:
+    """``optima.csv``: distinct optima, best regular one first; ``posterior_share`` stays empty."""
     restarts = fit.restarts
     if restarts is None or restarts.polished is None or not found:
         return
@@ -57,7 +58,7 @@ def optimum_rows(label: str, problem: Problem, fit: Fit, found: list[Optimum]) -
             "gap": best - optimum.objective if optimum.regular else float("nan"),
             "restarts": len(optimum.restarts),
             "share": len(optimum.restarts) / len(restarts.status),
-            "local_maximum": None,
+            "local_maximum": curved.is_maximum(number),
             "singular": optimum.singular,
             "spurious": optimum.spurious,
             "posterior_share": None,

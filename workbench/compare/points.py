@@ -1,0 +1,74 @@
+"""Diagnostics of points: local maximum or saddle, what the data determine, and how the refits of leave-one-out ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from workbench.compare.curvature import Curvature, why_no_errors
+from workbench.compare.verdict import check, verdict
+from workbench.inference.leave_one_out import LeaveOneOutRefits
+
+Row = dict[str, Any]
+
+SADDLE = (
+    "a saddle point: EM stopped where the objective is flat to first order and still rises in another direction; "
+    "raise restarts, choose another init, or try split_merge"
+)
+
+
+def of_curvature(curved: Curvature) -> Iterator[Row]:
+    """Whether the point is a local maximum, how many optima are none, EM's rate there, and why an error is missing."""
+    if curved.optima:
+        found = len(curved.saddles)
+        yield check("saddle_points", found, None, None, "EM stopped there, and they are no maxima; optima.csv says which" if found else "")
+    point = curved.point
+    if point is None:
+        if curved.reason:
+            yield word("standard_errors", "none", None, curved.reason)
+        return
+    answer = {True: "yes", False: "no", None: "undecided"}[point.is_maximum]
+    yield word("local_maximum", answer, point.is_maximum, SADDLE if point.is_maximum is False else why_no_errors(curved))
+    if point.stationary and point.shares.size:
+        yield check("missing_information", 1.0 - float(point.shares[0]), None, None, "near such a point EM's steps shrink by this factor")
+    errors = curved.standard_errors
+    if errors is None:
+        yield word("standard_errors", "none", None, why_no_errors(curved))
+        return
+    fixed = sum(int(np.isnan(value).sum()) for name, value in errors.items() if value.size > 1 or name != "weights")
+    if fixed:
+        yield check("parameters_on_boundary", fixed, None, None, "probabilities of 0 or 1 and rates of 0 have no standard error")
+
+
+def of_refits(without: LeaveOneOutRefits | None, reason: str) -> Iterator[Row]:
+    """How the refits without each row ended."""
+    if without is None:
+        if reason:
+            yield word("leave_one_out", "none", None, reason)
+        return
+    if without.folds:
+        yield check("leave_one_out_folds", without.folds, None, None, "there are too many rows to leave out each by itself")
+    collapsed = without.singular + without.lost
+    checks = (
+        (
+            "rows_without_density",
+            without.impossible,
+            "elpd_loo is minus infinity: left out, these rows are impossible; use objective: posterior with a prior that keeps off 0 and 1",
+        ),
+        (
+            "refits_collapsed",
+            collapsed,
+            "elpd_loo is empty: without some row a component has nothing left to hold it; use objective: posterior, or fewer components",
+        ),
+        ("refits_unfinished", without.unfinished, "these refits were stopped before they had converged, so elpd_loo is approximate"),
+    )
+    for quantity, count, advice in checks:
+        if count:
+            yield check(quantity, count, 0.0, False, advice)
+
+
+def word(quantity: str, value: str, good: bool | None, advice: str) -> Row:
+    """A check whose value is a word."""
+    return {"quantity": quantity, "value": value, "threshold": None, "verdict": verdict(good), "advice": "" if good else advice}
