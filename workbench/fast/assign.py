@@ -18,12 +18,10 @@ from typing import Any
 import numba
 import numpy as np
 
-from workbench.fast.lanes import NOTHING, WIDTH, Lanes, Writer, kernel
+from workbench.fast.lanes import NOTHING, WIDTH, Lanes, Writer, kernel, turned
 
 BLOCK = 128
 """Rows worked on at a time: K + D columns of them stay in the first cache."""
-TURNED = 8
-"""Up to so many features rows are turned into columns by shuffles."""
 RULES = {"soft": 0, "hard": 1, "power": 2}
 
 
@@ -160,6 +158,8 @@ def assign(
 
 def _columns(code: Writer, size: int, x: Any, first: Any, rows: Any, out: Any) -> None:
     """Rows first .. first + rows of x (N, D) as columns (D, BLOCK), eight rows at a time: D loads, shuffled."""
+    if not 0 < size < WIDTH:
+        return
     with code.loop(rows, step=WIDTH) as row:
         start = code.product(code.plus(first, row), size)
         loaded = [code.load(x, code.plus(start, part * WIDTH)) for part in range(size)]
@@ -167,18 +167,32 @@ def _columns(code: Writer, size: int, x: Any, first: Any, rows: Any, out: Any) -
             code.store(code.picked(loaded, [e * size + d for e in range(WIDTH)]), out, code.plus(row, d * BLOCK))
 
 
-_write_columns = kernel(_columns)
+def _many_columns(code: Writer, size: Any, x: Any, first: Any, rows: Any, out: Any) -> None:
+    """The same for eight features or more, eight by eight; the last eight features overlap those before."""
+    b = code.builder
+    last = code.plus(size, -WIDTH)
+    with code.loop(rows, step=WIDTH) as row, code.loop(size, step=WIDTH) as begin:
+        feature = b.select(b.icmp_signed("<", begin, last), begin, last)
+        start = code.plus(code.product(code.plus(first, row), size), feature)
+        for d, column in enumerate(turned([code.load(x, code.plus(start, code.product(size, i))) for i in range(WIDTH)])):
+            code.store(column, out, code.plus(code.product(code.plus(feature, d), BLOCK), row))
+
+
+_write_columns, _write_many = kernel(_columns), kernel(_many_columns)
 
 
 @numba.njit(cache=True, nogil=True)
 def columns(size: tuple[int, ...], x: np.ndarray, first: int, last: int, out: np.ndarray) -> int:
     """Copy rows first .. last of x (N, D) to ``out`` (D, BLOCK), features first; the number of rows with padding.
 
-    Padding repeats the last row. ``size`` is a tuple of D zeros where D is small, so that eight rows are turned at once.
+    Padding repeats the last row. ``size`` is a tuple of D zeros where D is small, else empty.
     """
     rows = last - first
     whole = 0
-    if 0 < len(size) <= TURNED:
+    if x.shape[1] >= WIDTH:
+        whole = rows // WIDTH * WIDTH
+        _write_many(x.shape[1], x, first, whole, out)
+    elif len(size):
         whole = rows // WIDTH * WIDTH
         _write_columns(size, x, first, whole, out)
     padded = (rows + WIDTH - 1) // WIDTH * WIDTH

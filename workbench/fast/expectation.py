@@ -23,6 +23,9 @@ from workbench.models.shapes import Flags
 
 MODULES: dict[str, str] = {
     "FullComponents": "gaussian.full",
+    "TiedComponents": "gaussian.tied",
+    "DiagonalComponents": "gaussian.diagonal",
+    "SphericalComponents": "gaussian.spherical",
     "BernoulliComponents": "bernoulli",
     "PoissonComponents": "poisson",
     "CategoricalComponents": "categorical",

@@ -148,6 +148,20 @@ class Lanes:
         return result.where(b.not_(self.compared("==", 0.0)), float("-inf"))
 
 
+def turned(lanes: Sequence[Lanes]) -> list[Lanes]:
+    """Eight registers as a matrix, transposed."""
+    values, half, b = [each.value for each in lanes], WIDTH, lanes[0].builder
+    while half > 1:
+        half //= 2
+        upper = [lane if not lane & half else lane - half + WIDTH for lane in range(WIDTH)]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [i + shift for i in upper]) for shift in (0, half)]
+        for i in range(WIDTH):
+            if not i & half:
+                pair = values[i], values[i + half]
+                values[i], values[i + half] = (b.shuffle_vector(*pair, mask) for mask in masks)
+    return [Lanes(b, value) for value in values]
+
+
 def totals(lanes: Sequence[Lanes]) -> Lanes:
     """The sums of eight registers, one a lane; always in the same order."""
     values, half, b = [each.value for each in lanes], WIDTH, lanes[0].builder

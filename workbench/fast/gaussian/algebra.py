@@ -7,7 +7,10 @@ import math
 import numba
 import numpy as np
 
+from workbench.models import Prior
+
 LOG_2PI = math.log(2.0 * math.pi)
+NOTHING = np.empty(0)
 CANCELLED = 0.05
 """Where less than this is left of a sum of squares once the centre has moved, the sums are taken again about the new centre."""
 
@@ -61,17 +64,17 @@ def terms(weights: np.ndarray, covariances: np.ndarray) -> tuple[np.ndarray, np.
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def pivots_positive(covariances: np.ndarray, scale: np.ndarray, result: np.ndarray) -> None:
-    """Whether all pivots of the covariances' factors (F, M, D, D) exceed 1e-8 in units of ``scale`` (D,)."""
+def pivots_positive(covariances: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Whether all pivots of the covariances' factors (F, M, D, D) exceed 1e-8 in units of ``scale`` (D,), for each fit."""
     n_fits, matrices, size, _ = covariances.shape
-    lower = np.zeros((size, size))
+    lower, result = np.zeros((size, size)), np.ones(n_fits, np.bool_)
     for f in range(n_fits):
-        result[f] = True
         for m in range(matrices):
             cholesky(covariances[f, m], lower)
             for i in range(size):
                 if not lower[i, i] / scale[i] > 1e-8:
                     result[f] = False
+    return result
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -85,39 +88,15 @@ def merged(partial: np.ndarray) -> np.ndarray:
     return total
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def moments(
-    sums: np.ndarray, origins: np.ndarray, seen: np.ndarray, means: np.ndarray, scatters: np.ndarray, cancelled: np.ndarray
-) -> None:
-    """From sums about the origins, n, s1 and s2 (row by row) of each component, to moments about the means.
-
-    ``cancelled`` (F,): a centre lay so far from its origin that digits of the scatter are lost.
-    """
-    n_fits, n_components, size = origins.shape
-    numbers = 1 + size + size * (size + 1) // 2
-    shift = np.empty(size)
-    for f in range(n_fits):
-        cancelled[f] = False
-        for k in range(n_components):
-            at = k * numbers
-            n = sums[f, at]
-            seen[f, k] = n
-            for i in range(size):
-                shift[i] = sums[f, at + 1 + i] / n if n != 0.0 else 0.0
-                means[f, k, i] = origins[f, k, i] + shift[i] if n != 0.0 else 0.0
-            place = at + 1 + size
-            for i in range(size):
-                for j in range(i + 1):
-                    left = sums[f, place] - sums[f, at + 1 + i] * shift[j]
-                    scatters[f, k, i, j] = left
-                    scatters[f, k, j, i] = left
-                    place += 1
-                if scatters[f, k, i, i] < CANCELLED * sums[f, place - 1]:
-                    cancelled[f] = True
+def weights_of(counts: np.ndarray, prior: Prior | None) -> np.ndarray:
+    """N_k / N of counts (F, K), or the mode of the updated Dirichlet."""
+    weights = np.empty(counts.shape)
+    _weights(counts, NOTHING if prior is None else prior.concentration, weights)
+    return weights
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def weights_of(counts: np.ndarray, concentration: np.ndarray, weights: np.ndarray) -> None:
+def _weights(counts: np.ndarray, concentration: np.ndarray, weights: np.ndarray) -> None:
     """N_k / N of counts (F, K); with a concentration (K,) > 0 the mode (N_k + alpha_k - 1) / (N + sum alpha - K)."""
     n_components = counts.shape[1]
     for f in range(counts.shape[0]):

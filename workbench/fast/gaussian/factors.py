@@ -100,7 +100,8 @@ def _reduce(code: Writer, numbers: Any, lanes: Any, partial: Any, at: Any) -> No
             code.store(code.lanes(0.0), lanes, code.plus(start, i * WIDTH))
 
 
-_write_joint, _write_sums, _write_reduced = kernel(_joint), kernel(_sums), kernel(_reduce)
+joint_of, add_sums, reduce = kernel(_joint), kernel(_sums), kernel(_reduce)
+"""The kernels, for njit functions."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -149,10 +150,10 @@ def e_step(
                 last = min(end, first + BLOCK)
                 rows = columns(size, x, first, last, block)
                 once = weighed(counts, fit, first, last, weigh)
-                _write_joint(size, fit, n_components, matrices, rows, block, constant, centres, factors, joint)
+                joint_of(size, fit, n_components, matrices, rows, block, constant, centres, factors, joint)
                 assign(joint, n_components, rows, weigh, once, rule, beta, partial, at + n_numbers - WIDTH)
-                _write_sums(size, fit, n_components, rows, block, origins, joint, lanes)
-            _write_reduced(n_numbers - WIDTH, lanes, partial, at)
+                add_sums(size, fit, n_components, rows, block, origins, joint, lanes)
+            reduce(n_numbers - WIDTH, lanes, partial, at)
 
 
 @numba.njit(cache=True, nogil=True)

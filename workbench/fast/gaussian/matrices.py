@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast import chunks
-from workbench.fast.gaussian import algebra, factors, wide
+from workbench.fast.gaussian import factors, missing, wide
+from workbench.fast.gaussian.algebra import CANCELLED, merged, terms
+from workbench.fast.gaussian.missing import by_pattern
 from workbench.models import Expectation
 from workbench.models.families.gaussian.quadratic import FullStatistics
 
@@ -15,34 +18,45 @@ def expect(
     weights: np.ndarray, means: np.ndarray, covariances: np.ndarray, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
 ) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,); covariances (F, K, D, D), or (F, 1, D, D) for all K."""
-    constant, roots = algebra.terms(weights, covariances)
-    seen, centres, scatters, totals, cancelled = _moments(data.x, counts, constant, means, roots, means, rule, beta, threads)
+    if not data.complete:
+        return _expected(weights, means, covariances, data, counts, rule, beta, threads)
+    constant, roots = terms(weights, covariances)
+
+    def moments(which: slice | np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, ...]:
+        own = counts[which] if counts.shape[0] > 1 else counts
+        sums = _sums(data.x, own, constant[which], means[which], roots[which], origins, rule, beta, threads)
+        return (*_moments(sums, origins), sums[:, -8:-5])
+
+    seen, centres, scatters, cancelled, totals = moments(slice(None), means)
     if cancelled.any():
         again = np.flatnonzero(cancelled)
-        own = counts[again] if counts.shape[0] > 1 else counts
-        parts = (constant[again], means[again], roots[again], centres[again])
-        seen[again], centres[again], scatters[again], totals[again], _ = _moments(data.x, own, *parts, rule, beta, threads)
+        seen[again], centres[again], scatters[again], _, totals[again] = moments(again, centres[again])
     return Expectation(FullStatistics(seen, centres, scatters, seen), totals[:, 0], totals[:, 1], totals[:, 2])
 
 
-def _moments(
-    x: np.ndarray,
-    counts: np.ndarray,
-    constant: np.ndarray,
-    centres: np.ndarray,
-    roots: np.ndarray,
-    origins: np.ndarray,
-    rule: int,
-    beta: float,
-    threads: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Counts, means, scatters, the three totals, and where digits were lost."""
-    n_fits, n_components, size = centres.shape
-    sums = _sums(x, counts, constant, centres, roots, origins, rule, beta, threads)
-    seen, means, scatters = np.empty((n_fits, n_components)), np.empty(centres.shape), np.empty((*centres.shape, size))
-    cancelled = np.empty(n_fits, bool)
-    algebra.moments(sums, origins, seen, means, scatters, cancelled)
-    return seen, means, scatters, sums[:, -8:-5], cancelled
+def _expected(
+    weights: np.ndarray, means: np.ndarray, covariances: np.ndarray, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
+) -> Expectation:
+    """The same where cells are missing: expected moments of the rows of which something was seen."""
+    _, n_components, size = means.shape
+    rows = by_pattern(data)
+    weigh = np.ascontiguousarray(counts[:, rows.order])
+    few = (0,) * (size if size <= factors.UNROLLED else 0)
+    base = factors.numbers(n_components, size) - 8
+
+    def moments(which: slice | np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, ...]:
+        own = weigh[which] if weigh.shape[0] > 1 else weigh
+        parameters = (weights[which], means[which], covariances[which], origins)
+        arguments = (few, rows.x, rows.starts, rows.seen, own, *parameters, rule, beta)
+        length, work = missing.numbers(n_components, size), data.n_rows * origins.size
+        sums = merged(chunks.run(missing.e_step, origins.shape[0], data.n_rows, length, arguments, threads=threads, work=work))
+        return (*_moments(sums, origins), sums[:, base : base + n_components], sums[:, -8:-5])
+
+    seen, centres, scatters, cancelled, n, totals = moments(slice(None), means)
+    if cancelled.any():
+        again = np.flatnonzero(cancelled)
+        seen[again], centres[again], scatters[again], _, n[again], totals[again] = moments(again, centres[again])
+    return Expectation(FullStatistics(n, centres, scatters, seen), totals[:, 0], totals[:, 1], totals[:, 2])
 
 
 def _sums(
@@ -60,13 +74,84 @@ def _sums(
     n_fits, n_components, size = centres.shape
     work = x.shape[0] * centres.size
     if size <= factors.UNROLLED:
-        arguments = ((0,) * size, x, counts, constant, centres, roots, origins, rule, beta)
+        unrolled = ((0,) * size, x, counts, constant, centres, roots, origins, rule, beta)
         length = factors.numbers(n_components, size)
-        return algebra.merged(chunks.run(factors.e_step, n_fits, x.shape[0], length, arguments, threads=threads, work=work))
+        return merged(chunks.run(factors.e_step, n_fits, x.shape[0], length, unrolled, threads=threads, work=work))
     short = -size % wide.TILE
     padded = [np.pad(array, ((0, 0), (0, 0), (0, short))) for array in (centres, origins)]
     rows = np.pad(roots, ((0, 0), (0, 0), (0, short), (0, 0)))
     length = n_components * wide.numbers(size) + 8
     arguments = (x, counts, constant, padded[0], rows, padded[1], rule, beta)
     partial = chunks.run(wide.e_step, n_fits, x.shape[0], length, arguments, threads=threads, work=work)
-    return wide.packed(algebra.merged(partial), n_components, size)
+    return wide.packed(merged(partial), n_components, size)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _moments(sums: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """From sums about the origins, n, s1 and s2 (row by row) of each component, to moments about the means.
+
+    Returns seen (F, K), means, scatters and the fits (F,) of which a centre lay so far from its origin that digits are lost.
+    """
+    n_fits, n_components, size = origins.shape
+    seen, means = np.empty((n_fits, n_components)), np.empty(origins.shape)
+    scatters, cancelled = np.empty((n_fits, n_components, size, size)), np.zeros(n_fits, np.bool_)
+    numbers = 1 + size + size * (size + 1) // 2
+    shift = np.empty(size)
+    for f in range(n_fits):
+        for k in range(n_components):
+            at = k * numbers
+            n = sums[f, at]
+            seen[f, k] = n
+            for i in range(size):
+                shift[i] = sums[f, at + 1 + i] / n if n != 0.0 else 0.0
+                means[f, k, i] = origins[f, k, i] + shift[i] if n != 0.0 else 0.0
+            place = at + 1 + size
+            for i in range(size):
+                for j in range(i + 1):
+                    left = sums[f, place] - sums[f, at + 1 + i] * shift[j]
+                    scatters[f, k, i, j] = left
+                    scatters[f, k, j, i] = left
+                    place += 1
+                if scatters[f, k, i, i] < CANCELLED * sums[f, place - 1]:
+                    cancelled[f] = True
+    return seen, means, scatters, cancelled
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def maximum(
+    seen: np.ndarray,
+    centres: np.ndarray,
+    scatters: np.ndarray,
+    mean: np.ndarray,
+    strength: float,
+    scale: np.ndarray,
+    extra: float,
+    old_means: np.ndarray,
+    old_covariances: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means (F, K, D) and covariances (F, K, D, D), or (F, 1, D, D) where ``old_covariances`` is.
+
+    A covariance is (scale + S + n kappa / (n + kappa) gap gap') / (extra + n), summed over the components that share it. Maximum
+    likelihood is ``strength``, ``scale`` and ``extra`` 0, and what was not seen stays as it is.
+    """
+    means, covariances = np.empty(centres.shape), np.zeros(old_covariances.shape)
+    n_fits, n_components, size = centres.shape
+    span = n_components // covariances.shape[1]
+    for f in range(n_fits):
+        for first in range(0, n_components, span):
+            matrix, total = covariances[f, first // span], 0.0
+            for k in range(first, first + span):
+                n = seen[f, k]
+                total += n
+                for i in range(size):
+                    gap = centres[f, k, i] - mean[i]
+                    means[f, k, i] = mean[i] + n / (strength + n) * gap if strength + n > 0.0 else old_means[f, k, i]
+                    for j in range(size):
+                        matrix[i, j] += scatters[f, k, i, j]
+                        if strength > 0.0:
+                            matrix[i, j] += strength * n / (strength + n) * gap * (centres[f, k, j] - mean[j])
+            for i in range(size):
+                for j in range(size):
+                    known = extra + total > 0.0
+                    matrix[i, j] = (scale[i, j] + matrix[i, j]) / (extra + total) if known else old_covariances[f, first // span, i, j]
+    return means, covariances

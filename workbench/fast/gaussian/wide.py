@@ -126,7 +126,8 @@ def _tile(code: Writer, left: Any, rows: Any, x: Any, origins: Any, origin_at: A
     tile_at.advance(TILE * TILE)
 
 
-_write_joint, _write_sums = kernel(_joint), kernel(_sums)
+joint_of, add_sums = kernel(_joint), kernel(_sums)
+"""The kernels, for njit functions."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -134,6 +135,24 @@ def numbers(size: int) -> int:
     """Length of a component's sums."""
     tiles = (size + TILE - 1) // TILE
     return tiles * (tiles + 1) // 2 * TILE * TILE + tiles * TILE + 1
+
+
+@numba.njit(cache=True, nogil=True)
+def padded_columns(points: np.ndarray) -> np.ndarray:
+    """(K, D) with zeros up to D4 columns."""
+    size = points.shape[1]
+    result = np.zeros((points.shape[0], (size + TILE - 1) // TILE * TILE))
+    result[:, :size] = points
+    return result
+
+
+@numba.njit(cache=True, nogil=True)
+def padded_rows(matrices: np.ndarray) -> np.ndarray:
+    """(M, D, D) with zeros up to D4 rows."""
+    size = matrices.shape[1]
+    result = np.zeros((matrices.shape[0], (size + TILE - 1) // TILE * TILE, size))
+    result[:, :size] = matrices
+    return result
 
 
 @numba.njit(cache=True, nogil=True)
@@ -169,9 +188,9 @@ def e_step(
             for fit in range(first_fit, last_fit):
                 at = (fit * n_chunks + chunk) * n_numbers
                 once = weighed(counts, fit, first, last, weigh)
-                _write_joint(size, padded, fit, n_components, matrices, rows, block, constant, centres, factors, joint, strip)
+                joint_of(size, padded, fit, n_components, matrices, rows, block, constant, centres, factors, joint, strip)
                 assign(joint, n_components, rows, weigh, once, rule, beta, partial, at + n_numbers - WIDTH)
-                _write_sums(padded, fit, n_components, rows, block, origins, joint, weighted, own, partial, at)
+                add_sums(padded, fit, n_components, rows, block, origins, joint, weighted, own, partial, at)
 
 
 @numba.njit(cache=True, nogil=True)
