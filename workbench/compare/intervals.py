@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+COVERAGE = 0.95
 QUANTILE = 1.959963984540054
-"""Of the standard normal, for 95 %."""
+"""Of the standard normal, for that coverage."""
 
 
 def wald(name: str, value: np.ndarray, sd: np.ndarray, dims: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

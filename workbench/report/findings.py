@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.report.numerals import LEVEL, count, counted, difference, estimated, exact, fraction, listed, nats, rounded
+from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, difference, estimated, exact, fraction, listed, nats, rounded
 from workbench.report.slices import records
 from workbench.report.wording import capital, figure, is_wrong, sentence, spoken
 
@@ -266,7 +266,8 @@ def covered(cell: Slice) -> Iterator[str]:
     table = table[(second < 0) | (first <= second)]  # of a covariance's two equal entries one
     for method, rows in table.groupby("method", sort=False):
         held = int(((rows["lower"] <= rows["truth"]) & (rows["truth"] <= rows["upper"])).sum())
-        yield f"The {LEVEL} intervals of {method} hold the truth for {held} of {counted(len(rows), 'parameter')}."
+        level = POINT_LEVEL if cell.row(str(method)).text("estimate") == "point" else LEVEL
+        yield f"The {level} intervals of {method} hold the truth for {held} of {counted(len(rows), 'parameter')}."
 
 
 def warned(cell: Slice) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.report.blocks import Field, Grid, Head
-from workbench.report.numerals import DASH, LEVEL, amount, count, counted, exact, fraction, is_number, nats, rounded
+from workbench.report.numerals import DASH, LEVEL, POINT_LEVEL, amount, count, counted, exact, fraction, is_number, nats, rounded
 from workbench.report.slices import records
 from workbench.report.wording import is_wrong, spoken
 
@@ -114,8 +114,14 @@ def named(name: Sequence[object]) -> str:
 
 
 def parameter_notes(cell: Slice, methods: list[str], n_parameters: int) -> Iterator[str]:
-    if any(cell.row(method).text("estimate") != "point" for method in methods):
-        yield f"Means over the draws, and between brackets the equal-tailed {LEVEL} interval; a point has no interval."
+    estimates = [cell.row(method).text("estimate") for method in methods]
+    if any(estimate != "point" for estimate in estimates):
+        yield f"Of draws, means and between brackets the equal-tailed {LEVEL} interval."
+    if "point" in estimates:
+        yield (
+            f"Of points, between brackets the {POINT_LEVEL} interval from the observed information, "
+            "on the logit or log scale where the parameter has bounds; none where the point is no local maximum or on the boundary."
+        )
     if n_parameters > MOST_PARAMETERS:
         yield f"The first {MOST_PARAMETERS} of {counted(n_parameters, 'parameter')}; the others are in the table."
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 
 from workbench.compare.differences import INTERVAL
+from workbench.compare.intervals import COVERAGE
 from workbench.report.wording import figure
 
 DASH = "\N{EN DASH}"
 LEVEL = f"{100 * (INTERVAL[1] - INTERVAL[0]):.0f} %"
 """How much of the draws lies in the intervals of parameters.csv."""
+POINT_LEVEL = f"{100 * COVERAGE:.0f} %"
+"""How often a point's intervals there hold the truth, for large N."""
 
 
 def nats(value: float) -> str:

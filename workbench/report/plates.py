@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.report.blocks import Panel, Plate
-from workbench.report.figures import gaussians, intervals, probs, responsibilities
+from workbench.report.figures import intervals, responsibilities
 from workbench.report.figures import progress as steps
 from workbench.report.figures import restarts as ways
-from workbench.report.numerals import LEVEL, count, counted, fraction
+from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, fraction
 from workbench.report.wording import spoken
 
 if TYPE_CHECKING:
@@ -45,74 +45,6 @@ def restarts(cell: Slice, prefix: str) -> Iterator[Plate]:
         )
         more = f" Of the lines the first {ways.MOST_WAYS} are drawn." if cut else ""
         yield Plate(tuple(panels), caption + more, "restarts, trace and optima")
-
-
-def fitted(cell: Slice, prefix: str) -> Iterator[Plate]:
-    """The data with each method's mixture over them, by the parameters that the fits have."""
-    names = set(cell.tables["parameters"]["parameter"])
-    if "means" in names and names & {"covariances", "variances"}:
-        yield from bells(cell, prefix)
-    elif "probs" in names:
-        yield from heats(cell, prefix)
-
-
-def bells(cell: Slice, prefix: str) -> Iterator[Plate]:
-    features, n_features = cell.data.features, len(cell.data.features)
-    x = cell.data.x if n_features == 1 else subsample(cell.data.x, gaussians.MOST_POINTS)
-    panels = []
-    for method in cell.fitted:
-        bell = gaussians.bells(cell.rows("parameters", method), features)
-        if not len(bell.weights):
-            continue
-        stem, look = f"{prefix}data-{method}", cell.looks[method]
-        if n_features == 1:
-            svg = gaussians.histogram(stem, x[np.isfinite(x[:, 0]), 0], bell, look, features[0])
-        elif n_features == 2:
-            svg = gaussians.scatter(stem, x, bell, look, (features[0], features[1]))
-        else:
-            svg = gaussians.pairs(stem, x, bell, look, features)
-        panels.append(Panel(method, stem, svg, method))
-    if panels:
-        yield Plate(tuple(panels), bells_caption(cell, len(x)), "parameters")
-
-
-def bells_caption(cell: Slice, drawn: int) -> str:
-    features, n_rows = cell.data.features, len(cell.data.x)
-    if len(features) == 1:
-        text = f"Bars: the {count(n_rows)} rows. Thick line: the fitted density; thin broken lines: its components, which add up to it."
-    else:
-        text = "Grey: the rows. Ellipses: each component at one standard deviation (thick) and around 95 % of its rows (thin)."
-        text += " The digits are the components' numbers, at their means." if len(features) == 2 else ""
-    if drawn < n_rows:
-        text += f" Of {count(n_rows)} rows {count(drawn)}, drawn at random, are shown."
-    if len(features) > gaussians.MOST_FEATURES:
-        text += f" The first {gaussians.MOST_FEATURES} of {len(features)} features are shown."
-    if np.isnan(cell.data.x).any():
-        text += " Rows are left out of a panel where one of its features was not observed."
-    text += " Look for methods that put a component elsewhere, or make it wider. Approximations and samples are drawn at the mean of their draws."
-    return text
-
-
-def subsample(x: Float[np.ndarray, "N D"], most: int) -> Float[np.ndarray, "n D"]:
-    """At most `most` rows, the same ones each time."""
-    if len(x) <= most:
-        return x
-    return x[np.sort(np.random.default_rng(0).choice(len(x), most, replace=False))]
-
-
-def heats(cell: Slice, prefix: str) -> Iterator[Plate]:
-    panels = []
-    for method in cell.fitted:
-        rows = cell.rows("parameters", method)
-        if (rows["parameter"] == "probs").any():
-            stem = f"{prefix}data-{method}"
-            panels.append(Panel(method, stem, probs.heat(stem, probs.table(rows, cell.data.features), cell.data.features), method))
-    if panels:
-        caption = (
-            "Probability of a 1 in each feature (down) by component (across); dark is 0, light is 1. Features that are light in one column and dark in another "
-            "tell the components apart; methods that agree have the same picture. Approximations and samples are drawn at the mean of their draws."
-        )
-        yield Plate(tuple(panels), caption, "parameters")
 
 
 def shared(cell: Slice, prefix: str) -> Iterator[Plate]:
@@ -185,7 +117,7 @@ def forests(cell: Slice, prefix: str) -> Iterator[Plate]:
     """Weights, and each feature's other parameters, where several methods or an interval or a truth can be compared."""
     table = cell.tables["parameters"]
     table = table[table["row"].isna() & ((table["feature_2"] == "") | (table["feature"] == table["feature_2"]))]
-    table = table[table["parameter"] != "probs"]
+    table = table[~table["parameter"].str.startswith("probs")]
     groups = list(table.groupby(["parameter", "feature", "level"], sort=False))
     panels = []
     for i, ((parameter, feature, level), rows) in enumerate(groups[:MOST_FORESTS]):
@@ -194,8 +126,8 @@ def forests(cell: Slice, prefix: str) -> Iterator[Plate]:
         panels.append(Panel(name, stem, intervals.forest(stem, rows, cell.looks, name)))
     if panels:
         caption = (
-            "A mark is a point, or the mean over draws; a bar is the interval that holds the middle "
-            f"{LEVEL} of the draws. A mark outside another method's bar is a difference worth a look. Of covariances the diagonal is drawn."
+            f"A mark is a point with the {POINT_LEVEL} interval of its observed information, or the mean over draws with the interval that "
+            f"holds the middle {LEVEL} of them. A mark outside another method's bar is a difference worth a look. Of covariances the diagonal is drawn."
         )
         caption += f" The first {MOST_FORESTS} of {len(groups)} groups are drawn." if len(groups) > MOST_FORESTS else ""
         caption += " Dotted lines are the truth that the data were made from." if table["truth"].notna().any() else ""
