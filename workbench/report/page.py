@@ -86,9 +86,9 @@ def compared(parts: list[Slice]) -> str:
         return "No cell was run."
     data, methods = parts[0].data, list(parts[0].looks)
     features = list(data.features[:6]) + ([f"{len(data.features) - 6} more"] if len(data.features) > 6 else [])
-    text = (
-        f"{listed(methods)} on {data.name}: {counted(len(data.x), 'row')}, {counted(len(data.features), 'feature')} ({', '.join(features)})"
-    )
+    rows, total = counted(len(data.x), "row"), float(data.counts.sum())
+    rows += f" that stand for {count(round(total))}" if total != len(data.x) else ""
+    text = f"{listed(methods)} on {data.name}: {rows}, {counted(len(data.features), 'feature')} ({', '.join(features)})"
     if parts[0].n_held_out:
         text += f", and {counted(parts[0].n_held_out, 'held-out row')} that no fit has seen"
     if len(parts) > 1:

@@ -78,12 +78,12 @@ def outline(mean: Float[np.ndarray, " 2"], covariance: Float[np.ndarray, "2 2"],
     return result
 
 
-def histogram(stem: str, x: Float[np.ndarray, " N"], bell: Bells, look: Look, feature: str) -> str:
-    """One feature: a histogram of the rows, the mixture's density and its components'."""
+def histogram(stem: str, x: Float[np.ndarray, " N"], counts: Float[np.ndarray, " N"], bell: Bells, look: Look, feature: str) -> str:
+    """One feature: a histogram of the rows, each counted `counts` times, the mixture's density and its components'."""
 
     def paint(axes: Axes) -> None:
         bins = min(60, max(10, round(2 * math.sqrt(len(x)))))
-        axes.hist(x, bins=bins, density=True, color=GREY, alpha=0.35, linewidth=0)
+        axes.hist(x, bins=bins, weights=counts, density=True, color=GREY, alpha=0.35, linewidth=0)
         at = np.linspace(*reach(x), 400)
         parts = density(bell, at)
         for k, curve in enumerate(parts if len(parts) > 1 else ()):

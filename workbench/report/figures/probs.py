@@ -17,9 +17,8 @@ MOST_NAMED = 30
 
 
 def table(parameters: pd.DataFrame, features: tuple[str, ...]) -> Float[np.ndarray, "D K"]:
-    """One method's `probs` in parameters.csv, features down, components across."""
-    rows = parameters[parameters["parameter"] == "probs"]
-    wide = rows.pivot(index="feature", columns="component", values="mean")
+    """One method's probabilities of a 1 in parameters.csv, features down, components across."""
+    wide = parameters.pivot(index="feature", columns="component", values="mean")
     result: Float[np.ndarray, "D K"] = wide.reindex(list(features)).to_numpy(dtype=float)
     return result
 
