@@ -120,7 +120,7 @@ def starter(name: str, file: Path | None = None, folder: Path = Path(), schema: 
         name=_flow(name),
         data=BUILT_IN_DATA if file is None else _data(file.as_posix(), found),
         model=model,
-        other="" if found.family == "bernoulli" else " (covariance: full or diagonal)",
+        other="" if found.family == "bernoulli" else " (covariance: full, tied, diagonal or spherical)",
         prior="a: 1, b: 1" if found.family == "bernoulli" else "mean_strength: 0.01",
     )
 

@@ -17,7 +17,6 @@ from workbench.models.families.gaussian.full import FULL
 from workbench.models.families.gaussian.spherical import SPHERICAL
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.families.gaussian.tied import TIED
-from workbench.models.families.gaussian.triangular import cholesky
 from workbench.models.prior import ComponentsPrior, Prior, PriorError
 from workbench.models.shapes import Responsibilities
 from workbench.models.terms import Statistics
@@ -68,7 +67,7 @@ class Gaussian(Family):
     def around(self, centres: np.ndarray, data: Dataset) -> Components:
         """Missing cells of ``centres`` are the means of their columns' observed ones."""
         covariance = moments.covariance(data)
-        if not np.isfinite(cholesky(covariance)).all():
+        if moments.singular(covariance):
             covariance = np.diag(moments.spread(covariance))
         parameters = (moments.filled(centres, data), self.structure.spreads(covariance, centres.shape[:-1]))
         return self.components_type(**dict(zip(self.components_type.dims, parameters, strict=True)))
@@ -77,7 +76,10 @@ class Gaussian(Family):
         if (reason := self.refuses(data)) is not None:
             raise PriorError(f"no default prior: {reason}")
         covariance = moments.covariance(data)
-        self.structure.check(covariance, data.features)
+        try:
+            self.structure.check(covariance, data.features)
+        except PriorError as error:
+            raise (error if data.complete else PriorError(f"{error}; too few cells observed together have the same effect")) from None
         shrunk = covariance * n_components ** (-2.0 / data.n_features)
         return {
             "concentration": 1.0,

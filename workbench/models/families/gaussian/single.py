@@ -11,13 +11,15 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.models.families.gaussian.missing import grouped
-from workbench.models.families.gaussian.triangular import cholesky, inverse, transposed
+from workbench.models.families.gaussian.triangular import transposed
 
 SMALLEST_CORRELATION_EIGENVALUE = 1e-12
 """Below this the columns are collinear to working precision."""
 SETTLED = 1e-14
 """No mean moves by more than this in a step, in standard deviations, and no correlation."""
-MOST_STEPS = 20_000
+MOST_CYCLES = 3_000
+ROUNDING, PATIENCE = 1e-14, 30
+"""A step may be rounding when it is smaller than this over the smallest eigenvalue; so many cycles are waited for a smaller one."""
 
 Moments = tuple[np.ndarray, np.ndarray]
 
@@ -93,32 +95,66 @@ def _summed(z: np.ndarray, counts: np.ndarray) -> _Groups:
 
 
 def _climb(groups: _Groups) -> Moments:
-    """EM from independent features."""
+    """EM from independent features, sped up by SQUAREM (Varadhan & Roland 2008, scheme S3): two steps, then as far along the
+    curve through them as the likelihood rises."""
     size = groups.seen.shape[1]
-    mean, covariance = np.zeros(size), np.eye(size)
-    for _ in range(MOST_STEPS):
-        new_mean, new_covariance = _step(groups, mean, covariance)
-        moved = max(np.abs(new_mean - mean).max(), np.abs(new_covariance - covariance).max())
-        mean, covariance = new_mean, new_covariance
-        if moved < SETTLED or np.linalg.eigvalsh(covariance)[0] < SMALLEST_CORRELATION_EIGENVALUE / 10.0:
+    theta = np.vstack([np.zeros(size), np.eye(size)])  # the mean above the covariance
+    least, flattest, since = np.inf, np.inf, 0
+    after, _ = _step(groups, theta)
+    for _ in range(MOST_CYCLES):
+        moved, flat = float(np.abs(after - theta).max()), float(np.linalg.eigvalsh(after[1:])[0])
+        better = moved < least or flat < 0.99 * flattest or moved * flat > ROUNDING
+        least, flattest, since = min(moved, least), min(flat, flattest), 0 if better else since + 1
+        if moved < SETTLED or since > PATIENCE or flat < SMALLEST_CORRELATION_EIGENVALUE / 10.0:
             break
-    return mean, covariance
+        second, height = _step(groups, after)
+        theta, after = _further(groups, theta, after, second, height)
+    return after[0], after[1:]
 
 
-def _step(groups: _Groups, mean: np.ndarray, covariance: np.ndarray) -> Moments:
-    """One E and M step. Unseen rows and columns are the identity's: then one factorisation serves every pattern."""
-    seen = groups.seen.astype(float)
-    both = seen[:, :, None] * seen[:, None, :]
-    size = mean.size
-    whitener = inverse(cholesky(covariance * both + np.eye(size) * (1.0 - seen)[:, :, None]))
-    cross = covariance * (1.0 - seen)[:, :, None] * seen[:, None, :]  # of unseen with seen
-    half = cross @ transposed(whitener)
-    slopes = half @ whitener + np.eye(size) * seen[:, :, None]
-    unseen = (1.0 - seen)[:, :, None] * (1.0 - seen)[:, None, :]
-    left = (covariance - half @ transposed(half)) * unseen
-    expected = mean + np.einsum("pij,pj->pi", slopes, (groups.means - mean) * seen)
-    new_mean = groups.counts @ expected / groups.counts.sum()
+def _further(groups: _Groups, theta: np.ndarray, first: np.ndarray, second: np.ndarray, height: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where to go on, and one step from there; ``height`` is the log likelihood at ``first``."""
+    step, bend = first - theta, second - 2.0 * first + theta
+    length = float(np.linalg.norm(step)) / max(float(np.linalg.norm(bend)), np.finfo(float).tiny)
+    while length > 1.0:
+        far = theta + 2.0 * length * step + length**2 * bend
+        try:
+            np.linalg.cholesky(far[1:])  # no pattern need see all features
+            beyond, reached = _step(groups, far)
+        except np.linalg.LinAlgError:  # beyond the boundary
+            length /= 2.0
+            continue
+        if reached >= height:
+            return far, beyond
+        break
+    return second, _step(groups, second)[0]
+
+
+def _step(groups: _Groups, theta: np.ndarray) -> tuple[np.ndarray, float]:
+    """One E and M step, and the log likelihood before it up to a constant.
+
+    Unseen rows and columns are the identity's: then one factorisation serves every pattern.
+
+    Raises
+    ------
+    LinAlgError
+        If the covariance is singular in working precision.
+    """
+    mean, covariance, size = theta[0], theta[1:], theta.shape[1]
+    seen, hidden = groups.seen.astype(float), 1.0 - groups.seen
+    eye, counts = np.eye(size), groups.counts
+    factor = np.linalg.cholesky(covariance * (seen[:, :, None] * seen[:, None, :]) + eye * hidden[:, :, None])
+    whitener = np.linalg.inv(factor)
+    half = (covariance * hidden[:, :, None] * seen[:, None, :]) @ transposed(whitener)  # of unseen with seen
+    slopes = half @ whitener + eye * seen[:, :, None]
+    left = (covariance - half @ transposed(half)) * (hidden[:, :, None] * hidden[:, None, :])
+    shift = (groups.means - mean) * seen
+    white = np.einsum("pij,pj->pi", whitener, shift)
+    squares = ((whitener @ groups.scatters) * whitener).sum() + (counts[:, None] * white**2).sum()
+    height = -(counts * np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)).sum() - squares / 2.0
+    expected = mean + np.einsum("pij,pj->pi", slopes, shift)
+    new_mean = counts @ expected / counts.sum()
     gaps = expected - new_mean
-    scatter = slopes @ groups.scatters @ transposed(slopes) + groups.counts[:, None, None] * (left + gaps[:, :, None] * gaps[:, None, :])
-    total = scatter.sum(axis=0) / groups.counts.sum()
-    return new_mean, (total + total.T) / 2.0
+    scatter = slopes @ groups.scatters @ transposed(slopes) + counts[:, None, None] * (left + gaps[:, :, None] * gaps[:, None, :])
+    total = scatter.sum(axis=0) / counts.sum()
+    return np.vstack([new_mean, (total + total.T) / 2.0]), float(height)
