@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 
 from workbench.compare import tables
@@ -36,20 +39,30 @@ def test_restarts_and_optima_tell_one_story(name: str, family: str, n_components
     assert all(row["log_likelihood"] == pytest.approx(row["objective"], rel=1e-9) for row in regular)
 
 
+def rows_of(blocks: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Blocks of rows as rows."""
+    found = []
+    for block in blocks:
+        arrays = {name: value for name, value in block.items() if isinstance(value, np.ndarray)}
+        for values in zip(*(array.tolist() for array in arrays.values()), strict=True):
+            found.append({**block, **dict(zip(arrays, values, strict=True))})
+    return found
+
+
 def test_last_trace_row_is_the_restarts_objective() -> None:
     problem = Problem(load_built_in("old_faithful"), "gaussian", 2)
     fit = EM(restarts=10, objective="posterior").fit(problem)
-    last = {row["restart"]: row["objective"] for row in tables.trace_rows("em", fit) if row["objective_name"] == "log_posterior"}
+    last = {row["restart"]: row["objective"] for row in rows_of(tables.trace_rows("em", fit)) if row["objective_name"] == "log_posterior"}
     for row in tables.restart_rows("em", fit, optima(problem, fit)):
         assert last[row["restart"]] == row["objective"]
-    assert {row["objective_name"] for row in tables.trace_rows("em", fit)} == {"log_posterior", "log_likelihood"}
+    assert {row["objective_name"] for row in rows_of(tables.trace_rows("em", fit))} == {"log_posterior", "log_likelihood"}
 
 
 def test_path_ends_where_the_reported_restart_stopped() -> None:
     problem = Problem(load_built_in("old_faithful"), "gaussian", 2)
     fit = EM(restarts=30).fit(problem)
     assert fit.restarts is not None
-    rows = list(tables.path_rows("em", problem, fit.path))
+    rows = rows_of(tables.path_rows("em", problem, fit.path))
     assert len({row["restart"] for row in rows}) == 21
     last = max(row["iteration"] for row in rows if row["restart"] == fit.reported)
     assert last == fit.restarts.iterations[fit.reported]
@@ -71,12 +84,12 @@ def test_rows_keep_the_users_names() -> None:
     fit = EM(restarts=10, objective="posterior").fit(problem)
     view = row_view(problem, fit)
     assert view is not None
-    rows = list(tables.assignment_rows("em", problem, view))
+    rows = rows_of(tables.assignment_rows("em", problem, view))
     assert [row["id"] for row in rows[:3]] == ["eruption 5", "eruption 2", "eruption 7"]
     assert [row["row"] for row in rows[:3]] == [5, 2, 7]
     parts = list(tables.component_rows("em", problem, fit.mixture.weights, view))
     assert sum(part["rows_assigned"] for part in parts) == 8
     assert sum(part["count"] for part in parts) == pytest.approx(8.0)
-    shares = list(tables.responsibility_rows("em", problem, view))
+    shares = rows_of(tables.responsibility_rows("em", problem, view))
     assert sum(row["mean"] for row in shares) == pytest.approx(8.0)
     assert all(row["sd"] is None for row in shares)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from workbench.compare import tables
 from workbench.compare.cell import Cell
@@ -71,23 +72,45 @@ def assemble(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
     return {name: frame(rows[name], [*swept, *columns.split()]) for name, columns in COLUMNS.items()}
 
 
-def frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    """Rows as a DataFrame with just these columns; infinite numbers are missing."""
-    import numpy as np
+def frame(blocks: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """Rows, or blocks of rows, as a DataFrame with just these columns; infinite numbers are missing."""
     import pandas as pd
 
-    by_column: dict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        for column in columns:
-            by_column[column].append(row.get(column))
-    data = pd.DataFrame({column: pd.Series(by_column[column], dtype=object) for column in columns}, columns=columns)
-    for column in columns:
-        if column in WHOLE:
-            data[column] = data[column].astype("Int64")
-        elif all(value is None or (isinstance(value, float | int) and not isinstance(value, bool)) for value in by_column[column]) and rows:
-            numbers = data[column].astype(float)
-            data[column] = numbers.where(np.isfinite(numbers))
-    return data
+    sizes = [max((value.size for value in block.values() if isinstance(value, np.ndarray)), default=1) for block in blocks]
+    found = {column: _column([block.get(column) for block in blocks], sizes, whole=column in WHOLE) for column in columns}
+    return pd.DataFrame(found, columns=columns)
+
+
+def _column(values: list[Any], sizes: list[int], *, whole: bool) -> pd.Series[Any]:
+    """The values of all blocks, each as long as its block, as whole numbers, numbers or words."""
+    import pandas as pd
+
+    parts = [value if isinstance(value, np.ndarray) else np.full(size, value, object) for value, size in zip(values, sizes, strict=True)]
+    if not parts:
+        return pd.Series(dtype="Int64" if whole else object)
+    merged = _merged(parts)
+    if whole:
+        return pd.concat([pd.Series(part).astype("Int64") for part in merged], ignore_index=True)
+    if not all(part.dtype.kind in "fi" or _numeric(part) for part in merged):
+        return pd.Series(np.concatenate(merged), dtype=object)
+    numbers = pd.Series(np.concatenate([part.astype(float) for part in merged]))
+    return numbers.where(np.isfinite(numbers))
+
+
+def _merged(parts: list[np.ndarray]) -> list[np.ndarray]:
+    """Neighbours of mixed objects as one array: tables of single rows are many."""
+    merged: list[list[np.ndarray]] = []
+    for part in parts:
+        if merged and part.dtype == object and merged[-1][0].dtype == object:
+            merged[-1].append(part)
+        else:
+            merged.append([part])
+    return [group[0] if len(group) == 1 else np.concatenate(group) for group in merged]
+
+
+def _numeric(part: np.ndarray) -> bool:
+    """Numbers or nothing, and no flags; what stands in every row of a block is looked at once."""
+    return all(value is None or (isinstance(value, float | int | np.number) and not isinstance(value, bool)) for value in part)
 
 
 def _of_cell(cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:

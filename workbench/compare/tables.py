@@ -15,6 +15,7 @@ from workbench.models import Mixture
 from workbench.problem import Problem
 
 Row = dict[str, Any]
+"""A row by column, or a block of rows: some values are arrays of one length, the others stand in every row."""
 
 
 def restart_rows(label: str, fit: Fit, found: list[Optimum]) -> Iterator[Row]:
@@ -66,7 +67,7 @@ def optimum_rows(label: str, problem: Problem, fit: Fit, found: list[Optimum], c
 
 
 def trace_rows(label: str, fit: Fit) -> Iterator[Row]:
-    """``trace.csv``: the method's own objective, and the log likelihood beside it where that is another."""
+    """``trace.csv``: the method's own objective, and the log likelihood beside it where that is another; a block a name."""
     trace = fit.trace
     if trace is None:
         return
@@ -74,24 +75,33 @@ def trace_rows(label: str, fit: Fit) -> Iterator[Row]:
     if trace.log_likelihood is not None:
         series["log_likelihood"] = trace.log_likelihood
     for name, values in series.items():
-        for restart, iteration, seconds, value in zip(trace.restart, trace.iteration, trace.seconds, values, strict=True):
-            yield {
-                "method": label,
-                "restart": int(restart),
-                "iteration": int(iteration),
-                "seconds": seconds,
-                "objective_name": name,
-                "objective": value,
-            }
+        yield {
+            "method": label,
+            "restart": trace.restart,
+            "iteration": trace.iteration,
+            "seconds": trace.seconds,
+            "objective_name": name,
+            "objective": values,
+        }
 
 
 def path_rows(label: str, problem: Problem, path: Path | None) -> Iterator[Row]:
-    """``path.csv``: parameters by iteration."""
+    """``path.csv``: parameters by iteration, in one block."""
     if path is None:
         return
-    for i in range(path.iteration.size):
-        for entry in entries(problem, path.mixture.take(i)):
-            yield {"method": label, "restart": int(path.restart[i]), "iteration": int(path.iteration[i]), **entry}
+    parameters = path.mixture.parameters()
+    places = problem.family.addresses(problem.data, problem.n_components)
+    steps = path.iteration.size
+    index: list[tuple[Any, ...]] = [(slice(None), *place.index) for place in places]
+    values = np.stack([parameters[place.parameter][at] for place, at in zip(places, index, strict=True)], axis=1)
+    names = ("parameter", "component", "feature", "feature_2", "level")
+    yield {
+        "method": label,
+        "restart": np.repeat(path.restart, len(places)),
+        "iteration": np.repeat(path.iteration, len(places)),
+        **{name: np.tile(np.array([getattr(place, name) for place in places], dtype=object), steps) for name in names},
+        "value": values.ravel(),
+    }
 
 
 def entries(problem: Problem, mixture: Mixture) -> Iterator[Row]:
@@ -123,20 +133,26 @@ def component_rows(label: str, problem: Problem, weights: np.ndarray, view: RowV
 
 
 def assignment_rows(label: str, problem: Problem, view: RowView) -> Iterator[Row]:
-    """``assignments.csv``: the likeliest component of every fitted row, under the user's own row names."""
+    """``assignments.csv``: the likeliest component of every fitted row, under the user's own row names; in one block."""
     data = problem.data
-    for n, component in enumerate(view.labels):
-        name = None if data.ids is None else data.ids[n]
-        number = int(data.rows[n])
-        yield {"method": label, "row": number, "id": name, "label": int(component), "responsibility": float(view.mean[n, component])}
+    yield {
+        "method": label,
+        "row": data.rows,
+        "id": None if data.ids is None else np.array(data.ids, dtype=object),
+        "label": view.labels,
+        "responsibility": view.mean[np.arange(data.n_rows), view.labels],
+    }
 
 
 def responsibility_rows(label: str, problem: Problem, view: RowView) -> Iterator[Row]:
-    """``responsibilities.csv``: mean and sd over aligned draws; a point has no sd."""
-    for n, row in enumerate(problem.data.rows):
-        for k in range(problem.n_components):
-            sd = None if view.sd is None else float(view.sd[n, k])
-            yield {"method": label, "row": int(row), "component": k, "mean": float(view.mean[n, k]), "sd": sd}
+    """``responsibilities.csv``: mean and sd over aligned draws, in one block; a point has no sd."""
+    yield {
+        "method": label,
+        "row": np.repeat(problem.data.rows, problem.n_components),
+        "component": np.tile(np.arange(problem.n_components), problem.data.n_rows),
+        "mean": view.mean.ravel(),
+        "sd": None if view.sd is None else view.sd.ravel(),
+    }
 
 
 __all__ = [
