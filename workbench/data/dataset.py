@@ -152,7 +152,7 @@ class Dataset:
         """For each feature the number of its levels, 0 where it holds quantities."""
         return tuple(0 if names is None else len(names) for names in self.levels or (None,) * self.n_features)
 
-    def columns(self, names: Sequence[str]) -> Dataset:
+    def only(self, names: Sequence[str]) -> Dataset:
         """Return the features ``names``, in that order.
 
         Raises

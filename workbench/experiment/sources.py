@@ -131,7 +131,7 @@ def _from_memory(frame: Any, options: dict[str, Any]) -> Dataset:
         if options[key] is not None:
             raise SourceError("an array has no names; give a DataFrame, or leave it out", key)
     data = Dataset.of(frame, levels=options["levels"] if options["levels"] != "words" else False)
-    data = data if options["columns"] is None else data.columns(options["columns"])
+    data = data if options["columns"] is None else data.only(options["columns"])
     return complete(data) if options["complete_rows"] else data
 
 

@@ -112,11 +112,11 @@ class Product(Family):
         left_out = [feature for feature in rows.features if feature not in self.columns]
         if left_out:
             raise DataError(f"columns {', '.join(left_out)} are in no block; name them in one, or leave them out of `columns`")
-        return with_levels(rows.columns(self.columns), self.levels)
+        return with_levels(rows.only(self.columns), self.levels)
 
     def parts(self, data: Dataset) -> list[Dataset]:
         """The data of each block."""
-        return [data.columns(block.columns) for block in self.blocks]
+        return [data.only(block.columns) for block in self.blocks]
 
     def coords(self, data: Dataset) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {}

@@ -173,7 +173,7 @@ class ProductComponents(Components):
 
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:
         """Singular, or spurious, if a block is."""
-        found = self.each(lambda block, columns: block.regularity(weights, data.columns(data.features[columns])))
+        found = self.each(lambda block, columns: block.regularity(weights, data.only(data.features[columns])))
         return Regularity(np.any([one.singular for one in found], axis=0), np.any([one.spurious for one in found], axis=0))
 
     def collapsed(self, scale: np.ndarray) -> Flags:
