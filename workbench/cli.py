@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--open", action="store_true", help="open the page in the browser")
     listing = command("list", _list, "list what a config can name, and the options of each with their defaults")
     listing.add_argument("what", nargs="?", choices=("data", "families", "methods"), help="all three by default")
+    listing.add_argument("name", nargs="?", metavar="NAME", help="the page of one family or method: options, formulas, sources")
+    listing.add_argument("--pages", metavar="DIR", help="write the pages of all families and methods as Markdown")
     command("schema", _schema, "print the JSON schema of a config, for editors")
     new = command("new", _new, "write a commented starter config, NAME.yaml")
     new.add_argument("name", metavar="NAME")
@@ -170,6 +172,32 @@ def _report(options: Any) -> int:
 
 
 def _list(options: Any) -> int:
+    if options.pages:
+        from pathlib import Path
+
+        from workbench.experiment.pages import write_pages
+
+        print(f"{len(write_pages(Path(options.pages)))} pages in {options.pages}")
+        return DONE
+    if options.name:
+        return _page(options.what, options.name)
+    return _listing(options)
+
+
+def _page(kind: str, name: str) -> int:
+    """The page of one family or method."""
+    from workbench.data.spelling import advice
+    from workbench.experiment.pages import KINDS, page
+
+    if kind not in KINDS:
+        return _refuse(f"list {kind}: there is a page for families and methods; leave {name} out")
+    if name not in KINDS[kind]:
+        return _refuse(f"list {kind}: there is no {name!r}; {advice(name, KINDS[kind])}")
+    print(page(kind, name), end="")
+    return DONE
+
+
+def _listing(options: Any) -> int:
     import dataclasses
 
     from workbench.data.builtin import BUILT_IN

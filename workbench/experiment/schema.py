@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,7 +64,7 @@ def properties(options: type[Options]) -> dict[str, Schema]:
 
 def descriptions(options: type[Any]) -> dict[str, str]:
     """Read ``name, other : what`` lines, continued by deeper ones, from a numpydoc Parameters section."""
-    lines = (options.__doc__ or "").partition("Parameters\n")[2].splitlines()
+    lines = re.split(r"\n *\w+\n *-{4,}\n", (options.__doc__ or "").partition("Parameters\n")[2])[0].splitlines()
     found: dict[str, str] = {}
     names: list[str] = []
     for line in lines:

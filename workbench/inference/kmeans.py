@@ -37,6 +37,19 @@ class KMeans:
     init : ``kmeans++`` or ``random_rows``
     tol : a restart stops when its sum of squares changes by less, relative to it
     max_iter : iterations after which a restart stops without having converged
+
+    Notes
+    -----
+    - E step: z_n = argmin_k |x_n - mean_k|^2 over the observed cells, of several equal ones the first.
+    - M step: weights, means and covariances of the parts; only the means matter to what follows.
+    - Never falls: `negative_sum_of_squares` = - sum_n min_k |x_n - mean_k|^2. The log likelihood of the mixture, traced beside it,
+      may.
+    - Units matter: a column in larger numbers weighs more. Every other kind here does not care.
+
+    References
+    ----------
+    - Lloyd, S. P. (1982). Least squares quantization in PCM. IEEE Transactions on Information Theory 28, 129-137.
+    - Bishop, C. M. (2006). Pattern Recognition and Machine Learning. Springer, sections 9.1 and 9.3.2.
     """
 
     kind: ClassVar[str] = "kmeans"

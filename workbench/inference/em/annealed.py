@@ -41,6 +41,19 @@ class AnnealedEM:
     tol : a restart stops when, at beta = 1, its log likelihood (nats, summed) changes by less
     max_iter : iterations after which a restart stops without having converged
     engine : ``fast`` (compiled E steps) or ``book`` (the same in NumPy, to read along)
+
+    Notes
+    -----
+    - E step: q_nk proportional to p(x_n, z_n = k | theta) ** beta.
+    - M step: EM's own, with these q.
+    - At a fixed beta never falls: `annealed_bound` = beta E_q log p(x, z | theta) + H(q) = sum_n log sum_k p(x_n, z_n = k | theta) ** beta.
+    - log p(x | theta) = bound + KL, with bound = E_q log p(x, z | theta) + H(q) and KL > 0 while beta < 1.
+
+    References
+    ----------
+    - Ueda, N. & Nakano, R. (1998). Deterministic annealing EM algorithm. Neural Networks 11, 271-282.
+    - Rose, K. (1998). Deterministic annealing for clustering, compression, classification, regression, and related optimization
+      problems. Proceedings of the IEEE 86, 2210-2239 (on the noise at a change of temperature).
     """
 
     kind: ClassVar[str] = "annealed_em"

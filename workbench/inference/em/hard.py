@@ -36,6 +36,18 @@ class HardEM:
     tol : a restart stops when its classification log likelihood (nats, summed) changes by less
     max_iter : iterations after which a restart stops without having converged
     engine : ``fast`` (compiled E steps) or ``book`` (the same in NumPy, to read along)
+
+    Notes
+    -----
+    - E step: z_n = argmax_k log p(x_n, z_n = k | theta), of several equal ones the first.
+    - M step: the maximum of sum_n log p(x_n, z_n | theta) over theta.
+    - Never falls: `classification_log_likelihood` = sum_n log p(x_n, z_n | theta). The log likelihood, traced beside it, may.
+    - log p(x | theta) = bound + KL with q on one label a row: H(q) = 0, and KL = - sum_n log p(z_n | x_n, theta) > 0.
+
+    References
+    ----------
+    - Celeux, G. & Govaert, G. (1992). A classification EM algorithm for clustering and two stochastic versions.
+      Computational Statistics & Data Analysis 14, 315-332.
     """
 
     kind: ClassVar[str] = "hard_em"

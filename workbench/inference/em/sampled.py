@@ -37,6 +37,21 @@ class SampledEM:
     draws : label draws of each E step
     max_iter : iterations
     burn_in : share of the iterations that are not averaged over
+
+    Notes
+    -----
+    - E step: each row draws `draws` labels from p(z_n | x_n, theta), a row that counts c times c of them for each copy; q_nk is
+      the share of label k among them.
+    - M step: EM's own, with these q; the last one with the statistics averaged over the iterations after burn-in.
+    - May fall: everything. `log_likelihood` is traced.
+    - log p(x | theta) = bound + KL with the drawn q, KL > 0.
+
+    References
+    ----------
+    - Celeux, G. & Diebolt, J. (1985). The SEM algorithm: a probabilistic teacher algorithm derived from the EM algorithm for the
+      mixture problem. Computational Statistics Quarterly 2, 73-82.
+    - Wei, G. C. G. & Tanner, M. A. (1990). A Monte Carlo implementation of the EM algorithm and the poor man's data augmentation
+      algorithms. Journal of the American Statistical Association 85, 699-704.
     """
 
     kind: ClassVar[str] = "sampled_em"

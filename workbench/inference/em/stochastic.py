@@ -37,6 +37,20 @@ class StochasticEM:
     decay : exponent of the step size, in (0.5, 1]
     max_iter : passes over the data
     engine : ``fast`` (compiled E steps) or ``book`` (the same in NumPy, to read along)
+
+    Notes
+    -----
+    - E step: the posterior of the labels of the next block of rows, summed into statistics S_t.
+    - Between: S <- (1 - rho_t) S + rho_t (N / n_t) S_t, starting from an E step over all rows.
+    - M step: EM's own, of S.
+    - May fall: everything. `log_likelihood` at the end of every pass is traced.
+    - log p(x | theta) = bound + KL with q of every row as it was when its block was last seen, KL >= 0.
+
+    References
+    ----------
+    - Cappe, O. & Moulines, E. (2009). On-line expectation-maximization algorithm for latent data models. Journal of the Royal
+      Statistical Society B 71, 593-613.
+    - Liang, P. & Klein, D. (2009). Online EM for unsupervised models. NAACL, 611-619 (step sizes and blocks).
     """
 
     kind: ClassVar[str] = "stochastic_em"
