@@ -187,7 +187,28 @@ class Beta(ComponentsPrior):
 
 @dataclass(frozen=True)
 class Bernoulli(Family):
-    """Independent binary features (Bishop 2006, section 9.3.3); cells are 0, 1 or not observed."""
+    """Independent binary features (Bishop 2006, section 9.3.3); cells are 0, 1 or not observed.
+
+    Latent class analysis with two levels a feature.
+
+    Hyperparameters
+    ---------------
+    concentration : of the Dirichlet over the weights; 1
+    a, b : of a Beta for every probability, one number or one a feature; 1, 1 (flat)
+
+    Notes
+    -----
+    - p(x | k) = product over the observed d of probs_kd ** x_d (1 - probs_kd) ** (1 - x_d).
+    - M step: probs_kd = S_kd / n_kd, with S_kd the responsibilities of rows with a 1 and n_kd of rows where d was observed.
+    - MAP: probs_kd = (S_kd + a - 1) / (n_kd + a + b - 2).
+    - Nothing is singular; a probability may end at 0 or 1, where it has no standard error.
+    - A cell that was not observed is left out of the product and of n_kd. Given the label it is 1 with probs_kd.
+
+    References
+    ----------
+    - Bishop, C. M. (2006). Pattern Recognition and Machine Learning. Springer, section 9.3.3.
+    - Lazarsfeld, P. F. & Henry, N. W. (1968). Latent Structure Analysis. Houghton Mifflin.
+    """
 
     name: ClassVar[str] = "bernoulli"
     hyperparameters: ClassVar[tuple[str, ...]] = ("a", "b")

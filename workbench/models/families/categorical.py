@@ -241,7 +241,28 @@ class Dirichlets(ComponentsPrior):
 
 @dataclass(frozen=True)
 class Categorical(Family):
-    """Independent features with levels, words or whole numbers, any number a feature (latent class analysis; Goodman 1974)."""
+    """Independent features with levels, words or whole numbers, any number a feature (latent class analysis; Goodman 1974).
+
+    The levels are those of the fitted column, words in their order, numbers by size; a level that turns up later is an error.
+
+    Hyperparameters
+    ---------------
+    concentration : of the Dirichlet over the weights; 1
+    alpha : of a Dirichlet over the levels of every feature, one number for all; 1 (flat)
+
+    Notes
+    -----
+    - p(x | k) = product over the observed d of probs_k,d,x_d.
+    - M step: probs_kdl = S_kdl / n_kd, with S_kdl the responsibilities of rows at level l and n_kd of rows where d was observed.
+    - MAP: probs_kdl = (S_kdl + alpha - 1) / (n_kd + L_d (alpha - 1)), with L_d levels.
+    - Free parameters: K - 1 + K sum_d (L_d - 1). Nothing is singular; a level may end at 0.
+    - A cell that was not observed is left out of the product; given the label it is at level l with probs_kdl.
+
+    References
+    ----------
+    - Goodman, L. A. (1974). Exploratory latent structure analysis using both identifiable and unidentifiable models. Biometrika 61,
+      215-231.
+    """
 
     name: ClassVar[str] = "categorical"
     hyperparameters: ClassVar[tuple[str, ...]] = ("alpha",)

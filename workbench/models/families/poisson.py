@@ -188,7 +188,27 @@ class Gamma(ComponentsPrior):
 
 @dataclass(frozen=True)
 class Poisson(Family):
-    """Independent counts (Johnson, Kemp & Kotz 2005, ch. 4; mixtures: Hasselblad 1969); cells are whole numbers or not observed."""
+    """Independent counts (Johnson, Kemp & Kotz 2005, ch. 4; mixtures: Hasselblad 1969); cells are whole numbers or not observed.
+
+    Hyperparameters
+    ---------------
+    concentration : of the Dirichlet over the weights; 1
+    shape, rate : of a Gamma for every rate, one number or one a feature; 1 and 1 / mean of the feature
+
+    Notes
+    -----
+    - p(x | k) = product over the observed d of rates_kd ** x_d exp(-rates_kd) / x_d!.
+    - M step: rates_kd = S_kd / n_kd, with S_kd the weighted sum of x_d and n_kd the responsibilities of rows where d was observed.
+    - MAP: rates_kd = (S_kd + shape - 1) / (n_kd + rate).
+    - Nothing is singular; a rate may end at 0.
+    - A cell that was not observed is left out of the product and of both sums.
+
+    References
+    ----------
+    - Hasselblad, V. (1969). Estimation of finite mixtures of distributions from the exponential family. Journal of the American
+      Statistical Association 64, 1459-1471.
+    - Johnson, N. L., Kemp, A. W. & Kotz, S. (2005). Univariate Discrete Distributions. Wiley, chapter 4.
+    """
 
     name: ClassVar[str] = "poisson"
     hyperparameters: ClassVar[tuple[str, ...]] = ("shape", "rate")

@@ -32,6 +32,37 @@ class Gaussian(Family):
     ----------
     covariance : ``full`` (a covariance matrix each), ``tied`` (one matrix for all), ``diagonal`` (independent features) or
         ``spherical`` (one variance each)
+
+    Hyperparameters
+    ---------------
+    concentration : of the Dirichlet over the weights; 1
+    mean : m0, of the means; the column means
+    mean_strength : kappa, rows that the prior's mean counts for; 0.01
+    dof : nu, degrees of freedom of the covariance; D + 2 (diagonal: 3)
+    scale : Psi, of the covariance; C K ** (-2 / D) with C the data's covariance (diagonal: its diagonal; spherical: its mean diagonal)
+
+    Notes
+    -----
+    With n = N_k the responsibilities of a component, xbar its mean, S its scatter about xbar, and S0 = S + n kappa / (n + kappa)
+    (xbar - m0)(xbar - m0)':
+
+    - p(x | k) = N(x | means_k, covariances_k), over the observed cells.
+    - M step: means_k = xbar. Covariance: full S / n; tied sum_k S_k / N; diagonal S_dd / n; spherical tr S / (D n).
+    - MAP: means_k = (n xbar + kappa m0) / (n + kappa). Covariance: full (Psi + S0) / (n + nu + D + 2); tied (Psi + sum_k S0_k) /
+      (N + nu + K + D + 1); diagonal (Psi_d + S0_dd) / (n + nu + 3); spherical (Psi + tr S0) / (D n + nu + D + 2).
+    - Singular: a component that collapses, where the likelihood has no bound. It is named and kept out of the best; no floor is
+      added. With `objective: posterior` there is none.
+    - Missing cells: full and tied condition on what was seen, pattern by pattern, with the conditional covariance in the M step;
+      diagonal and spherical leave the cell out. A row without any cell adds to the weights alone.
+
+    References
+    ----------
+    - Bishop, C. M. (2006). Pattern Recognition and Machine Learning. Springer, section 9.2.
+    - Fraley, C. & Raftery, A. E. (2007). Bayesian regularization for normal mixture estimation and model-based clustering. Journal
+      of Classification 24, 155-181 (the default prior).
+    - Little, R. J. A. & Rubin, D. B. (2019). Statistical Analysis with Missing Data. Wiley, section 11.3.
+    - Hathaway, R. J. (1985). A constrained formulation of maximum-likelihood estimation for normal mixture distributions. Annals of
+      Statistics 13, 795-800 (singular solutions).
     """
 
     name: ClassVar[str] = "gaussian"

@@ -42,6 +42,22 @@ class Product(Family):
     ----------
     blocks : families by name, each with its columns: ``{gaussian: [a, b], categorical: [c]}``; a family with options of its
         own is written ``gaussian: {columns: [a, b], covariance: diagonal}``
+
+    Hyperparameters
+    ---------------
+    concentration : of the Dirichlet over the weights; 1
+    gaussian, categorical, poisson, bernoulli : the hyperparameters of a block by its family, ``{gaussian: {dof: 5}}``; its defaults
+
+    Notes
+    -----
+    - p(x | k) = product over the blocks of p(x_block | k): within a component blocks are independent.
+    - M step, MAP, singular solutions, missing cells: those of each block's family on its own columns.
+
+    References
+    ----------
+    - Hunt, L. & Jorgensen, M. (1999). Mixture model clustering using the MULTIMIX program. Australian & New Zealand Journal of
+      Statistics 41, 153-171.
+    - McLachlan, G. J. & Peel, D. (2000). Finite Mixture Models. Wiley, section 5.5 (mixed variables).
     """
 
     name: ClassVar[str] = "product"
