@@ -41,10 +41,16 @@ class Case:
     log_joint: np.ndarray
 
     @property
+    def size(self) -> float:
+        """Of what a log joint is the sum of: an exponent, and the logarithms of D spreads in their unit."""
+        finite = self.log_joint[np.isfinite(self.log_joint)]
+        spreads = np.abs(np.log([*self.mixture.components.parameters().values()][1].max()))
+        return 1.0 + float(np.abs(finite).max(initial=0.0) + self.data.n_features * spreads)
+
+    @property
     def tolerance(self) -> float:
         """Relative: a responsibility is no better known than the difference of the log joints it comes from."""
-        finite = self.log_joint[np.isfinite(self.log_joint)]
-        return AGREEMENT + 4e-15 * float(np.abs(finite).max(initial=0.0))
+        return AGREEMENT + 4e-15 * self.size
 
 
 def rows(rng: np.random.Generator, n_rows: int, size: int, kind: str) -> np.ndarray:
@@ -117,8 +123,7 @@ def cases(draw: st.DrawFn, covariance: str) -> Case:
 def assert_same(found: Expectation, expected: Expectation, case: Case, tolerance: float) -> None:
     for name in ("log_likelihood", "expected_complete", "entropy"):
         ours, theirs = np.asarray(getattr(found, name)), np.asarray(getattr(expected, name))
-        size = case.data.n_rows * (1.0 + np.abs(case.log_joint[np.isfinite(case.log_joint)]).max(initial=0.0))
-        np.testing.assert_allclose(ours, theirs, rtol=AGREEMENT, atol=1e-13 * size, err_msg=name)
+        np.testing.assert_allclose(ours, theirs, rtol=AGREEMENT, atol=1e-13 * case.data.n_rows * case.size, err_msg=name)
     ours, theirs = found.statistics, expected.statistics
     np.testing.assert_allclose(ours.counts, theirs.counts, rtol=tolerance, atol=1e-290)
     np.testing.assert_allclose(ours.seen, theirs.seen, rtol=tolerance, atol=1e-290)  # type: ignore[attr-defined]
@@ -131,14 +136,14 @@ def assert_same(found: Expectation, expected: Expectation, case: Case, tolerance
 
 
 def assert_same_scatters(ours: np.ndarray, theirs: np.ndarray, seen: np.ndarray, reach: np.ndarray, tolerance: float) -> None:
-    """Entry by entry, in units of the deviations of its two features; rounding of the rows themselves is 1e-16 of their size."""
+    """Entry by entry, in units of the deviations of its two features; a mean of equal rows is off by 1e-15 of their size."""
     matrix = seen.shape != theirs.shape
     reaches = reach * reach[:, None] if matrix else reach * reach
     weight = seen[..., None] if matrix else seen
     weight = np.where(weight * min(reaches.min(), 1.0) > NORMAL, weight, np.inf)
     mine, other = ours / weight / reaches, theirs / weight / reaches
     variances = np.diagonal(other, axis1=-2, axis2=-1) if matrix else other
-    sd = np.sqrt(np.maximum(variances, 0.0)) + 1e-11
+    sd = np.sqrt(np.maximum(variances, 0.0)) + 1e-10
     unit = sd[..., :, None] * sd[..., None, :] if matrix else sd * sd
     np.testing.assert_allclose(mine / unit, other / unit, rtol=0, atol=tolerance)
 
