@@ -163,16 +163,16 @@ def number_of(cell: str) -> float | None:
 
 def _cells(series: Any) -> Sequence[str] | np.ndarray:
     try:
-        return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
+        if getattr(series.dtype, "kind", "O") in "biuf":
+            return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError):
-        return ["" if missing else str(value) for value, missing in zip(series, series.isna(), strict=True)]
+        pass
+    return ["" if missing else str(value).strip() for value, missing in zip(series, series.isna(), strict=True)]
 
 
 def _of_any(values: np.ndarray) -> Sequence[str] | np.ndarray:
-    """Numbers where every value is one or missing, else words."""
-    cells = values.tolist()
-    missing = [cell is None or (isinstance(cell, float) and math.isnan(cell)) for cell in cells]
-    try:
-        return np.array([math.nan if gone else float(cell) for cell, gone in zip(cells, missing, strict=True)], dtype=np.float64)
-    except (TypeError, ValueError):
-        return ["" if gone else str(cell).strip() for cell, gone in zip(cells, missing, strict=True)]
+    """Numbers of a numeric array, else words: "007" stays what it is."""
+    if values.dtype.kind in "biuf":
+        return np.asarray(values, dtype=np.float64)
+    missing = [cell is None or (isinstance(cell, float) and math.isnan(cell)) for cell in values.tolist()]
+    return ["" if gone else str(cell).strip() for cell, gone in zip(values.tolist(), missing, strict=True)]
