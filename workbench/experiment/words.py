@@ -6,10 +6,7 @@ from collections.abc import Collection, Iterable
 
 from workbench.data.spelling import advice
 
-LATER_KINDS = (
-    *("hard_em", "kmeans", "annealed_em", "incremental_em", "stochastic_em", "sampled_em", "gradient"),
-    *("vbem", "gibbs", "pathfinder", "smc", "exact", "imported"),
-)
+LATER_KINDS = ("vbem", "gibbs", "pathfinder", "smc", "exact", "imported")
 LATER_FAMILIES = ("lda",)
 LATER = {
     "config": ("check",),
@@ -17,7 +14,7 @@ LATER = {
     "synthetic": (),
     "model": (),
     "prior": ("kind", "mean_covariance"),
-    "method": ("batch_size", "m_step", "file", "timeout"),
+    "method": ("file", "timeout"),
     "report": ("study", "language", "features_as_image"),
     "init": ("em",),
 }

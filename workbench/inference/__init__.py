@@ -3,8 +3,10 @@
 from workbench.inference.em import EM
 from workbench.inference.em.annealed import AnnealedEM
 from workbench.inference.em.hard import HardEM
+from workbench.inference.em.incremental import IncrementalEM
 from workbench.inference.em.sampled import SampledEM
 from workbench.inference.em.stochastic import StochasticEM
+from workbench.inference.gradient import Gradient
 from workbench.inference.kmeans import KMeans
 from workbench.inference.method import Clock, Context, Method
 from workbench.inference.pymc import ADVI, NUTS, FullRankADVI
@@ -14,8 +16,10 @@ METHODS: dict[str, type[Method]] = {
     "hard_em": HardEM,
     "kmeans": KMeans,
     "annealed_em": AnnealedEM,
+    "incremental_em": IncrementalEM,
     "stochastic_em": StochasticEM,
     "sampled_em": SampledEM,
+    "gradient": Gradient,
     "advi": ADVI,
     "fullrank_advi": FullRankADVI,
     "nuts": NUTS,
@@ -30,7 +34,9 @@ __all__ = [
     "Clock",
     "Context",
     "FullRankADVI",
+    "Gradient",
     "HardEM",
+    "IncrementalEM",
     "KMeans",
     "Method",
     "SampledEM",

@@ -11,6 +11,7 @@ from workbench.fit import Estimate, Fit
 from workbench.inference.em.acceleration import AccelerationName, accelerated
 from workbench.inference.em.climb import Stop
 from workbench.inference.em.engine import EngineName, engine
+from workbench.inference.em.partial import MStepName, moving
 from workbench.inference.em.point import Ascent, em_polish, fit_point, refuses
 from workbench.inference.em.scheme import Steps
 from workbench.inference.em.starts import Init
@@ -32,8 +33,34 @@ class EM:
     max_iter : iterations after which a restart stops without having converged
     objective : ``likelihood`` (MLE) or ``posterior`` (MAP, the mode in natural coordinates)
     acceleration : ``none``, or extrapolated steps that never fall: ``squarem`` (Varadhan & Roland 2008), ``anderson``
+    m_step : ``exact`` (the maximum), or ``gradient`` (one step uphill: generalised EM, which climbs the same objective)
     engine : ``fast`` (compiled E steps) or ``book`` (the same in NumPy, to read along)
     split_merge : split-and-merge moves tried from the end of every restart to escape a poor optimum; needs K of at least 3
+
+    Notes
+    -----
+    - E step: r_nk = pi_k p(x_n | theta_k) / sum_j pi_j p(x_n | theta_j), summed into expected sufficient statistics.
+    - M step: pi_k = N_k / N and theta_k the maximum of its own statistics; with `objective: posterior` the mode of the prior updated
+      by them, in natural coordinates.
+    - Never falls: `log_likelihood` = log p(x | theta), or `log_posterior` = log p(x | theta) + log p(theta); with the posterior the log
+      likelihood may.
+    - log p(x | theta) = L(q, theta) + KL(q || p(z | x, theta)), and KL = 0 after each E step.
+    - `m_step: gradient`: theta moves by one gradient step on E_q log p(x, z | theta), plus log p(theta) of MAP, in unconstrained
+      coordinates, shortened until it rises (generalised EM): the bound still rises in both half steps.
+    - Extrapolated steps work in unconstrained coordinates and are dropped for plain ones where the objective would fall.
+
+    References
+    ----------
+    - Dempster, A. P., Laird, N. M. & Rubin, D. B. (1977). Maximum likelihood from incomplete data via the EM algorithm. Journal of
+      the Royal Statistical Society B 39, 1-38.
+    - Bishop, C. M. (2006). Pattern Recognition and Machine Learning. Springer, chapter 9.
+    - Neal, R. M. & Hinton, G. E. (1998). A view of the EM algorithm that justifies incremental, sparse, and other variants. In
+      Learning in Graphical Models, 355-368.
+    - Varadhan, R. & Roland, C. (2008). Simple and globally convergent methods for accelerating the convergence of any EM algorithm.
+      Scandinavian Journal of Statistics 35, 335-353.
+    - Walker, H. F. & Ni, P. (2011). Anderson acceleration for fixed-point iterations. SIAM Journal on Numerical Analysis 49,
+      1715-1735.
+    - Ueda, N., Nakano, R., Ghahramani, Z. & Hinton, G. E. (2000). SMEM algorithm for mixture models. Neural Computation 12, 2109-2128.
 
     Examples
     --------
@@ -57,7 +84,8 @@ class EM:
     max_iter: Annotated[int, Ge(1)] = 10_000
     objective: Literal["likelihood", "posterior"] = "likelihood"
     acceleration: AccelerationName = "none"
-    engine: EngineName = "book"
+    engine: EngineName = "fast"
+    m_step: MStepName = "exact"
     split_merge: Annotated[int, Ge(0)] = 0
 
     def __post_init__(self) -> None:
@@ -78,7 +106,7 @@ class EM:
         steps = Steps(problem, problem.prior if self.objective == "posterior" else None, engine(self.engine, context.threads))
         ascent = Ascent(
             steps=steps,
-            scheme=lambda start, restarts, show: accelerated(self.acceleration, start, steps),
+            scheme=lambda start, restarts, show: accelerated(self.acceleration, *moving(self.m_step, start, steps)),
             stop=Stop(self.stop, self.tol, self.max_iter),
             objective_name="log_posterior" if self.objective == "posterior" else "log_likelihood",
             polish=em_polish(steps),

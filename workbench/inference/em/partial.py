@@ -1,0 +1,78 @@
+"""Generalised EM: an M step that only goes uphill, by one gradient step (Dempster, Laird & Rubin 1977, section 1; Lange 1995)."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from workbench.inference.em.scheme import Iteration, Steps
+from workbench.inference.em.starts import interior
+from workbench.inference.line_search import backtracked
+from workbench.models import Mixture, Prior, Statistics
+from workbench.models.mixture import gathered
+from workbench.models.shapes import Coordinates
+
+NEARBY = 1e-5
+"""How far along the gradient the curvature is measured, in unconstrained coordinates."""
+FARTHEST = 36.0
+"""A logit that stands for an infinite one: 1 - p is then of the order of the last digit of 1."""
+
+
+MStepName = Literal["exact", "gradient"]
+
+
+def moving(m_step: MStepName, start: Mixture, steps: Steps) -> tuple[Mixture, Steps]:
+    """Start and steps of the M step ``m_step``; a gradient step could not leave a probability of 0 or 1, so it starts near it."""
+    if m_step == "exact":
+        return start, steps
+    partial = PartialSteps(steps.problem, steps.prior, steps.engine)
+    return partial.chart.unflatten(interior(steps.problem, start))[0], partial
+
+
+@dataclass(frozen=True, eq=False)
+class PartialSteps(Steps):
+    """EM's steps with a partial M step: one gradient step on E_q log p(x, z | theta) (+ log p(theta)) in unconstrained coordinates.
+
+    Its first length is Newton's along the gradient; it is shortened until the function rises (Armijo's rule). So the bound rises
+    in both half steps, and with it the objective: whatever maps such steps to steps and never falls, as the accelerations do, may
+    be put on top. Nothing is remembered from one step to the next, and no step costs anything by row.
+    """
+
+    @functools.cached_property
+    def chart(self) -> Prior:
+        return self.problem.coordinates
+
+    def maximise(self, iteration: Iteration) -> Mixture:
+        """A step uphill, or the mixture itself where none rises."""
+        statistics, current = iteration.expectation.statistics, iteration.mixture
+        with np.errstate(all="ignore"):
+            u = np.nan_to_num(self.chart.flatten(current)[0], nan=0.0, posinf=FARTHEST, neginf=-FARTHEST)
+            slope = self._slope(u, statistics)
+            rise = np.sqrt((slope**2).sum(axis=-1))
+            direction = slope / np.where(rise > 0.0, rise, 1.0)[:, None]
+            bent = (self._slope(u + NEARBY * direction, statistics) - slope) / NEARBY
+            curvature = (bent * direction).sum(axis=-1)
+            length = np.where(curvature < 0.0, rise / -curvature, 1.0)
+            length = np.where(np.isfinite(length) & np.isfinite(rise), length, 0.0)
+
+            def evaluate(which: np.ndarray, there: Coordinates) -> tuple[np.ndarray, Mixture]:
+                mixture = self.chart.unflatten(there)[0]
+                return self._value(mixture, statistics.take(which)), mixture
+
+            taken, parts = backtracked(evaluate, u, direction, rise, self._value(current, statistics), length)
+        stays = np.flatnonzero(taken == 0.0)
+        parts = [*parts, (stays, current.take(stays))] if stays.size else parts
+        order = np.argsort(np.concatenate([which for which, _ in parts]), kind="stable")
+        return gathered([mixture for _, mixture in parts]).take(order)
+
+    def _value(self, mixture: Mixture, statistics: Statistics) -> np.ndarray:
+        """E_q log p(x, z | theta), but for a constant, plus the log prior density of MAP."""
+        value = mixture.terms().expected(statistics)
+        return np.asarray(value if self.prior is None else value + self.prior.log_density(mixture))
+
+    def _slope(self, u: Coordinates, statistics: Statistics) -> Coordinates:
+        slope = self.chart.slope(u, statistics)
+        return slope if self.prior is None else slope + self.prior.log_density_slope(u)
