@@ -15,7 +15,7 @@ from workbench.models import Mixture
 from workbench.models.terms import log_sum_exp
 from workbench.problem import Problem
 
-MODELS = [("gaussian", {"covariance": "full"}), ("gaussian", {"covariance": "diagonal"}), ("bernoulli", {})]
+MODELS = [*(("gaussian", {"covariance": structure}) for structure in ("full", "tied", "diagonal", "spherical")), ("bernoulli", {})]
 
 
 def problem_of(family: str, options: dict[str, str], seed: int, n_components: int = 3, n_rows: int = 60) -> Problem:

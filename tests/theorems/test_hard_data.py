@@ -147,7 +147,7 @@ def test_a_few_draws_give_tables_without_what_they_cannot_tell(shape: tuple[int,
     assert tables["likelihoods"]["elpd_loo"].notna().tolist()[0] == (np.prod(shape) >= 25)
 
 
-@pytest.mark.parametrize("covariance", ["full", "diagonal"])
+@pytest.mark.parametrize("covariance", ["full", "tied", "diagonal"])
 @pytest.mark.parametrize("value", [3.3, 3.3e9, 0.0])
 def test_a_constant_column_has_no_prior_and_no_regular_optimum(covariance: str, value: float) -> None:
     problem = Problem(np.column_stack([PAIR[:, 0], np.full(40, value)]), "gaussian", 2, covariance=covariance)
@@ -188,7 +188,7 @@ def test_stop_by_parameters_sees_components_far_narrower_than_the_data() -> None
 
 
 @pytest.mark.parametrize(
-    ("family", "options"), [("gaussian", {"covariance": "full"}), ("gaussian", {"covariance": "diagonal"}), ("bernoulli", {})]
+    ("family", "options"), [*(("gaussian", {"covariance": name}) for name in ("full", "tied", "diagonal", "spherical")), ("bernoulli", {})]
 )
 def test_evidence_of_labelled_rows_is_a_difference_of_normalisers(family: str, options: dict[str, Any]) -> None:
     """log p(x, z) = log p(x, z | theta) + log p(theta) - log p(theta | x, z) at any theta (Bayes), whatever K."""

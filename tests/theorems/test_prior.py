@@ -10,7 +10,7 @@ from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
 from workbench.models import Bernoulli, Family, Gaussian, Mixture, Prior
 
-FAMILIES: list[Family] = [Gaussian(), Gaussian("diagonal"), Bernoulli()]
+FAMILIES: list[Family] = [Gaussian(), Gaussian("tied"), Gaussian("diagonal"), Gaussian("spherical"), Bernoulli()]
 
 
 def prior_of(family: Family, n_components: int, n_features: int) -> Prior:

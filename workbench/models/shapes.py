@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int
 
 Rows = Float[np.ndarray, "N D"]
 """Data ``x``; nan is "not observed"."""
-Counts = Float[np.ndarray, " N"]
-"""Multiplicity of each row."""
+Counts = Float[np.ndarray, "... N"]
+"""Multiplicity of each row; with leading batch axes where every fit weighs the rows its own way."""
 Labels = Int[np.ndarray, " N"]
 Weights = Float[np.ndarray, "*batch K"]
 LogJoint = Float[np.ndarray, "*batch N K"]

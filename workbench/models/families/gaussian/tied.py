@@ -122,7 +122,7 @@ class TiedNormalInverseWishart(ComponentsPrior):
         """Counts of means grow one by one, that of the covariance by all rows (statistics, section 1)."""
         mean, strength, between = wishart.updated_means(self.mean, self.mean_strength, statistics)
         scale = self.scale + (statistics.scatters + between).sum(axis=-3)
-        return type(self)(mean, strength, self.dof + statistics.seen.sum(axis=-1), scale)
+        return type(self)(mean, strength, np.asarray(self.dof + statistics.seen.sum(axis=-1)), scale)
 
     def mode(self) -> TiedComponents:
         """Covariance scale / (dof + K + D + 1): each of the K means brings a factor |Sigma|^(-1/2) of its own."""
