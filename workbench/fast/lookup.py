@@ -224,8 +224,8 @@ def chunk(
             for lane in range(lanes):
                 weigh[row * lanes + lane] = counts[lane if counts.shape[0] > 1 else 0, start + row]
             for group in range(groups):
-                places[row, group] = codes[start + row, group] * numbers
-            first_entries = max(first_entries, codes[start + row, 0] + 1)
+                places[row, group] = int(codes[start + row, group]) * numbers
+            first_entries = max(first_entries, int(codes[start + row, 0]) + 1)
         at = places.view(np.float64)
         if across:
             _joints_across(table, constant, at, rows, groups, width, joint, top)

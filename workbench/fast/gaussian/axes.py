@@ -87,7 +87,8 @@ def _sums(
                 code.store(each.value, lanes, place)
 
 
-_write_joint, _write_sums = kernel(_joint), kernel(_sums)
+joint_of, add_sums = kernel(_joint), kernel(_sums)
+"""The kernels, for njit functions."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -126,7 +127,7 @@ def e_step(
                 last = min(end, first + BLOCK)
                 rows = columns(size, x, first, last, block)
                 once = weighed(counts, fit, first, last, weigh)
-                _write_joint(missing, n_features, fit, n_components, rows, block, constant, cells, centres, factors, joint)
+                joint_of(missing, n_features, fit, n_components, rows, block, constant, cells, centres, factors, joint)
                 assign(joint, n_components, rows, weigh, once, rule, beta, partial, at + n_numbers - WIDTH)
-                _write_sums(missing, n_features, fit, n_components, rows, block, origins, joint, lanes)
+                add_sums(missing, n_features, fit, n_components, rows, block, origins, joint, lanes)
             reduce(n_numbers - WIDTH, lanes, partial, at)

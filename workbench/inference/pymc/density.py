@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.fast.callback import density_callback
-from workbench.inference.pymc.choices import Likelihood, chosen
-from workbench.inference.pymc.model import Arrays, build
-from workbench.models import Family
+from workbench.inference.pymc.choices import Likelihood
+from workbench.inference.pymc.model import Arrays, build, shape_of
 from workbench.problem import Problem
 
 import pymc as pm  # isort: skip  (after model, which prepares PyTensor)
@@ -41,18 +41,18 @@ class Density:
         return tuple(given[name] for name in self.names)
 
 
-_DENSITIES: dict[tuple[Family, Likelihood, int, int], Density] = {}
+_DENSITIES: dict[Hashable, Density] = {}
 
 
 def density(problem: Problem, likelihood: Likelihood | None) -> Density:
     """The density for this problem's family, K and D, compiled if this process has not yet."""
-    key = (problem.family, chosen(problem, likelihood), problem.n_components, problem.data.n_features)
+    key = shape_of(problem, likelihood)
     if key not in _DENSITIES:
-        _DENSITIES[key] = _compile(problem, key[1])
+        _DENSITIES[key] = _compile(problem, likelihood)
     return _DENSITIES[key]
 
 
-def _compile(problem: Problem, likelihood: Likelihood) -> Density:
+def _compile(problem: Problem, likelihood: Likelihood | None) -> Density:
     model = build(problem, likelihood)
     u, value, gradient = _joined(model)
     function = pm.pytensorf.compile([u], [value, gradient], mode="NUMBA")

@@ -75,7 +75,7 @@ class NUTS:
             from workbench.inference.pymc.density import density
             from workbench.inference.pymc.model import arrays, assign
 
-            target, given = density(problem, self.likelihood), arrays(problem)
+            target, given = density(problem, self.likelihood), arrays(problem, self.likelihood)
             settings = self._settings(context)
             if self.sampler == "pymc":
                 assign(target.model, given)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from workbench.inference.pymc.choices import Likelihood, Rank, chosen
-from workbench.inference.pymc.model import arrays, assign, build  # prepares PyTensor
-from workbench.models import Family
+from workbench.inference.pymc.choices import Likelihood, Rank
+from workbench.inference.pymc.model import arrays, assign, build, shape_of  # prepares PyTensor
 from workbench.problem import Problem
 
 import pymc as pm  # isort: skip
@@ -84,19 +84,19 @@ class Step:
         return Gaussian(mean, raw)
 
 
-_STEPS: dict[tuple[Rank, Family, Likelihood, int, int], Step] = {}
+_STEPS: dict[tuple[Rank, Hashable], Step] = {}
 
 
 def step(problem: Problem, rank: Rank, likelihood: Likelihood | None) -> Step:
     """The step for this problem's family, K and D, holding its data; compiled if this process has not yet."""
-    key = (rank, problem.family, chosen(problem, likelihood), problem.n_components, problem.data.n_features)
+    key = (rank, shape_of(problem, likelihood))
     if key not in _STEPS:
-        _STEPS[key] = _compile(problem, rank, key[2])
-    assign(_STEPS[key].model, arrays(problem))
+        _STEPS[key] = _compile(problem, rank, likelihood)
+    assign(_STEPS[key].model, arrays(problem, likelihood))
     return _STEPS[key]
 
 
-def _compile(problem: Problem, rank: Rank, likelihood: Likelihood) -> Step:
+def _compile(problem: Problem, rank: Rank, likelihood: Likelihood | None) -> Step:
     model = build(problem, likelihood)
     rate = pytensor.shared(np.float64(0.0))
     moments: list[Any] = []

@@ -9,28 +9,26 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from workbench.inference.pymc.recipes.rows import log_mixture
-from workbench.problem import Problem
+from workbench.data import Dataset
+from workbench.inference.pymc.recipes.coordinates import Coordinates
+from workbench.inference.pymc.recipes.rows import Term, core
 
 
-def arrays(problem: Problem) -> dict[str, np.ndarray]:
-    prior: Any = problem.prior
-    seen = ~np.isnan(problem.data.x)
-    return {
-        "ones": np.where(seen, problem.data.x, 0.0),
-        "seen": seen.astype(np.float64),
-        "a": prior.components.a,
-        "b": prior.components.b,
-    }
+def numbers(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
+    return {"a": prior.a, "b": prior.b}
 
 
-def variables(n_components: int, n_features: int, given: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (pm.Beta("probs", given["a"], given["b"], shape=(n_components, n_features)),)
+def variables(name: str, n_components: int, data: Dataset, given: Mapping[str, Any]) -> Coordinates:
+    return Coordinates(probs=pm.Beta(f"{name}probs", given["a"], given["b"], shape=(n_components, data.n_features)))
 
 
-def observe(weights: Any, variables: tuple[Any, ...], given: Mapping[str, Any]) -> None:
+def rows(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
+    return {"ones": np.nan_to_num(data.x), "seen": ~np.isnan(data.x)}
+
+
+def term(at: Coordinates, given: Mapping[str, Any]) -> Term:
     def log_joint(ones: Any, seen: Any, probs: Any) -> Any:
-        probs = probs.reshape(probs.shape[-2:])
+        probs = core(probs, 2)
         return pt.dot(ones, pt.log(probs).T) + pt.dot(seen - ones, pt.log1p(-probs).T)
 
-    log_mixture(log_joint, given["ones"], weights, given["counts"], (given["seen"], *variables), "(d),(k,d)")
+    return Term(log_joint, (given["ones"], given["seen"], at.probs), ("(d)", "(d)", "(k,d)"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,23 +14,46 @@ import pytensor.tensor as pt
 LOG_2PI = np.float64(math.log(2.0 * math.pi))
 
 
-def log_mixture(log_joint: Callable[..., Any], rows: Any, weights: Any, counts: Any, parameters: tuple[Any, ...], signature: str) -> None:
-    """Add ``x`` to the model: each row weighs ``counts`` times log sum_k weights_k exp(log_joint_k).
+@dataclass(frozen=True, eq=False)
+class Term:
+    """The log density of some features as a graph.
+
+    Attributes
+    ----------
+    log_joint : (*arrays) -> (N, K), the components' log densities
+    arrays : rows (N, ...) first, which must come with an axis of features, then parameters. PyMC pads parameters with a leading
+        axis for the rows, which ``log_joint`` drops (``core``); one with an axis of rows of its own has it already
+    signature : the arrays' core shapes, one an array
+    """
+
+    log_joint: Callable[..., Any]
+    arrays: tuple[Any, ...]
+    signature: tuple[str, ...]
+
+
+def core(variable: Any, rank: int) -> Any:
+    """A parameter without the axis for the rows."""
+    return variable.reshape(variable.shape[-rank:])
+
+
+def log_mixture(terms: list[Term], weights: Any, counts: Any) -> None:
+    """Add ``x`` to the model: each row weighs ``counts`` times log sum_k weights_k exp(sum over terms of log_joint_k).
 
     Parameters
     ----------
-    log_joint : (rows (N, D), *parameters) -> (N, K), the components' log densities. PyMC pads parameters with a leading axis
-        for the rows, which ``log_joint`` drops; one with an axis of rows of its own has it already.
     weights : (K,), or None for K = 1
-    signature : the parameters' core shapes
     """
     mixed = () if weights is None else (weights,)
+    cuts = np.cumsum([0, *(len(term.arrays) for term in terms)])
 
     def logp(value: Any, counts: Any, *given: Any) -> Any:
-        joint = log_joint(value, *given[len(mixed) :])
+        arrays = (value, *given[len(mixed) :])
+        joint: Any = sum(term.log_joint(*arrays[start : start + len(term.arrays)]) for term, start in zip(terms, cuts, strict=False))
         if not mixed:
             return counts * joint[:, 0]
-        return counts * pt.logsumexp(pt.log(given[0].reshape(given[0].shape[-1:])) + joint, axis=-1)
+        return counts * pt.logsumexp(pt.log(core(given[0], 1)) + joint, axis=-1)
 
-    inputs = ",".join(["()", *("(k)" for _ in mixed), signature])
-    pm.CustomDist("x", counts, *mixed, *parameters, logp=logp, signature=f"{inputs}->(d)", observed=rows)
+    shapes = [shape.replace("d", f"d{i}") for i, term in enumerate(terms) for shape in term.signature]
+    inputs = ",".join(["()", *("(k)" for _ in mixed), *shapes[1:]])
+    (rows, *rest) = [array for term in terms for array in term.arrays]
+    pm.CustomDist("x", counts, *mixed, *rest, logp=logp, signature=f"{inputs}->{shapes[0]}", observed=rows)

@@ -1,0 +1,127 @@
+"""Gaussian, full or tied: the normal-inverse-Wishart through Bartlett's decomposition of the precision, whitened.
+
+With scale = L0 L0' and A lower triangular, A_ii^2 = c_i ~ chi-square(dof - i), A_ij = t ~ N(0, 1) below, eps ~ N(0, 1):
+Sigma = L0 A^-T A^-1 L0', mean = m0 + L0 A^-T eps / sqrt(mean_strength). Of complete rows the standardised deviation in component
+k is A' z - eps / sqrt(mean_strength) with z = L0^-1 (x - m0): no solve and no factorisation is left in the graph. Where cells are
+missing, each pattern's covariance has the identity's rows and columns in place of what was not observed, and its factor is
+the observed part's: one graph for any number of patterns. Tied: one A for all components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from workbench.data import Dataset
+from workbench.inference.pymc.recipes.coordinates import Coordinates
+from workbench.inference.pymc.recipes.rows import LOG_2PI, Term, core
+
+
+def numbers(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
+    return {
+        "root": np.sqrt(prior.mean_strength),
+        "half_dof": (prior.dof - np.arange(data.n_features)) / 2.0,
+        "half": np.array(0.5),  # float64: a bare 0.5 would be narrowed, and pm.ChiSquared holds a float32 inside
+    }
+
+
+def variables(name: str, n_components: int, data: Dataset, given: Mapping[str, Any], shared: bool = False) -> Coordinates:
+    size, matrices = data.n_features, 1 if shared else n_components
+    c = pm.Gamma(f"{name}c", given["half_dof"], given["half"], shape=(matrices, size))
+    below = (matrices, size * (size - 1) // 2)
+    t = pm.Normal(f"{name}t", 0, 1, shape=below) if size > 1 else pt.zeros(below, dtype="float64")
+    return Coordinates(c=c, t=t, eps=pm.Normal(f"{name}eps", 0, 1, shape=(n_components, size)))
+
+
+def units(prior: Any) -> np.ndarray:
+    """Of each feature the square root of the scale's diagonal."""
+    return np.sqrt(np.diagonal(prior.scale))
+
+
+def factor(prior: Any) -> np.ndarray:
+    """L0 in those units."""
+    return np.asarray(np.linalg.cholesky(prior.scale / np.outer(units(prior), units(prior))))
+
+
+def standardised(prior: Any, data: Dataset) -> np.ndarray:
+    return np.asarray((data.x - prior.mean) / units(prior))
+
+
+def log_volumes(prior: Any, data: Dataset) -> np.ndarray:
+    """Of each row the log Jacobian of those units, over what was observed of it."""
+    return np.where(np.isnan(data.x), 0.0, np.log(units(prior))).sum(axis=1)
+
+
+def patterns(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct patterns (P, D), 1 where observed, and the number of each row's."""
+    masks, pattern = np.unique(~np.isnan(x), axis=0, return_inverse=True)
+    return masks.astype(np.float64), pattern.reshape(-1)
+
+
+def rows(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
+    if data.complete:
+        whitened = np.linalg.solve(factor(prior), standardised(prior, data).T).T
+        volume = np.log(np.diagonal(factor(prior))).sum() + log_volumes(prior, data)
+        return {"z": whitened, "log_volumes": volume}
+    masks, pattern = patterns(data.x)
+    return {
+        "y": np.nan_to_num(standardised(prior, data)),
+        "log_volumes": log_volumes(prior, data),
+        "pattern": pattern,
+        "masks": masks,
+        "factor": factor(prior),
+    }
+
+
+def term(at: Coordinates, given: Mapping[str, Any]) -> Term:
+    n_components = at.eps.type.shape[0]
+    triangle = bartlett(at.c, at.t) * pt.ones((n_components, 1, 1), dtype="float64")  # a size of 1 would lose its broadcasting
+    return (_complete if "z" in given else _by_pattern)(triangle, at.eps / given["root"], given)
+
+
+def bartlett(c: Any, t: Any) -> Any:
+    matrices, size = c.type.shape
+    index = np.arange(size)
+    below = np.tril_indices(size, -1)
+    triangle = pt.zeros((matrices, size, size), dtype="float64")[:, index, index].set(pt.sqrt(c))
+    return triangle[:, below[0], below[1]].set(t) if size > 1 else triangle
+
+
+def _complete(triangle: Any, e: Any, given: Mapping[str, Any]) -> Term:
+    def log_joint(z: Any, log_volumes: Any, triangle: Any, e: Any) -> Any:
+        triangle, e = core(triangle, 3), core(e, 2)
+        size, n_components = e.shape[-1], e.shape[-2]
+        stacked = triangle.transpose(1, 0, 2).reshape((size, -1))
+        deviation = pt.dot(z, stacked).reshape((-1, n_components, size)) - e
+        pivots = pt.log(pt.diagonal(triangle, axis1=-2, axis2=-1)).sum(-1)
+        return pivots - 0.5 * size * LOG_2PI - log_volumes[:, None] - 0.5 * (deviation**2).sum(-1)
+
+    return Term(log_joint, (given["z"], given["log_volumes"], triangle, e), ("(d)", "()", "(k,d,d)", "(k,d)"))
+
+
+def _by_pattern(triangle: Any, e: Any, given: Mapping[str, Any]) -> Term:
+    n_components, size = e.type.shape
+
+    def identities(*batch: Any) -> Any:
+        return pt.broadcast_to(pt.eye(size, dtype="float64"), (*batch, size, size))
+
+    def log_joint(y: Any, log_volumes: Any, pattern: Any, masks: Any, factor: Any, triangle: Any, e: Any) -> Any:
+        masks, factor, triangle, e = core(masks, 2), core(factor, 2), core(triangle, 3), core(e, 2)
+        which = pattern.astype("int64")
+        solved: Any = pt.linalg.solve_triangular(triangle, identities(n_components), lower=True, b_ndim=2)
+        root: Any = pt.matmul(solved, factor.T)
+        covariance, means = pt.matmul(root.transpose(0, 2, 1), root), pt.matmul(e[:, None, :], root)[:, 0]
+        both, none = masks[:, :, None] * masks[:, None, :], pt.eye(size, dtype="float64") * (1.0 - masks)[:, :, None]
+        lower = pt.linalg.cholesky(covariance[:, None] * both[None] + none[None])  # (K, P, D, D)
+        inverse = pt.linalg.solve_triangular(lower, identities(n_components, masks.shape[0]), lower=True, b_ndim=2)
+        deviation = (y[None] - means[:, None]) * masks[which][None]
+        squares = ((inverse[:, which] * deviation[:, :, None, :]).sum(-1) ** 2).sum(-1)
+        pivots = pt.log(pt.diagonal(lower, axis1=-2, axis2=-1)).sum(-1)[:, which]
+        return (-pivots - 0.5 * squares).T - (log_volumes + 0.5 * LOG_2PI * masks.sum(-1)[which])[:, None]
+
+    arrays = tuple(given[name] for name in ("y", "log_volumes", "pattern", "masks", "factor"))
+    return Term(log_joint, (*arrays, triangle, e), ("(d)", "()", "()", "(p,d)", "(d,d)", "(k,d,d)", "(k,d)"))
