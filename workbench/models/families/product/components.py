@@ -61,6 +61,9 @@ class ProductStatistics(Statistics):
     def take(self, index: Any) -> ProductStatistics:
         return ProductStatistics(self.counts[index], tuple(block.take(index) for block in self.blocks))
 
+    def scaled(self, factor: float) -> ProductStatistics:
+        return ProductStatistics(factor * self.counts, tuple(block.scaled(factor) for block in self.blocks))
+
     @classmethod
     def joined(cls, parts: Sequence[ProductStatistics]) -> ProductStatistics:
         blocks = tuple(type(own[0]).joined(own) for own in zip(*(part.blocks for part in parts), strict=True))
