@@ -9,6 +9,7 @@ import pytest
 
 from workbench.experiment.config import load
 from workbench.experiment.mistakes import ConfigError
+from workbench.experiment.starter import starter
 
 FILES = {
     "mixed.csv": "a,b,c,d,n,bad,none\n1.5,2,x,0,2,1,\n2.5,3,y,1,0,-1,\n4.5,1,x10,0,3,2,\n3.5,5,x9,1,1,1.5,\n0.5,4,,1,4,0,\n",
@@ -141,3 +142,23 @@ def test_a_product_has_its_columns_in_the_order_of_its_blocks(folder: Path) -> N
     data = load("ok.yaml").cells()[0].problem.data
     assert data.features == ("d", "c", "a")
     assert data.levels == (("0", "1"), ("x", "x9", "x10", "y"), None) or data.levels == (("0", "1"), ("x", "y", "x9", "x10"), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "model"),
+    [
+        ("class,sex,note\n1st,m,\n2nd,f,x\n1st,f,x\ncrew,m,x\n", "model: {family: categorical, n_components: 2}"),
+        ("a,b\n1.5,2\n2.5,\n0.5,4\n0.25,3\n2.75,1\n1.25,1\n", "model: {family: gaussian, covariance: full, n_components: 2}"),
+        ("a,b\n1,0\n0,\n0,1\n", "model: {family: bernoulli, n_components: 2}"),
+    ],
+)
+def test_a_starter_config_suits_its_file_and_is_valid(text: str, model: str, tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text(text)
+    written = starter("mine", Path("my.csv"), tmp_path)
+    assert model in written
+    assert "# complete_rows: true" in written or "class" in text
+    (tmp_path / "mine.yaml").write_text(written)
+    assert load(tmp_path / "mine.yaml").cells()[0].problem.family.name in model
+    by_hand = next(line for line in written.splitlines() if "prior: {concentration" in line).removeprefix("# ")
+    (tmp_path / "hand.yaml").write_text(written.replace(model, by_hand))
+    assert load(tmp_path / "hand.yaml").cells()[0].problem.prior is not None

@@ -27,7 +27,7 @@ class Guess:
 
     Attributes
     ----------
-    family : bernoulli where every column of numbers is binary, else gaussian
+    family : bernoulli where most columns of numbers are binary, else gaussian; categorical where there are only words
     columns : the columns to fit
     unused : columns of numbers that were not taken, and why
     id, classes : columns that may name rows, and hold classes, or None
@@ -51,14 +51,14 @@ def guess(table: Table) -> Guess:
     Raises
     ------
     DataError
-        If no column holds numbers.
+        If no column holds numbers, or words that come again.
     """
     names = next((name for name, column in table.columns.items() if _names_rows(column)), None)
     numeric = {
         name: column for name, column in table.columns.items() if column.first_text is None and column.mostly_numbers and name != names
     }
     if not numeric:
-        raise SourceError(no_numbers(table), "file")
+        return _of_words(table, names)
     binary = [name for name, column in numeric.items() if set(column.numbers[~np.isnan(column.numbers)].tolist()) <= BINARY]
     family = "bernoulli" if len(binary) * 2 > len(numeric) else "gaussian"
     varies = [name for name, column in numeric.items() if len(set(column.numbers[~np.isnan(column.numbers)].tolist())) > 1]
@@ -71,6 +71,17 @@ def guess(table: Table) -> Guess:
     classes = next((name for name in words if 1 < len(set(table.columns[name].texts) - {""}) <= FEW), None)
     gaps = any(bool(np.isnan(numeric[name].numbers).any()) for name in columns)
     return Guess(family, tuple(columns), unused, names, classes, gaps)
+
+
+def _of_words(table: Table, names: str | None) -> Guess:
+    """Columns of words that come again, as levels."""
+    levels = {name: len(set(column.texts) - {""}) for name, column in table.columns.items() if name != names}
+    columns = tuple(name for name, number in levels.items() if 1 < number <= FEW)
+    if not columns:
+        raise SourceError(no_numbers(table), "file")
+    why = {name: f"more than {FEW} levels" if number > FEW else "the same in every row" for name, number in levels.items()}
+    gaps = any("" in table.columns[name].texts for name in columns)
+    return Guess("categorical", columns, tuple((name, why[name]) for name in levels if name not in columns), names, None, gaps)
 
 
 def _names_rows(column: Column) -> bool:
@@ -112,16 +123,14 @@ def starter(name: str, file: Path | None = None, folder: Path = Path(), schema: 
         If the file cannot be read or holds no column of numbers.
     """
     found = OLD_FAITHFUL if file is None else guess(read_table(folder / file, file.as_posix()))
-    model = (
-        "{family: bernoulli, n_components: 2}" if found.family == "bernoulli" else "{family: gaussian, covariance: full, n_components: 2}"
-    )
+    options = "covariance: full, " if found.family == "gaussian" else ""
     head = SCHEMA_LINE if schema else ""
     return head + TEMPLATE.format(
         name=_flow(name),
         data=BUILT_IN_DATA if file is None else _data(file.as_posix(), found),
-        model=model,
-        other="" if found.family == "bernoulli" else " (covariance: full, tied, diagonal or spherical)",
-        prior="a: 1, b: 1" if found.family == "bernoulli" else "mean_strength: 0.01",
+        model=f"family: {found.family}, {options}n_components: 2",
+        other="" if found.family != "gaussian" else " (covariance: full, tied, diagonal or spherical)",
+        prior={"bernoulli": "a: 1, b: 1", "categorical": "alpha: 1"}.get(found.family, "mean_strength: 0.01"),
     )
 
 
@@ -138,9 +147,9 @@ name: {name}
 
 {data}
 # Components: how many, and of what kind{other}.
-model: {model}
+model: {{{model}}}
 # The prior is one for all methods. Its default is weak and worked out from the rows that are fitted; by hand:
-# model: {{n_components: 2, prior: {{concentration: 1, {prior}}}}}
+# model: {{{model}, prior: {{concentration: 1, {prior}}}}}
 
 # Each method has a label; its kind is the label, unless `kind` says otherwise. `workbench list methods` shows all.
 methods:
@@ -166,8 +175,8 @@ def _data(file: str, found: Guess) -> str:
     lines += [f"  # {_flow(name)} was left out: {why}" for name, why in found.unused]
     lines.append(_line("id", found.id, "names the rows"))
     lines.append(_line("classes", found.classes, "known classes: never used in fitting, compared with afterwards"))
-    if found.gaps and found.family == "gaussian":
-        lines.append("  complete_rows: true                 # some cells are empty, which gaussian cannot take yet")
+    if found.gaps:
+        lines.append("  # complete_rows: true               # some cells are empty; as it is they are summed out of the likelihood")
     lines.append("  # held_out: 0.2                     # a share of the rows that no fit sees, to score predictions")
     return "\n".join(lines) + "\n"
 
