@@ -23,8 +23,15 @@ if TYPE_CHECKING:
     from workbench.inference import EM as EM
     from workbench.inference import METHODS as METHODS
     from workbench.inference import NUTS as NUTS
+    from workbench.inference import AnnealedEM as AnnealedEM
     from workbench.inference import Context as Context
     from workbench.inference import FullRankADVI as FullRankADVI
+    from workbench.inference import Gradient as Gradient
+    from workbench.inference import HardEM as HardEM
+    from workbench.inference import IncrementalEM as IncrementalEM
+    from workbench.inference import KMeans as KMeans
+    from workbench.inference import SampledEM as SampledEM
+    from workbench.inference import StochasticEM as StochasticEM
     from workbench.models import FAMILIES as FAMILIES
     from workbench.models import Bernoulli as Bernoulli
     from workbench.models import Categorical as Categorical
@@ -47,7 +54,21 @@ _ROOMS = {
     "experiment.config": ("Experiment", "load"),
     "experiment.mistakes": ("ConfigError",),
     "fit": ("Fit", "Status"),
-    "inference": ("ADVI", "EM", "METHODS", "NUTS", "Context", "FullRankADVI"),
+    "inference": (
+        "ADVI",
+        "AnnealedEM",
+        "Context",
+        "EM",
+        "FullRankADVI",
+        "Gradient",
+        "HardEM",
+        "IncrementalEM",
+        "KMeans",
+        "METHODS",
+        "NUTS",
+        "SampledEM",
+        "StochasticEM",
+    ),
     "models": ("FAMILIES", "Bernoulli", "Categorical", "Gaussian", "Mixture", "Poisson", "Prior", "PriorError", "Product"),
     "problem": ("Problem", "ProblemError"),
     "runs": ("Run", "run"),
