@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import arviz as az
 import numpy as np
+import pandas as pd
 import pytest
 
+from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
 from workbench.datatree import from_tree, to_tree
 from workbench.inference import EM
@@ -48,3 +51,25 @@ def test_round_trip(name: str, family: str, options: dict[str, str], tmp_path: P
     assert fit.path is not None
     np.testing.assert_array_equal(again.path.mixture.weights, fit.path.mixture.weights)
     assert float(tree["log_likelihood"]["x"].sum()) == pytest.approx(fit.log_likelihood.item(), rel=1e-12)
+
+
+def test_levels_counts_and_blocks_stand_in_the_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=30), "c": rng.choice(["x", "y", "z"], 30), "e": rng.poisson(2.0, 30)})
+    blocks = {"categorical": ["c"], "gaussian": ["a"], "poisson": ["e"]}
+    levels = {"c": None}
+    data = Dataset.of(frame, counts=rng.integers(1, 4, 30), levels=levels)
+    problem = Problem(data, "product", 2, blocks=blocks)
+    fit = EM(restarts=3, objective="posterior").fit(problem)
+    to_tree(problem, fit, "em").to_netcdf(tmp_path / "em.nc", engine="h5netcdf")
+    tree = az.from_netcdf(tmp_path / "em.nc").load()
+    assert tree["observed_data"]["counts"].values.tolist() == data.counts.tolist()
+    assert tree["observed_data"]["feature"].values.tolist() == ["c", "a", "e"]
+    assert tree["posterior"]["probs"].dims[2:] == ("component", "categorical_feature", "categorical_level")
+    assert tree["posterior"]["categorical_feature"].values.tolist() == ["c"]
+    assert json.loads(tree.attrs["levels"]) == [["x", "y", "z"], None, None]
+    again = from_tree(tree)
+    assert again.family == problem.family
+    for key, value in fit.mixture.parameters().items():
+        np.testing.assert_array_equal(again.mixture.parameters()[key], value)
+    np.testing.assert_array_equal(again.mixture.log_density(problem.data.x), fit.mixture.log_density(problem.data.x))

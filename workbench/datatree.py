@@ -25,7 +25,9 @@ def to_tree(problem: Problem, fit: Fit, label: str) -> Any:
     """
     import xarray as xr
 
-    groups: dict[str, Any] = {"observed_data": xr.Dataset({"x": (("row", "feature"), problem.data.x)})}
+    groups: dict[str, Any] = {
+        "observed_data": xr.Dataset({"x": (("row", "feature"), problem.data.x), "counts": (("row",), problem.data.counts)})
+    }
     if fit.draws is not None:
         groups["posterior"] = _mixtures(fit.draws, ("chain", "draw"))
         stats = {"log_likelihood_total": fit.log_likelihood, "log_posterior": fit.log_posterior, **fit.sample_stats}
@@ -195,6 +197,7 @@ def _attributes(problem: Problem, fit: Fit, label: str) -> dict[str, Any]:
         "family_options": json.dumps(problem.family.options()),
         "prior": json.dumps(None if problem.prior is None else problem.prior.numbers()),
         "data": problem.data.name,
+        "levels": json.dumps(problem.data.levels),
         "fingerprint": problem.data.fingerprint,
     }
 

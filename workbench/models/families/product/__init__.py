@@ -135,7 +135,7 @@ class Product(Family):
         return [data.only(block.columns) for block in self.blocks]
 
     def coords(self, data: Dataset) -> dict[str, list[Any]]:
-        found: dict[str, list[Any]] = {}
+        found: dict[str, list[Any]] = {"feature": list(data.features)}
         for block, axes, own in zip(self.blocks, self.axes, self.parts(data), strict=True):
             found |= {axes[dim]: names for dim, names in block.family.coords(own).items()}
         return found
