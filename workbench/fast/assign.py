@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from workbench.fast.compiled import compiled
 from workbench.fast.lanes import NOTHING, WIDTH, Lanes, Writer, kernel, turned
 
 BLOCK = 128
@@ -138,7 +138,7 @@ def _power(code: Writer, joint: Any, n_components: Any, rows: Any, counts: Any, 
 _write_soft, _write_once, _write_hard, _write_power = kernel(_soft), kernel(_soft_once), kernel(_hard), kernel(_power)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def assign(
     joint: np.ndarray, n_components: int, rows: int, counts: np.ndarray, once: bool, rule: int, beta: float, totals: np.ndarray, at: int
 ) -> None:
@@ -181,7 +181,7 @@ def _many_columns(code: Writer, size: Any, x: Any, first: Any, rows: Any, out: A
 _write_columns, _write_many = kernel(_columns), kernel(_many_columns)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def columns(size: tuple[int, ...], x: np.ndarray, first: int, last: int, out: np.ndarray) -> int:
     """Copy rows first .. last of x (N, D) to ``out`` (D, BLOCK), features first; the number of rows with padding.
 
@@ -204,7 +204,7 @@ def columns(size: tuple[int, ...], x: np.ndarray, first: int, last: int, out: np
     return padded
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def weighed(counts: np.ndarray, fit: int, first: int, last: int, out: np.ndarray) -> bool:
     """Copy the counts of a block's rows, one row of counts for all fits or one each; padding counts 0. Whether all are 0 or 1."""
     own = fit if counts.shape[0] > 1 else 0
@@ -218,7 +218,7 @@ def weighed(counts: np.ndarray, fit: int, first: int, last: int, out: np.ndarray
     return other == 0
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def scratch(numbers: int) -> np.ndarray:
     """Memory that begins with a cache line, all zero."""
     memory = np.zeros(numbers + WIDTH)

@@ -11,7 +11,7 @@ import numpy as np
 
 ROWS, CHUNKS = 8192, 64
 """A chunk has at least so many rows, and there are at most so many chunks: it follows from the number of rows alone."""
-ALONE = 200_000
+ALONE = 1_000_000
 """Numbers (rows x components x features x fits) below which threads cost more than they save."""
 
 

@@ -11,6 +11,7 @@ Modules are imported when first asked for: numba is loaded by nobody else.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from types import ModuleType
 from typing import Literal
@@ -18,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.fast.arrays import owned
 from workbench.models import Expectation, Mixture, Prior, Statistics
 from workbench.models.shapes import Flags
 
@@ -84,15 +86,19 @@ def collapsed(mixture: Mixture, scale: np.ndarray) -> Flags:
 
 
 def _module(mixture: Mixture) -> ModuleType:
-    name = type(mixture.components).__name__
+    return _module_of(type(mixture.components).__name__)
+
+
+@functools.cache
+def _module_of(name: str) -> ModuleType:
     if name not in MODULES:
         raise TypeError(f"the fast engine has no compiled step for {name}; use `engine: book`")
     return importlib.import_module(f"workbench.fast.{MODULES[name]}")
 
 
 def _contiguous(mixture: Mixture) -> Mixture:
-    """The same mixture, its arrays in C order and owned rows side by side: what compiled code takes."""
-    arrays = mixture.parameters().values()
-    if all(array.flags.c_contiguous for array in arrays):
+    """The same mixture, its arrays in C order and not read-only: compiled code is made once for that kind of array."""
+    arrays = (mixture.weights, *vars(mixture.components).values())
+    if all(array.flags.carray for array in arrays):
         return mixture
-    return Mixture(np.ascontiguousarray(mixture.weights), mixture.components.map(np.ascontiguousarray))
+    return Mixture(owned(mixture.weights), mixture.components.map(owned))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from workbench.fast.arrays import owned
+from workbench.fast.compiled import compiled
 from workbench.models import Prior
+from workbench.models.families.gaussian.independent import DiagonalStatistics
+from workbench.models.families.gaussian.quadratic import FullStatistics
 
 LOG_2PI = math.log(2.0 * math.pi)
 NOTHING = np.empty(0)
@@ -15,7 +18,7 @@ CANCELLED = 0.05
 """Where less than this is left of a sum of squares once the centre has moved, the sums are taken again about the new centre."""
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def cholesky(matrix: np.ndarray, factor: np.ndarray) -> None:
     """Lower factor (D, D); nan or a zero pivot where the matrix is not positive definite."""
     for j in range(matrix.shape[0]):
@@ -30,7 +33,7 @@ def cholesky(matrix: np.ndarray, factor: np.ndarray) -> None:
             factor[i, j] = (matrix[i, j] - inner) / factor[j, j]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def inverse(factor: np.ndarray, result: np.ndarray) -> None:
     """Inverse of a lower triangle, by forward substitution; nan where a pivot is zero or nan."""
     for j in range(factor.shape[0]):
@@ -42,7 +45,7 @@ def inverse(factor: np.ndarray, result: np.ndarray) -> None:
             result[j, c] = -inner * result[j, j]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def terms(weights: np.ndarray, covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """constant (F, K) and factors (F, M, D, D) of log p(x, z = k) = constant_k - |factors_k (x - mean_k)|^2 / 2.
 
@@ -63,7 +66,7 @@ def terms(weights: np.ndarray, covariances: np.ndarray) -> tuple[np.ndarray, np.
     return constant, factors
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def pivots_positive(covariances: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Whether all pivots of the covariances' factors (F, M, D, D) exceed 1e-8 in units of ``scale`` (D,), for each fit."""
     n_fits, matrices, size, _ = covariances.shape
@@ -77,7 +80,7 @@ def pivots_positive(covariances: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return result
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def merged(partial: np.ndarray) -> np.ndarray:
     """Sum over chunks, in their order: (F, chunk, numbers) -> (F, numbers)."""
     total: np.ndarray = partial[:, 0].copy()
@@ -88,6 +91,11 @@ def merged(partial: np.ndarray) -> np.ndarray:
     return total
 
 
+def plain(statistics: FullStatistics | DiagonalStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """seen, means and scatters as compiled code takes them: owned and in C order, which the book's need not be."""
+    return owned(statistics.seen), owned(statistics.means), owned(statistics.scatters)
+
+
 def weights_of(counts: np.ndarray, prior: Prior | None) -> np.ndarray:
     """N_k / N of counts (F, K), or the mode of the updated Dirichlet."""
     weights = np.empty(counts.shape)
@@ -95,7 +103,7 @@ def weights_of(counts: np.ndarray, prior: Prior | None) -> np.ndarray:
     return weights
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _weights(counts: np.ndarray, concentration: np.ndarray, weights: np.ndarray) -> None:
     """N_k / N of counts (F, K); with a concentration (K,) > 0 the mode (N_k + alpha_k - 1) / (N + sum alpha - K)."""
     n_components = counts.shape[1]

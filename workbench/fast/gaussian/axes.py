@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from workbench.fast.assign import BLOCK, assign, columns, scratch, weighed
+from workbench.fast.compiled import compiled
 from workbench.fast.gaussian.factors import reduce
 from workbench.fast.lanes import WIDTH, Lanes, Writer, kernel
 
@@ -91,7 +91,7 @@ joint_of, add_sums = kernel(_joint), kernel(_sums)
 """The kernels, for njit functions."""
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def e_step(
     first_fit: int,
     last_fit: int,

@@ -6,7 +6,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast.gaussian import independent
-from workbench.fast.gaussian.algebra import weights_of
+from workbench.fast.gaussian.algebra import plain, weights_of
 from workbench.models import Expectation, Mixture, Prior
 from workbench.models.families.gaussian.diagonal import DiagonalComponents, NormalInverseGamma
 from workbench.models.families.gaussian.independent import DiagonalStatistics
@@ -14,8 +14,9 @@ from workbench.models.families.gaussian.independent import DiagonalStatistics
 
 def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
-    means, variances = mixture.components.parameters().values()
-    return independent.expect(mixture.weights, means, variances, data, counts, rule, beta, threads)
+    rest = mixture.components
+    assert isinstance(rest, DiagonalComponents)
+    return independent.expect(mixture.weights, rest.means, rest.variances, data, counts, rule, beta, threads)
 
 
 def m_step(statistics: DiagonalStatistics, prior: Prior | None, current: Mixture) -> Mixture:
@@ -26,6 +27,8 @@ def m_step(statistics: DiagonalStatistics, prior: Prior | None, current: Mixture
         rest = prior.components
         assert isinstance(rest, NormalInverseGamma)
         numbers = (rest.mean, float(rest.mean_strength), rest.scale, float(rest.dof) + 3.0)
-    old = current.components.parameters().values()
-    means, variances = independent.maximum(statistics.seen, statistics.means, statistics.scatters, *numbers, *old)
+    old = current.components
+    assert isinstance(old, DiagonalComponents)
+    seen, centres, scatters = plain(statistics)
+    means, variances = independent.maximum(seen, centres, scatters, *numbers, old.means, old.variances)
     return Mixture(weights_of(statistics.counts, prior), DiagonalComponents(means, variances))

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from workbench.fast.assign import BLOCK, assign, columns, scratch, weighed
+from workbench.fast.compiled import compiled
 from workbench.fast.lanes import WIDTH, Writer, kernel, totals
 
 UNROLLED = 16
@@ -104,19 +104,19 @@ joint_of, add_sums, reduce = kernel(_joint), kernel(_sums), kernel(_reduce)
 """The kernels, for njit functions."""
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def rounded_up(number: int) -> int:
     """To whole registers."""
     return (number + WIDTH - 1) // WIDTH * WIDTH
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def numbers(n_components: int, size: int) -> int:
     """Length of a fit's sums: K times (1 + D + D(D+1)/2), padding, and eight for the three totals."""
     return rounded_up(n_components * (1 + size + size * (size + 1) // 2)) + WIDTH
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def e_step(
     first_fit: int,
     last_fit: int,
@@ -156,7 +156,7 @@ def e_step(
             reduce(n_numbers - WIDTH, lanes, partial, at)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def expectation(
     size: tuple[int, ...],
     x: np.ndarray,

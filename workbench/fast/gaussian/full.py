@@ -6,7 +6,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast.gaussian import matrices
-from workbench.fast.gaussian.algebra import pivots_positive, weights_of
+from workbench.fast.gaussian.algebra import pivots_positive, plain, weights_of
 from workbench.models import Expectation, Mixture, Prior
 from workbench.models.families.gaussian.full import FullComponents, NormalInverseWishart
 from workbench.models.families.gaussian.quadratic import FullStatistics
@@ -15,8 +15,9 @@ from workbench.models.shapes import Flags
 
 def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
-    means, covariances = mixture.components.parameters().values()
-    return matrices.expect(mixture.weights, means, covariances, data, counts, rule, beta, threads)
+    rest = mixture.components
+    assert isinstance(rest, FullComponents)
+    return matrices.expect(mixture.weights, rest.means, rest.covariances, data, counts, rule, beta, threads)
 
 
 def m_step(statistics: FullStatistics, prior: Prior | None, current: Mixture) -> Mixture:
@@ -27,11 +28,15 @@ def m_step(statistics: FullStatistics, prior: Prior | None, current: Mixture) ->
         rest = prior.components
         assert isinstance(rest, NormalInverseWishart)
         numbers = (rest.mean, float(rest.mean_strength), rest.scale, float(rest.dof) + size + 2.0)
-    old = current.components.parameters().values()
-    means, covariances = matrices.maximum(statistics.seen, statistics.means, statistics.scatters, *numbers, *old)
+    old = current.components
+    assert isinstance(old, FullComponents)
+    seen, centres, scatters = plain(statistics)
+    means, covariances = matrices.maximum(seen, centres, scatters, *numbers, old.means, old.covariances)
     return Mixture(weights_of(statistics.counts, prior), FullComponents(means, covariances))
 
 
 def collapsed(mixture: Mixture, scale: np.ndarray) -> Flags:
     """A covariance is no longer positive definite in working precision."""
-    return np.asarray(~pivots_positive(mixture.components.parameters()["covariances"], scale))
+    rest = mixture.components
+    assert isinstance(rest, FullComponents)
+    return np.asarray(~pivots_positive(rest.covariances, scale))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast import chunks
+from workbench.fast.arrays import read_only
+from workbench.fast.compiled import compiled
 from workbench.fast.gaussian import axes
 from workbench.fast.gaussian.algebra import CANCELLED, LOG_2PI, merged
 from workbench.fast.gaussian.factors import rounded_up
@@ -23,7 +24,7 @@ def expect(
     shape = ((0,) * (0 if data.complete else 1), (0,) * (size if size < 8 else 0))
 
     def moments(which: slice | np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, ...]:
-        own = counts[which] if counts.shape[0] > 1 else counts
+        own = read_only(counts[which] if counts.shape[0] > 1 else counts)
         arguments = (*shape, data.x, own, constant[which], cells[which], means[which], factors[which], origins, rule, beta)
         length = rounded_up(means.shape[1] * (1 + 3 * size)) + 8
         partial = chunks.run(
@@ -39,7 +40,7 @@ def expect(
     return Expectation(DiagonalStatistics(n, centres, scatters, seen), totals[:, 0], totals[:, 1], totals[:, 2])
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _terms(weights: np.ndarray, means: np.ndarray, variances: np.ndarray, complete: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """constant (F, K), the cells' constants and factors (F, K, D); a variance of 0 or less has no density: nan."""
     constant, cells, factors = np.empty(weights.shape), np.empty(means.shape), np.empty(means.shape)
@@ -59,7 +60,7 @@ def _terms(weights: np.ndarray, means: np.ndarray, variances: np.ndarray, comple
     return constant, cells, factors
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _moments(sums: np.ndarray, origins: np.ndarray, complete: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Counts (F, K), means, scatters and seen (F, K, D), and the fits (F,) where digits of a scatter are lost."""
     n_fits, n_components, size = origins.shape
@@ -81,7 +82,7 @@ def _moments(sums: np.ndarray, origins: np.ndarray, complete: bool) -> tuple[np.
     return counts, means, scatters, seen, cancelled
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def maximum(
     seen: np.ndarray,
     centres: np.ndarray,

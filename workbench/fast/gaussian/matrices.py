@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast import chunks
+from workbench.fast.arrays import read_only
+from workbench.fast.compiled import compiled
 from workbench.fast.gaussian import factors, missing, wide
 from workbench.fast.gaussian.algebra import CANCELLED, merged, terms
 from workbench.fast.gaussian.missing import by_pattern
@@ -23,7 +24,7 @@ def expect(
     constant, roots = terms(weights, covariances)
 
     def moments(which: slice | np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, ...]:
-        own = counts[which] if counts.shape[0] > 1 else counts
+        own = read_only(counts[which] if counts.shape[0] > 1 else counts)
         sums = _sums(data.x, own, constant[which], means[which], roots[which], origins, rule, beta, threads)
         return (*_moments(sums, origins), sums[:, -8:-5])
 
@@ -45,7 +46,7 @@ def _expected(
     base = factors.numbers(n_components, size) - 8
 
     def moments(which: slice | np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, ...]:
-        own = weigh[which] if weigh.shape[0] > 1 else weigh
+        own = read_only(weigh[which] if weigh.shape[0] > 1 else weigh)
         parameters = (weights[which], means[which], covariances[which], origins)
         arguments = (few, rows.x, rows.starts, rows.seen, own, *parameters, rule, beta)
         length, work = missing.numbers(n_components, size), data.n_rows * origins.size
@@ -86,7 +87,7 @@ def _sums(
     return wide.packed(merged(partial), n_components, size)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _moments(sums: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """From sums about the origins, n, s1 and s2 (row by row) of each component, to moments about the means.
 
@@ -117,7 +118,7 @@ def _moments(sums: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndar
     return seen, means, scatters, cancelled
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def maximum(
     seen: np.ndarray,
     centres: np.ndarray,

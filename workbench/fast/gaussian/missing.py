@@ -11,11 +11,11 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast.assign import BLOCK, assign, columns, scratch, weighed
+from workbench.fast.compiled import compiled
 from workbench.fast.gaussian import factors, wide
 from workbench.fast.gaussian.algebra import LOG_2PI, cholesky, inverse
 from workbench.fast.gaussian.factors import rounded_up
@@ -59,13 +59,13 @@ def sort(x: np.ndarray) -> Sorted:
     return Sorted(order, np.ascontiguousarray(np.nan_to_num(x[order], nan=0.0)), starts, seen)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def numbers(n_components: int, size: int) -> int:
     """Length of a fit's sums: those of complete rows, then the counts of all rows, then the three totals."""
     return factors.numbers(n_components, size) + rounded_up(n_components)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _regression(
     covariance: np.ndarray, order: np.ndarray, n_seen: int, turned: np.ndarray, lower: np.ndarray, root: np.ndarray, slopes: np.ndarray
 ) -> None:
@@ -84,7 +84,7 @@ def _regression(
             slopes[i - n_seen, j] = slope
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _complete(
     sums: np.ndarray,
     start: int,
@@ -135,7 +135,7 @@ def _complete(
             partial[at + 1 + size + first * (first + 1) // 2 + second] += s2[i, j]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def e_step(
     first_fit: int,
     last_fit: int,
@@ -185,7 +185,7 @@ def e_step(
                         _complete(sums, k * per, order, n_seen, *own, flat, at + k * per)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _terms(
     weights: np.ndarray, covariances: np.ndarray, order: np.ndarray, n_seen: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -207,7 +207,7 @@ def _terms(
     return constant, roots, lowers, slopes
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _rows(
     size: tuple[int, ...],
     x: np.ndarray,

@@ -6,7 +6,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast.gaussian import independent
-from workbench.fast.gaussian.algebra import weights_of
+from workbench.fast.gaussian.algebra import plain, weights_of
 from workbench.models import Expectation, Mixture, Prior
 from workbench.models.families.gaussian.independent import DiagonalStatistics
 from workbench.models.families.gaussian.spherical import SphericalComponents, SphericalNormalInverseGamma
@@ -14,8 +14,9 @@ from workbench.models.families.gaussian.spherical import SphericalComponents, Sp
 
 def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
-    means, variances = mixture.components.parameters().values()
-    return independent.expect(mixture.weights, means, variances[..., None], data, counts, rule, beta, threads)
+    rest = mixture.components
+    assert isinstance(rest, SphericalComponents)
+    return independent.expect(mixture.weights, rest.means, rest.variances[..., None], data, counts, rule, beta, threads)
 
 
 def m_step(statistics: DiagonalStatistics, prior: Prior | None, current: Mixture) -> Mixture:
@@ -28,5 +29,6 @@ def m_step(statistics: DiagonalStatistics, prior: Prior | None, current: Mixture
         numbers = (rest.mean, float(rest.mean_strength), np.atleast_1d(rest.scale), float(rest.dof) + size + 2.0)
     old_means, old_variances = current.components.parameters().values()
     old = (old_means, old_variances[..., None])
-    means, variances = independent.maximum(statistics.seen, statistics.means, statistics.scatters, *numbers, *old)
+    seen, centres, scatters = plain(statistics)
+    means, variances = independent.maximum(seen, centres, scatters, *numbers, *old)
     return Mixture(weights_of(statistics.counts, prior), SphericalComponents(means, variances[..., 0]))

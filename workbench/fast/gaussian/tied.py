@@ -6,7 +6,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast.gaussian import matrices
-from workbench.fast.gaussian.algebra import pivots_positive, weights_of
+from workbench.fast.gaussian.algebra import pivots_positive, plain, weights_of
 from workbench.models import Expectation, Mixture, Prior
 from workbench.models.families.gaussian.quadratic import FullStatistics
 from workbench.models.families.gaussian.tied import TiedComponents, TiedNormalInverseWishart
@@ -15,8 +15,9 @@ from workbench.models.shapes import Flags
 
 def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
-    means, covariances = mixture.components.parameters().values()
-    return matrices.expect(mixture.weights, means, covariances[:, None], data, counts, rule, beta, threads)
+    rest = mixture.components
+    assert isinstance(rest, TiedComponents)
+    return matrices.expect(mixture.weights, rest.means, rest.covariances[:, None], data, counts, rule, beta, threads)
 
 
 def m_step(statistics: FullStatistics, prior: Prior | None, current: Mixture) -> Mixture:
@@ -29,7 +30,8 @@ def m_step(statistics: FullStatistics, prior: Prior | None, current: Mixture) ->
         numbers = (rest.mean, float(rest.mean_strength), rest.scale, float(rest.dof) + n_components + size + 1.0)
     old_means, shared = current.components.parameters().values()
     old = (old_means, shared[:, None])
-    means, covariances = matrices.maximum(statistics.seen, statistics.means, statistics.scatters, *numbers, *old)
+    seen, centres, scatters = plain(statistics)
+    means, covariances = matrices.maximum(seen, centres, scatters, *numbers, *old)
     return Mixture(weights_of(statistics.counts, prior), TiedComponents(means, covariances[:, 0]))
 
 

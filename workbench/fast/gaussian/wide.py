@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from workbench.fast.assign import BLOCK, assign, columns, scratch, weighed
+from workbench.fast.compiled import compiled
 from workbench.fast.lanes import WIDTH, Writer, kernel, totals
 
 TILE = 4
@@ -130,14 +130,14 @@ joint_of, add_sums = kernel(_joint), kernel(_sums)
 """The kernels, for njit functions."""
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def numbers(size: int) -> int:
     """Length of a component's sums."""
     tiles = (size + TILE - 1) // TILE
     return tiles * (tiles + 1) // 2 * TILE * TILE + tiles * TILE + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def padded_columns(points: np.ndarray) -> np.ndarray:
     """(K, D) with zeros up to D4 columns."""
     size = points.shape[1]
@@ -146,7 +146,7 @@ def padded_columns(points: np.ndarray) -> np.ndarray:
     return result
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def padded_rows(matrices: np.ndarray) -> np.ndarray:
     """(M, D, D) with zeros up to D4 rows."""
     size = matrices.shape[1]
@@ -155,7 +155,7 @@ def padded_rows(matrices: np.ndarray) -> np.ndarray:
     return result
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def e_step(
     first_fit: int,
     last_fit: int,
@@ -193,7 +193,7 @@ def e_step(
                 add_sums(padded, fit, n_components, rows, block, origins, joint, weighted, own, partial, at)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def packed(sums: np.ndarray, n_components: int, size: int) -> np.ndarray:
     """Sums (F, numbers) in the order of :mod:`workbench.fast.gaussian.factors`: n, s1, s2 row by row; then the totals."""
     own, theirs = numbers(size), 1 + size + size * (size + 1) // 2
