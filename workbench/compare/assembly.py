@@ -12,6 +12,7 @@ from workbench.compare.cell import Cell
 from workbench.compare.curvature import curvature
 from workbench.compare.diagnostics import diagnostic_rows
 from workbench.compare.differences import agreement_rows, parameter_rows
+from workbench.compare.imputations import imputation_rows
 from workbench.compare.optima import optima
 from workbench.compare.predictive import left_out
 from workbench.compare.scoring import evidence_rows, failure_row, likelihood_row
@@ -31,6 +32,7 @@ COLUMNS = {
     "path": "method restart iteration parameter component feature feature_2 level value",
     "optima": "method optimum objective log_likelihood log_posterior gap restarts share local_maximum singular spurious posterior_share",
     "responsibilities": "method row component mean sd",
+    "imputations": "method row feature level mean sd",
     "agreement": "method_a method_b mean_total_variation max_total_variation adjusted_rand rows_with_other_label coclustering_difference",
     "parameters": "method parameter component feature feature_2 level row mean sd lower upper truth",
     "trace": "method restart iteration seconds objective_name objective",
@@ -144,6 +146,7 @@ def _of_fit(label: str, cell: Cell, fit: Fit, settled: Settled | None) -> Iterat
             "components": tables.component_rows(label, problem, weights, settled.rows),
             "assignments": tables.assignment_rows(label, problem, settled.rows),
             "responsibilities": tables.responsibility_rows(label, problem, settled.rows),
+            "imputations": imputation_rows(label, problem, settled),
             "parameters": parameter_rows(label, cell, settled, curved),
         }
     for name, rows in sources.items():
