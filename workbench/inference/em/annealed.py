@@ -70,7 +70,7 @@ class AnnealedEM:
     noise: Annotated[float, Ge(0), Lt(1)] = 0.02
     tol: Annotated[float, Gt(0)] = 1e-8
     max_iter: Annotated[int, Ge(1)] = 10_000
-    engine: EngineName = "book"
+    engine: EngineName = "fast"
 
     def __post_init__(self) -> None:
         check_options(self)

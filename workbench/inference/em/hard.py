@@ -60,7 +60,7 @@ class HardEM:
     init: Init | dict[str, Any] = "mixed"
     tol: Annotated[float, Gt(0)] = 1e-8
     max_iter: Annotated[int, Ge(1)] = 10_000
-    engine: EngineName = "book"
+    engine: EngineName = "fast"
 
     def __post_init__(self) -> None:
         check_options(self)

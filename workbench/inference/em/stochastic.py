@@ -64,7 +64,7 @@ class StochasticEM:
     batch_size: Annotated[int, Ge(1)] = 32
     decay: Annotated[float, Gt(0.5), Le(1)] = 0.6
     max_iter: Annotated[int, Ge(1)] = 100
-    engine: EngineName = "book"
+    engine: EngineName = "fast"
 
     def __post_init__(self) -> None:
         check_options(self)
