@@ -1,0 +1,308 @@
+"""Refitting: a mixture fitted again to the same rows with other counts, many such fits side by side, from one start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.inference.em.climb import LOST
+from workbench.inference.em.engine import Engine
+from workbench.models import Mixture, Prior
+from workbench.models.information import Information, observed_information
+from workbench.models.information.chart import snapped_components
+from workbench.models.information.louis import FLAT
+from workbench.models.mixture import gathered
+
+CLOSE = 1e-8
+"""A refit is done when the distance to its optimum, in standard errors of the full fit, is estimated to be less."""
+SETTLED = 1e-9
+"""Nats by which the last step may have changed the log density of a row that was left out."""
+QUICK = 12
+"""Stretched iterations within which a refit that stays near the full fit is done; the others are left to EM's own steps."""
+NEAR = 1e-6
+"""Length of EM's own step from which stretched ones finish."""
+PATIENT = 10_000
+"""EM's own iterations after which a refit is given up."""
+LOOKED_AT = 5e9
+"""Multiplications for the second derivatives of the refits that arrive together: some seconds."""
+MEMORY = 3
+"""Differences of steps by which the next one is mended."""
+
+GOING, DONE, SINGULAR, LOST_ONE, IMPOSSIBLE = range(5)
+"""How a refit stands: not converged; converged; singular; a component lost; no density for a row that was left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Refitted:
+    """Where refits ended, (refit,)."""
+
+    mixture: Mixture
+    codes: np.ndarray
+    iterations: int
+
+
+class Refitting:
+    """EM from a full fit to rows of which some units are left out.
+
+    Attributes
+    ----------
+    data : rows, each once
+    """
+
+    def __init__(self, info: Information, data: Dataset, prior: Prior | None, engine: Engine) -> None:
+        self.data, self.prior, self.engine, self.chart = data, prior, engine, info.chart
+        maximum = info.covariance is not None
+        self.stretch = np.asarray(info.covariance) @ info.complete if maximum else np.eye(info.chart.size)
+        self.metric = info.observed if maximum else info.complete
+        self.scales = np.sqrt(np.diagonal(self.metric))
+        self.probe = data.x[np.argsort(np.isnan(data.x).sum(axis=1), kind="stable")[:2]]
+        self.spread = _spread(data)
+
+    def run(self, start: Mixture, left: np.ndarray) -> Refitted:
+        """Refits without the units ``left`` (refit, row), all from ``start``.
+
+        First by stretched steps; those that are not done soon, because they lead far away, again by EM's own steps, which do
+        not stop at saddles on the way, and stretched ones for the last digits.
+        """
+        quick = self._quick(repeated(start, left.shape[0]), left)
+        hard = np.flatnonzero((quick.codes != DONE) & (quick.codes != IMPOSSIBLE))
+        if not hard.size:
+            return quick
+        slow = self._patient(repeated(start, hard.size), left[hard])
+        codes = quick.codes.copy()
+        codes[hard] = slow.codes
+        mixture = gathered([quick.mixture, slow.mixture])
+        where = np.arange(left.shape[0])
+        where[hard] = left.shape[0] + np.arange(hard.size)
+        return Refitted(mixture.take(where), codes, max(quick.iterations, slow.iterations))
+
+    def _quick(self, start: Mixture, left: np.ndarray) -> Refitted:
+        count = left.shape[0]
+        codes, ends = np.full(count, GOING), _Ends()
+        state, active, step = _State(start, count, self.chart.size), np.arange(count), 0
+        while active.size and step < QUICK:
+            step += 1
+            distance, bad = self._stretched(state, self._counts(left[active]))
+            bad = self._named(state.before, left[active], bad)
+            done = (distance < CLOSE) | (bad != GOING)
+            moved = self._moved(state.before, state.mixture, left[active], done & (bad == GOING))
+            codes[active[done]] = np.where(bad[done] != GOING, bad[done], np.where(moved[done] < SETTLED, DONE, GOING))
+            ends.add(active[done], chosen(bad[done] == GOING, state.mixture.take(done), state.before.take(done)))
+            active, state = active[~done], state.take(~done)
+        ends.add(active, state.mixture)
+        return Refitted(ends.mixture(), codes, step)
+
+    def _patient(self, start: Mixture, left: np.ndarray) -> Refitted:
+        """EM's own steps; stretched ones from where those are short, if they then hold."""
+        count = left.shape[0]
+        codes, ends, step = np.full(count, GOING), _Ends(), 0
+        active, mixture, near = np.arange(count), start, np.full(count, NEAR)
+        while active.size and step < PATIENT:
+            step += 1
+            with np.errstate(all="ignore"):
+                expectation = self.engine.expect(mixture, self.data, self._counts(left[active]))
+                after = self.engine.m_step(expectation.statistics, self.prior, mixture)
+                short = self._length(self.chart.coordinates(after) - self.chart.coordinates(mixture))
+                bad = self._named(mixture, left[active], self._wrong(expectation, after, short))
+            arrived = (short < near[active]) & (bad == GOING)
+            mixture, done = self._finished(mixture, after, left[active], arrived)
+            near[active[arrived & ~done]] /= 100.0
+            over = done | (bad != GOING)
+            codes[active[over]] = np.where(bad[over] != GOING, bad[over], DONE)
+            ends.add(active[over], mixture.take(over))
+            active, mixture = active[~over], mixture.take(~over)
+        ends.add(active, mixture)
+        return Refitted(ends.mixture(), codes, step)
+
+    def _finished(self, before: Mixture, after: Mixture, left: np.ndarray, arrived: np.ndarray) -> tuple[Mixture, np.ndarray]:
+        """``after`` with the last digits of those that have ``arrived``, and which of them are done.
+
+        What still changes the density of a row that was left out is a probability on its way to 0: it is taken there.
+        """
+        done = np.zeros(arrived.size, bool)
+        if not arrived.any():
+            return after, done
+        who = np.flatnonzero(arrived)
+        still = self._moved(before, after, left, arrived)[who] >= SETTLED
+        at_zero = Mixture(after.weights, snapped_components(before.components, after.components)) if still.any() else after
+        start = chosen(still, at_zero.take(who), after.take(who)) if still.any() else after.take(who)
+        last = self._quick(start, left[who])
+        done[who] = (last.codes == IMPOSSIBLE) | ((last.codes == DONE) & ~self._at_saddle(last, left[who]))
+        return _placed(after, last.mixture, who[done[who]], done[who]), done
+
+    def _at_saddle(self, last: Refitted, left: np.ndarray) -> np.ndarray:
+        """Which refits are at a saddle that EM passes on its way; not looked at where second derivatives of all would take long.
+
+        A probability of 0 is left by no step of EM, so the sign of its slope does not matter here.
+        """
+        found = np.zeros(left.shape[0], bool)
+        for i in np.flatnonzero(last.codes == DONE) if left.shape[0] * self.data.n_rows * self.chart.size**2 < LOOKED_AT else ():
+            rest = replace(self.data, counts=self._counts(left[i]))
+            shares = observed_information(last.mixture.take(i), rest, self.prior).shares
+            found[i] = float(shares.min(initial=1.0)) < -FLAT
+        return found
+
+    def _stretched(self, state: _State, weigh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One stretched step of every refit, noted in ``state``: the estimated distance that was left, and what went wrong."""
+        with np.errstate(all="ignore"):
+            expectation = self.engine.expect(state.mixture, self.data, weigh)
+            objective = self._objective(expectation.log_likelihood, state.mixture)
+            fell = state.stretched & ~(objective >= state.objective - 1e-12 * np.abs(state.objective))
+            if fell.any():
+                state.take_back(fell)
+                again = self.engine.expect(state.mixture.take(fell), self.data, weigh[fell])
+                expectation = _replaced(expectation, again, fell)
+                objective[fell] = self._objective(again.log_likelihood, state.mixture.take(fell))
+            after = self.engine.m_step(expectation.statistics, self.prior, state.mixture)
+            here = self.chart.coordinates(state.mixture)
+            short = self.chart.coordinates(after) - here
+            long = short @ self.stretch.T
+            distance = self._length(long)
+            bad = self._wrong(expectation, after, distance)
+            moved = self.chart.shifted(after, state.mended(here, long, self.scales) - short)
+            inside = ~np.isnan(moved.log_joint(self.probe)).any(axis=(-1, -2)) & (bad == GOING)
+        state.advance(after, moved, objective, inside)
+        return distance, bad
+
+    def _counts(self, left: np.ndarray) -> np.ndarray:
+        return np.asarray(np.maximum(self.data.counts - left, 0.0))
+
+    def _length(self, e: np.ndarray) -> np.ndarray:
+        return np.asarray(np.sqrt(np.maximum(np.einsum("bi,ij,bj->b", e, self.metric, e, optimize=True), 0.0)))
+
+    def _objective(self, log_likelihood: Any, mixture: Mixture) -> np.ndarray:
+        return np.array(log_likelihood if self.prior is None else log_likelihood + self.prior.log_density(mixture))
+
+    def _wrong(self, expectation: Any, after: Mixture, length: np.ndarray) -> np.ndarray:
+        bad = np.full(length.size, GOING)
+        if self.prior is None:
+            bad[expectation.statistics.counts.min(axis=-1) < LOST] = LOST_ONE
+        failed = ~np.isfinite(length) | ~np.isfinite(expectation.log_likelihood)
+        bad[self.engine.collapsed(after, self.spread) | failed] = SINGULAR
+        return bad
+
+    def _named(self, mixture: Mixture, left: np.ndarray, bad: np.ndarray) -> np.ndarray:
+        """Where a row that is left out altogether has no density, nothing is singular; EM never leads away from such a point."""
+        for i in np.flatnonzero(bad == SINGULAR):
+            absent = self.data.x[(left[i] > 0) & (left[i] >= self.data.counts)]
+            with np.errstate(all="ignore"):
+                if absent.size and np.isneginf(mixture.take(i).log_density(absent)).any():
+                    bad[i] = IMPOSSIBLE
+        return bad
+
+    def _moved(self, before: Mixture, after: Mixture, left: np.ndarray, who: np.ndarray) -> np.ndarray:
+        """The most by which the log density of a row that is left out has changed; 0 for the others."""
+        found = np.zeros(who.size)
+        for i in np.flatnonzero(who):
+            x = self.data.x[left[i] > 0]
+            first, second = before.take(i).log_density(x), after.take(i).log_density(x)
+            with np.errstate(invalid="ignore"):
+                found[i] = np.where(first == second, 0.0, np.abs(first - second)).max()
+        return found
+
+
+class _Ends:
+    """Refits that have left, in the order of their numbers."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[np.ndarray, Mixture]] = []
+
+    def add(self, who: np.ndarray, mixture: Mixture) -> None:
+        if who.size:
+            self.parts.append((who, mixture))
+
+    def mixture(self) -> Mixture:
+        who = np.concatenate([index for index, _ in self.parts])
+        return gathered([mixture for _, mixture in self.parts]).take(np.argsort(who, kind="stable"))
+
+
+class _State:
+    """Where the refits are.
+
+    Attributes
+    ----------
+    mixture, before, safe : now, one step earlier, and where EM's own last step led
+    objective : of the step before
+    stretched : whether the last step was
+    place, step : coordinates one step earlier, and the stretched step from there
+    places, steps : (MEMORY, refit, coordinate), differences of the two, the last one first; 0 where there is none
+    """
+
+    def __init__(self, mixture: Mixture, count: int, size: int) -> None:
+        self.mixture, self.before, self.safe = mixture, mixture, mixture
+        self.objective, self.stretched = np.full(count, -np.inf), np.zeros(count, bool)
+        self.place, self.step = np.full((count, size), np.nan), np.full((count, size), np.nan)
+        self.places, self.steps = np.zeros((MEMORY, count, size)), np.zeros((MEMORY, count, size))
+
+    def take(self, index: np.ndarray) -> _State:
+        other = _State(self.mixture.take(index), 0, 0)
+        other.before, other.safe = self.before.take(index), self.safe.take(index)
+        other.objective, other.stretched = self.objective[index], self.stretched[index]
+        other.place, other.step = self.place[index], self.step[index]
+        other.places, other.steps = self.places[:, index], self.steps[:, index]
+        return other
+
+    def take_back(self, who: np.ndarray) -> None:
+        """EM's own step instead of the stretched one, and nothing of what was remembered."""
+        self.mixture = chosen(who, self.safe, self.mixture)
+        self.stretched = self.stretched & ~who
+        self.place[who] = np.nan
+        self.places[:, who] = self.steps[:, who] = 0.0
+
+    def mended(self, place: np.ndarray, step: np.ndarray, scales: np.ndarray) -> np.ndarray:
+        """Note a stretched step, and mix it with those before: step - (dX + dF) gamma, gamma the least squares of dF gamma = step."""
+        known = np.isfinite(self.place).all(axis=-1, keepdims=True) & np.isfinite(step)
+        for memory, now, then in ((self.places, place, self.place), (self.steps, step, self.step)):
+            memory[1:] = memory[:-1].copy()
+            memory[0] = np.where(known, now - np.where(known, then, 0.0), 0.0)
+        self.place, self.step = place, step
+        scaled = np.nan_to_num(self.steps * scales)
+        gram = np.einsum("ibm,jbm->bij", scaled, scaled)
+        gram = gram + np.eye(MEMORY) * (1e-12 * np.einsum("bii->b", gram) + 1e-300)[:, None, None]
+        right = np.einsum("ibm,bm->bi", scaled, np.nan_to_num(step * scales))
+        gamma = np.linalg.solve(gram, right[..., None])[..., 0]
+        return np.asarray(step - np.einsum("bi,ibm->bm", gamma, self.places + self.steps))
+
+    def advance(self, plain: Mixture, stretched: Mixture, objective: np.ndarray, inside: np.ndarray) -> None:
+        self.before, self.safe = self.mixture, plain
+        self.stretched, self.objective = inside, objective
+        self.mixture = chosen(inside, stretched, plain)
+
+
+def chosen(who: np.ndarray, yes: Mixture, no: Mixture) -> Mixture:
+    """Fit by fit the one or the other."""
+    if who.all() or not who.any():
+        return yes if who.all() else no
+    order = np.argsort(np.concatenate([np.flatnonzero(who), np.flatnonzero(~who)]), kind="stable")
+    return gathered([yes.take(who), no.take(~who)]).take(order)
+
+
+def _placed(all_of_them: Mixture, some: Mixture, where: np.ndarray, kept: np.ndarray) -> Mixture:
+    """``some[kept]`` at the numbers ``where`` among all."""
+    if not where.size:
+        return all_of_them
+    count = all_of_them.batch_shape[0]
+    order = np.arange(count)
+    order[where] = count + np.flatnonzero(kept)
+    return gathered([all_of_them, some]).take(order)
+
+
+def _replaced(all_of_them: Any, some: Any, who: np.ndarray) -> Any:
+    order = np.argsort(np.concatenate([np.flatnonzero(who), np.flatnonzero(~who)]), kind="stable")
+    return type(all_of_them).joined([some, all_of_them.take(~who)]).take(order) if not who.all() else some
+
+
+def repeated(mixture: Mixture, count: int) -> Mixture:
+    return mixture.reshaped(1, *mixture.batch_shape).take(np.zeros(count, int))
+
+
+def _spread(data: Dataset) -> np.ndarray:
+    """Standard deviations of the observed cells, 1 where a column does not vary."""
+    observed = ~np.isnan(data.x)
+    total = np.maximum((data.counts[:, None] * observed).sum(axis=0), 1e-300)
+    mean = np.where(observed, data.counts[:, None] * data.x, 0.0).sum(axis=0) / total
+    variance = np.where(observed, data.counts[:, None] * (data.x - mean) ** 2, 0.0).sum(axis=0) / total
+    return np.where(variance > 0, np.sqrt(variance), 1.0)
