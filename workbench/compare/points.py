@@ -31,8 +31,10 @@ def of_curvature(curved: Curvature) -> Iterator[Row]:
         return
     answer = {True: "yes", False: "no", None: "undecided"}[point.is_maximum]
     yield word("local_maximum", answer, point.is_maximum, SADDLE if point.is_maximum is False else why_no_errors(curved))
-    if point.stationary and point.shares.size:
-        yield check("missing_information", 1.0 - float(point.shares[0]), None, None, "near such a point EM's steps shrink by this factor")
+    if point.is_maximum and point.shares.size:
+        yield check(
+            "missing_information", max(0.0, 1.0 - float(point.shares[0])), None, None, "near such a point EM's steps shrink by this factor"
+        )
     errors = curved.standard_errors
     if errors is None:
         yield word("standard_errors", "none", None, why_no_errors(curved))
