@@ -9,6 +9,7 @@ import made
 import pandas as pd
 import pytest
 
+from workbench.fit import Status
 from workbench.report.findings import findings
 from workbench.report.slices import Slice, slices
 from workbench.report.sweeps import findings as sweep_findings
@@ -218,3 +219,37 @@ def test_sweep_says_what_it_prefers(column: str, name: str, wanted: int) -> None
     lines = list(sweep_findings(cells))
     assert any(line.startswith(f"{name} prefers model.n_components = {wanted} (em ") for line in lines)
     assert any("4.5 ahead of the next)." in line if column == "held_out_lpd" else "128.3 ahead of the next)." in line for line in lines)
+
+
+def test_many_methods_share_a_sentence_about_unseen_optima() -> None:
+    values = {"unseen_optimum": "0.02", "unseen_optimum_lower": "0", "unseen_optimum_upper": "0.08"}
+    names = ["em", "squarem", "anderson", "gradient"]
+    rows = [{"method": m, "quantity": q, "value": v, "threshold": "", "verdict": "note"} for m in names for q, v in values.items()]
+    text = said(likelihoods=[point(name) for name in names], diagnostics=rows)
+    assert text.count("not seen yet") == 1
+    assert "(95 % bound) of 0.020 (em, at most 0.080), 0.020 (squarem, at most 0.080)" in text
+
+
+def test_only_maxima_of_the_likelihood_are_overtaken() -> None:
+    """Not what wanders around one, nor what climbs something else; all that are stand in one sentence."""
+    names = {"em": "log_likelihood", "incremental": "bound", "hard": "classification_log_likelihood", "sampled": "log_likelihood"}
+    rows = [{**restarts(1, 0)[0], "method": m, "objective_name": o, "status": "converged"} for m, o in names.items()]
+    rows[-1]["status"] = Status.RAN.value
+    best = point("squarem", log_likelihood=-1129.0, log_likelihood_best=-1129.0)
+    text = said(likelihoods=[best, *(point(m, log_likelihood_best=-1130.264) for m in names)], restarts=rows)
+    assert (
+        "squarem has a point of log likelihood -1129.000, 1.3 nats above the best optimum of em and 1.3 nats above the best optimum of "
+        "incremental, none of which is therefore the highest" in text
+    )
+
+
+def test_a_sum_of_squares_is_no_number_of_nats() -> None:
+    rows = [{**row, "objective_name": "negative_sum_of_squares"} for row in restarts(87, 13, 0)]
+    text = said(likelihoods=[point()], restarts=rows, optima=[optimum(0, -1130.264, 87), optimum(1, -1135.36, 13)])
+    assert "13 at a worse one, 5.1 lower." in text
+
+
+def test_what_converges_to_no_optimum_ends_near_it() -> None:
+    rows = [{**row, "status": Status.RAN.value} for row in restarts(87, 13, 0)]
+    text = said(likelihoods=[point()], restarts=rows, optima=[optimum(0, -1130.264, 87), optimum(1, -1135.36, 13)])
+    assert "87 of 100 restarts of em ended near the best optimum, log likelihood -1130.264; 13 near a worse one, 5.1 nats lower." in text

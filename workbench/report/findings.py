@@ -7,21 +7,18 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from workbench.report.ends import ended, overtaken, unseen
 from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, difference, estimated, exact, fraction, listed, nats, rounded
 from workbench.report.slices import records
-from workbench.report.wording import capital, figure, is_wrong, sentence, spoken
+from workbench.report.wording import capital, figure, is_wrong, sentence
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.report.slices import Slice
 
 FEW_PAIRS = 3
 ALIKE = 4.0
 """Sums of log predictive densities closer than that are no finding (Sivula, Magnusson, Matamoros & Vehtari 2020)."""
 MOST_WARNINGS = 6
-VISIBLE = 1e-3
-"""A difference in nats that the page's three decimals show."""
 
 
 def findings(cell: Slice) -> list[str]:
@@ -55,76 +52,6 @@ def held_out(cell: Slice) -> Iterator[str]:
     yield f"{where} {best} predicts best, with a log predictive density of {nats(scores[best])}{tail}.{few}"
 
 
-def ended(cell: Slice) -> Iterator[str]:
-    """Where the restarts of each method ended."""
-    for method in cell.methods:
-        restarts, optima = cell.rows("restarts", method), cell.rows("optima", method)
-        if len(restarts) > 1:
-            yield ended_at_optima(method, restarts, optima) if len(optima) else ended_between(method, restarts)
-
-
-def ended_at_optima(method: str, restarts: pd.DataFrame, optima: pd.DataFrame) -> str:
-    total, name = len(restarts), spoken(restarts["objective_name"].iloc[0])
-    strange = (optima["singular"].isin([True])) | (optima["spurious"].isin([True]))
-    regular = optima[~strange]
-    if regular.empty:
-        start = f"None of the {total} restarts of {method} ended at a regular optimum"
-    else:
-        best = regular.iloc[0]
-        hits = "All" if best["restarts"] == total else f"{count(best['restarts'])} of"
-        start = f"{hits} {total} restarts of {method} ended at the best optimum, {name} {nats(best['objective'])}"
-    parts = [start, *worse(regular.iloc[1:]), *strangers(optima)]
-    unplaced = total - int(optima["restarts"].sum())
-    if unplaced > 0:
-        parts.append(f"{unplaced} at none")
-    return "; ".join(parts) + "."
-
-
-def worse(others: pd.DataFrame) -> Iterator[str]:
-    """Regular optima below the best."""
-    if len(others) == 1:
-        yield f"{count(others['restarts'].iloc[0])} at a worse one, {difference(others['gap'].iloc[0])} nats lower"
-    elif len(others):
-        low, high = difference(others["gap"].min()), difference(others["gap"].max())
-        yield f"{count(others['restarts'].sum())} at {len(others)} worse ones, {low} to {high} nats lower"
-
-
-def strangers(optima: pd.DataFrame) -> Iterator[str]:
-    """Singular and spurious ends."""
-    meanings = {"singular": "a component collapsed", "spurious": "a component of a few rows in a line"}
-    for column, meaning in meanings.items():
-        these = optima[optima[column].isin([True])]
-        if len(these):
-            yield f"{count(these['restarts'].sum())} at {column} ones ({meaning}), never counted as best"
-
-
-def ended_between(method: str, restarts: pd.DataFrame) -> str:
-    values = restarts["objective"].dropna()
-    name = spoken(restarts["objective_name"].iloc[0])
-    if values.empty:
-        return f"None of the {len(restarts)} restarts of {method} has a final {name}."
-    low, high = nats(values.min()), nats(values.max())
-    where = f"at {name} {high}" if low == high else f"between {name} {low} and {high}; the best is reported"
-    where += ", its ELBO estimated anew from the draws that are kept" if name == "ELBO" else ""
-    return f"The {len(restarts)} restarts of {method} ended {where}."
-
-
-def overtaken(cell: Slice) -> Iterator[str]:
-    """A maximum of the likelihood below a point or a draw of another method."""
-    best = {method: cell.row(method).number("log_likelihood_best") for method in cell.fitted}
-    best = {method: value for method, value in best.items() if math.isfinite(value)}
-    for method in cell.estimates("point"):
-        names = cell.rows("restarts", method)["objective_name"]
-        if method not in best or not (names == "log_likelihood").any():
-            continue
-        other = max(best, key=lambda m: best[m])
-        if best[other] - best[method] > VISIBLE:
-            yield (
-                f"{other} has a point of log likelihood {nats(best[other])}, {difference(best[other] - best[method])} nats above the best optimum of {method}, "
-                "which is therefore not the highest: what leads on from there was missed, or is singular or spurious."
-            )
-
-
 def sampled(cell: Slice) -> Iterator[str]:
     """Did the chains mix: divergences, the worst R-hat and the fewest effective draws of diagnostics.csv."""
     for method in cell.estimates("sample"):
@@ -139,28 +66,6 @@ def sampled(cell: Slice) -> Iterator[str]:
             parts.append(f"at least {count(min(draws))} effective draws")
         if parts:
             yield f"{method}: {listed(parts)}."
-
-
-def unseen(cell: Slice) -> Iterator[str]:
-    """How likely it is that the restarts missed an optimum."""
-    for method in cell.fitted:
-        if cell.row(method).number("n_components") == 1:
-            continue  # one component has one optimum
-        rows = cell.rows("diagnostics", method)
-        values = {quantity: figure(value) for quantity, value in zip(rows["quantity"], rows["value"], strict=True)}
-        share, *ends = (values.get(name, math.nan) for name in ("unseen_optimum", "unseen_optimum_lower", "unseen_optimum_upper"))
-        if math.isfinite(share):
-            yield f"One more restart of {method} would find an optimum not seen yet with {probability(share, *ends)}."
-
-
-def probability(share: float, lower: float, upper: float) -> str:
-    """An estimated probability with its interval; at an end, where the estimate says nothing, the bound alone."""
-    if share == 0 and math.isfinite(upper):
-        return f"a probability of at most {fraction(upper)} (95 % bound; no optimum was seen only once)"
-    if share == 1:
-        return "a probability near 1: every restart ended at an optimum of its own"
-    between = f" (95 % interval {fraction(lower)} to {fraction(upper)})" if math.isfinite(lower) and math.isfinite(upper) else ""
-    return f"an estimated probability of {fraction(share)}{between}"
 
 
 def bounded(cell: Slice) -> Iterator[str]:
