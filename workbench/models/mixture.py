@@ -92,7 +92,10 @@ class Mixture:
         total = np.zeros(self.batch_shape)
         for rows, log_joint in self.blocks(x):
             density = log_sum_exp(log_joint)
-            total = total + (density if counts is None else density * counts[rows]).sum(axis=-1)
+            if counts is not None:
+                own = counts[..., rows]
+                density = np.where(own > 0, density, 0.0) * own  # a row counted 0 times may well be impossible
+            total = total + density.sum(axis=-1)
         return total
 
     def statistics(self, x: Rows, counts: Counts | None = None) -> Statistics:
