@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast import chunks
+from workbench.fast.arrays import read_only
 from workbench.fast.codes import Coded, coded
 from workbench.fast.lanes import WIDTH
 from workbench.fast.lookup import e_step
@@ -58,7 +59,7 @@ class Layout:
     def weights_of_rows(self, counts: np.ndarray) -> np.ndarray:
         """Counts (1, N) or (fit, N), a row for every lane that is a fit."""
         missing = 0 if self.across or counts.shape[0] == 1 else -self.n_fits % WIDTH
-        return np.ascontiguousarray(np.concatenate([counts, np.repeat(counts[-1:], missing, axis=0)]) if missing else counts)
+        return read_only(np.concatenate([counts, np.repeat(counts[-1:], missing, axis=0)]) if missing else counts)
 
 
 @dataclass(frozen=True)

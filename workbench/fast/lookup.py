@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
 from workbench.fast.assign import RULES
+from workbench.fast.compiled import compiled
 from workbench.fast.lanes import WIDTH, WORD, Lanes, Writer, kernel
 from workbench.fast.sides import Across, Along
 
@@ -167,7 +167,7 @@ _joints_across, _masses_across, _shares_across, _gather_across = (make(Across) f
 _joints_along, _masses_along, _shares_along, _gather_along = (make(Along) for make in (_joints, _masses, _shares, _gather))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _hard(joint: np.ndarray, top: np.ndarray, rows: int, lanes: int, mass: np.ndarray, cross: np.ndarray) -> None:
     """All on the likeliest component, of several equal ones the first; joint (ROWS, components * lanes)."""
     for row in range(rows):
@@ -182,7 +182,7 @@ def _hard(joint: np.ndarray, top: np.ndarray, rows: int, lanes: int, mass: np.nd
             joint[row, likeliest] = 1.0
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def chunk(
     cells: np.ndarray,
     constant: np.ndarray,
@@ -259,7 +259,7 @@ def chunk(
     _share_out(buckets, parts, members.shape[0], members.shape[1], width, sums)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def e_step(
     first_fit: int,
     last_fit: int,
@@ -291,7 +291,7 @@ def e_step(
             chunk(cells[f], constant[f], codes, members, own, rule, beta, c * chunk_rows, last, across, totals, summed, sums)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def expectation(
     cells: np.ndarray, constant: np.ndarray, codes: np.ndarray, members: np.ndarray, counts: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:

@@ -6,15 +6,15 @@ them, and both kinds of sums are taken of the shares.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from workbench.fast.assign import BLOCK, assign, columns, scratch, weighed
+from workbench.fast.compiled import compiled
 from workbench.fast.gaussian import axes, factors, wide
 from workbench.fast.lanes import WIDTH
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def add_lookups(table: np.ndarray, codes: np.ndarray, first: int, rows: int, n_components: int, joint: np.ndarray) -> None:
     """Add the entries (S, K') that each row's codes name to the log joints of rows first, first + 1, ..."""
     own = np.empty(n_components)
@@ -28,7 +28,7 @@ def add_lookups(table: np.ndarray, codes: np.ndarray, first: int, rows: int, n_c
             joint[k * BLOCK + row] += own[k]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def add_shares(joint: np.ndarray, codes: np.ndarray, first: int, rows: int, n_components: int, buckets: np.ndarray) -> None:
     """Add the shares of a block to the entries (S, K') that its rows' codes name."""
     own = np.empty(n_components)
@@ -41,7 +41,7 @@ def add_shares(joint: np.ndarray, codes: np.ndarray, first: int, rows: int, n_co
                 buckets[entry, k] += own[k]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def tables(cells: np.ndarray, members: np.ndarray) -> np.ndarray:
     """The groups' table (S, K') of the cells' log densities (C + 1, K')."""
     table = np.zeros((members.shape[0], cells.shape[1]))
@@ -51,7 +51,7 @@ def tables(cells: np.ndarray, members: np.ndarray) -> np.ndarray:
     return table
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def by_cell(buckets: np.ndarray, members: np.ndarray, n_cells: int) -> np.ndarray:
     """Sums by cell (C + 1, K') of sums by entry."""
     sums = np.zeros((n_cells + 1, buckets.shape[1]))
@@ -61,7 +61,7 @@ def by_cell(buckets: np.ndarray, members: np.ndarray, n_cells: int) -> np.ndarra
     return sums
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def matrix_rows(
     size: tuple[int, ...],
     y: np.ndarray,
@@ -120,7 +120,7 @@ def matrix_rows(
     return packed
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def axis_rows(
     z: np.ndarray,
     counts: np.ndarray,

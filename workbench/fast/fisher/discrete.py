@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from workbench.fast.compiled import compiled
 from workbench.fast.lanes import WIDTH
 from workbench.fast.lookup import expectation
 
@@ -22,7 +22,7 @@ BINARY, COUNT, LEVEL = 0.0, 1.0, 2.0
 Gradient = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def log_cells(
     probs: np.ndarray, rates: np.ndarray, levels: np.ndarray, kind: np.ndarray, column: np.ndarray, value: np.ndarray
 ) -> np.ndarray:
@@ -42,7 +42,7 @@ def log_cells(
     return cells
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def slopes(
     sums: np.ndarray, probs: np.ndarray, rates: np.ndarray, levels: np.ndarray, kind: np.ndarray, column: np.ndarray, value: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -60,7 +60,7 @@ def slopes(
     return by_probs, by_rates, by_levels
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def value_and_gradient(
     log_weights: np.ndarray,
     probs: np.ndarray,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from workbench.fast.compiled import compiled
 from workbench.fast.fisher import discrete
 from workbench.fast.gaussian.axes import e_step
 from workbench.fast.gaussian.factors import rounded_up
@@ -23,7 +23,7 @@ HALF_LOG_2PI = math.log(2.0 * math.pi) / 2.0
 Gradient = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def terms(c: np.ndarray, eps: np.ndarray, root: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Constants of the cells, centres and factors (1, K, D)."""
     n_components, size = eps.shape
@@ -38,7 +38,7 @@ def terms(c: np.ndarray, eps: np.ndarray, root: float) -> tuple[np.ndarray, np.n
     return cells, centres, factors
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def slopes(sums: np.ndarray, c: np.ndarray, centres: np.ndarray, factors: np.ndarray, root: float) -> tuple[np.ndarray, ...]:
     """Gradients by log_weights, c and eps from sums about the centres."""
     n_components, size = centres.shape[1:]
@@ -54,7 +54,7 @@ def slopes(sums: np.ndarray, c: np.ndarray, centres: np.ndarray, factors: np.nda
     return n, dc, de
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def value_and_gradient(
     log_weights: np.ndarray, c: np.ndarray, eps: np.ndarray, root: np.ndarray, z: np.ndarray, counts: np.ndarray
 ) -> Gradient:
@@ -69,7 +69,7 @@ def value_and_gradient(
     return np.array(sums[sums.size - WIDTH]), n, dc, de
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def with_discrete(
     log_weights: np.ndarray,
     c: np.ndarray,

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from workbench.fast.compiled import compiled
 from workbench.fast.fisher import discrete
 from workbench.fast.gaussian import factors, wide
 from workbench.fast.lanes import WIDTH
@@ -27,7 +27,7 @@ LOG_2PI = math.log(2.0 * math.pi)
 Gradient = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def bartlett(c: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Lower triangular A (M, D, D) with squared pivots c (M, D) and entries t (M, D(D-1)/2) below, row by row."""
     a = np.zeros((*c.shape, c.shape[1]))
@@ -41,7 +41,7 @@ def bartlett(c: np.ndarray, t: np.ndarray) -> np.ndarray:
     return a
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def triangularised(a: np.ndarray) -> None:
     """Make ``a`` (D, D) upper triangular by Householder's reflections from the left."""
     size = a.shape[0]
@@ -66,7 +66,7 @@ def triangularised(a: np.ndarray) -> None:
             a[i, j] = 0.0
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def turned(b: np.ndarray, mask: np.ndarray, factor: np.ndarray, regression: np.ndarray, left: np.ndarray) -> float:
     """What a root ``b`` of a precision says of a pattern.
 
@@ -112,7 +112,7 @@ def turned(b: np.ndarray, mask: np.ndarray, factor: np.ndarray, regression: np.n
     return logs
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def completed(sums: np.ndarray, mask: np.ndarray, regression: np.ndarray, left: np.ndarray, s1: np.ndarray, s2: np.ndarray) -> float:
     """Add a pattern's expected sums of d and d d' to ``s1`` and ``s2``; return n. ``sums`` are packed: n, s1, s2 row by row."""
     size = mask.size
@@ -135,7 +135,7 @@ def completed(sums: np.ndarray, mask: np.ndarray, regression: np.ndarray, left: 
     return float(sums[0])
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _by_vector(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     result = np.zeros(a.shape[0])
     for i in range(a.shape[0]):
@@ -144,7 +144,7 @@ def _by_vector(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     return result
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _by_matrix(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     """a x a'."""
     half, result = np.zeros(x.shape), np.zeros(x.shape)
@@ -159,7 +159,7 @@ def _by_matrix(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     return result
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def centres_of(a: np.ndarray, e: np.ndarray, whitener: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means (K, D), whitened (A^-T e) and in the rows' units (W^-1 A^-T e)."""
     white, own = np.empty(e.shape), np.empty(e.shape)
@@ -179,7 +179,7 @@ def centres_of(a: np.ndarray, e: np.ndarray, whitener: np.ndarray) -> tuple[np.n
     return white, own
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def pulled_back(
     a: np.ndarray, white: np.ndarray, whitener: np.ndarray, n: np.ndarray, s1: np.ndarray, s2: np.ndarray, root: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -208,7 +208,7 @@ def pulled_back(
     return dc, dt, de
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _rows(
     size: tuple[int, ...], y: np.ndarray, counts: np.ndarray, constant: np.ndarray, centres: np.ndarray, factor: np.ndarray
 ) -> tuple[float, np.ndarray]:
@@ -227,7 +227,7 @@ def _rows(
     return sums[sums.size - WIDTH], sums
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _roots(a: np.ndarray, whitener: np.ndarray) -> np.ndarray:
     """B = A' W (M, D, D)."""
     b = np.zeros(a.shape)
@@ -239,7 +239,7 @@ def _roots(a: np.ndarray, whitener: np.ndarray) -> np.ndarray:
     return b
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _under(
     b: np.ndarray, mask: np.ndarray, log_weights: np.ndarray, factor: np.ndarray, regression: np.ndarray, left: np.ndarray
 ) -> np.ndarray:
@@ -252,7 +252,7 @@ def _under(
     return constant
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _complete(
     sums: np.ndarray,
     mask: np.ndarray,
@@ -273,7 +273,7 @@ def _complete(
             n_seen[k] += completed(own, mask, regression[m], left[m], s1[k], s2[k])
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def value_and_gradient(
     size: tuple[int, ...],
     log_weights: np.ndarray,
@@ -315,7 +315,7 @@ def value_and_gradient(
     return np.array(total), n, dc, dt, de
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def with_discrete(
     size: tuple[int, ...],
     log_weights: np.ndarray,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from workbench.inference.pymc.toolchain import prepare
@@ -21,7 +18,7 @@ from pytensor.graph.basic import Apply  # noqa: E402
 from pytensor.graph.op import Op  # noqa: E402
 from pytensor.link.numba.dispatch.basic import register_funcify_and_cache_key  # noqa: E402
 
-from workbench import fast  # noqa: E402
+from workbench.fast.compiled import DIGEST  # noqa: E402
 from workbench.fast.fisher import discrete, independent, matrices  # noqa: E402
 from workbench.fast.gaussian.factors import UNROLLED  # noqa: E402
 
@@ -101,13 +98,4 @@ def _compiled(op: Any, node: Any = None, **_: Any) -> tuple[Any, str]:
     def log_likelihood(*arguments: Any) -> Any:
         return function(*size, *arguments)
 
-    return log_likelihood, f"workbench {op.kernel} {size} {_source()}"
-
-
-@functools.cache
-def _source() -> str:
-    """Of the compiled room's code, so that PyTensor's cache on disk never keeps an older one."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(fast.__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return log_likelihood, f"workbench {op.kernel} {size} {DIGEST}"  # PyTensor's cache on disk never keeps older code
