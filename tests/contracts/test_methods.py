@@ -23,7 +23,7 @@ from workbench.models.families.gaussian import STRUCTURES
 from workbench.problem import Problem
 
 STRUCTURED: list[Family] = [Gaussian(name) for name in STRUCTURES]  # type: ignore[arg-type]
-MIXED = Product({"gaussian": ["a"], "categorical": ["c"], "poisson": ["e"], "bernoulli": ["d"]})  # type: ignore[arg-type]
+MIXED = Product({"gaussian": ["a"], "categorical": ["c"], "poisson": ["e"], "bernoulli": ["d"]})
 EVERY_FAMILY: list[Family] = [*STRUCTURED, *(family() for name, family in FAMILIES.items() if name not in ("gaussian", "product")), MIXED]
 SMALL: dict[str, dict[str, Any]] = {
     "em": {"restarts": 3},

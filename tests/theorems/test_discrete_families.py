@@ -23,11 +23,11 @@ BLOCKS = {"gaussian": ["a", "b"], "bernoulli": ["d"], "categorical": ["f", "c"],
 CASES: dict[str, tuple[Family, list[str]]] = {
     "poisson": (Poisson(), ["e", "g"]),
     "categorical": (Categorical(), ["c", "d", "f"]),
-    "product": (Product(BLOCKS), ["a", "b", "c", "d", "e", "f"]),  # type: ignore[arg-type]
+    "product": (Product(BLOCKS), ["a", "b", "c", "d", "e", "f"]),
     "diagonal product": (
         Product({**BLOCKS, "gaussian": {"columns": ["a", "b"], "covariance": "diagonal"}}),
         ["a", "b", "c", "d", "e", "f"],
-    ),  # type: ignore[arg-type]
+    ),
 }
 
 
@@ -155,7 +155,7 @@ def test_a_rate_of_0_and_a_probability_of_0_are_boundaries() -> None:
 @pytest.mark.parametrize("objective", ["likelihood", "posterior"])
 def test_objective_never_falls(case: str, objective: str) -> None:
     for seed in range(3):
-        fit = EM(restarts=6, objective=objective, max_iter=200).fit(problem_of(case, seed))  # type: ignore[arg-type]
+        fit = EM(restarts=6, objective=objective, max_iter=200).fit(problem_of(case, seed))
         assert fit.trace is not None
         gains = np.diff(fit.trace.objective)[np.diff(fit.trace.restart) == 0]
         assert gains.size > 20

@@ -169,7 +169,7 @@ def evidence(problem: Problem) -> float:
     for labels in itertools.product(range(problem.n_components), repeat=problem.data.n_rows):
         statistics = problem.family.statistics(problem.data, np.eye(problem.n_components)[list(labels)])
         logs.append(float(problem.prior.posterior(statistics).log_normaliser()))
-    return float(log_sum_exp(np.array(logs))) - float(problem.prior.log_normaliser())
+    return float(log_sum_exp(np.array([logs]))[0]) - float(problem.prior.log_normaliser())
 
 
 def test_evidence_of_twelve_death_notices() -> None:

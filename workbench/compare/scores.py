@@ -16,7 +16,12 @@ LIKELIHOODS = ("log_likelihood", "bound", "annealed_bound")
 
 def information_criteria(problem: Problem, fit: Fit, responsibilities: Responsibilities | None) -> dict[str, float]:
     """``aic`` at the MLE, ``bic`` and ``icl`` at MLE and MAP; empty for draws, without a point, and for points that are neither."""
-    if fit.draws is None or responsibilities is None or not (at_mle(fit) or fit.objective_name == "log_posterior"):
+    if (
+        fit.estimate != "point"
+        or fit.draws is None
+        or responsibilities is None
+        or not (at_mle(fit) or fit.objective_name == "log_posterior")
+    ):
         return {}
     log_likelihood, free = fit.log_likelihood.item(), problem.n_parameters
     bic = -2.0 * log_likelihood + free * float(np.log(problem.data.n_observed_rows))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float
 
 from workbench.data import Dataset
 from workbench.data.levels import with_levels
@@ -43,7 +44,7 @@ LOG_ZERO = -1e30
 """Stands for log 0 inside a matrix product, where -inf times a level that is not there would be nan."""
 
 
-def one_hot(x: Rows, n_levels: int) -> np.ndarray:
+def one_hot(x: Float[np.ndarray, "*rows D"], n_levels: int) -> np.ndarray:
     """(..., D * L) of 0 and 1, nothing where a cell was not observed; level varies fastest."""
     return np.asarray((x[..., None] == np.arange(n_levels)).reshape(*x.shape[:-1], -1), dtype=float)
 

@@ -34,7 +34,7 @@ class Block:
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Product(Family):
     """Mixed columns: blocks of columns by family, independent of each other given the label (Hunt & Jorgensen 1999).
 
@@ -65,11 +65,11 @@ class Product(Family):
 
     blocks: tuple[Block, ...]
 
-    def __post_init__(self) -> None:
-        if isinstance(self.blocks, Mapping):
-            object.__setattr__(self, "blocks", tuple(_block(name, value) for name, value in self.blocks.items()))
-        if not self.blocks:
+    def __init__(self, blocks: Mapping[str, Any] | tuple[Block, ...]) -> None:
+        made = tuple(_block(name, value) for name, value in blocks.items()) if isinstance(blocks, Mapping) else blocks
+        if not made:
             raise ValueError("blocks are empty; name at least one family with its columns")
+        object.__setattr__(self, "blocks", made)
         names = [block.family.name for block in self.blocks]
         columns = [column for block in self.blocks for column in block.columns]
         for what, words in (("family", names), ("column", columns)):
@@ -243,3 +243,6 @@ def _block(name: str, value: Any) -> Block:
 def _written(block: Block) -> Any:
     options = block.family.options()
     return {"columns": list(block.columns), **options} if options else list(block.columns)
+
+
+__all__ = ["PARTS", "Block", "Product", "ProductComponents", "ProductPrior", "ProductStatistics"]
