@@ -16,7 +16,7 @@ from workbench.inference.em.acceleration import squarem
 from workbench.inference.em.climb import Climb, Stop, climb
 from workbench.inference.em.ledger import ledger
 from workbench.inference.em.scheme import Scheme, Steps
-from workbench.inference.em.splits import BETTER, Moves, escaped
+from workbench.inference.em.splits import BETTER, Moves, escaped, replaced
 from workbench.inference.em.starts import misfit, starts
 from workbench.inference.method import Context
 from workbench.models import Mixture
@@ -24,6 +24,8 @@ from workbench.problem import Problem
 
 POLISH = Stop(tol=1e-14, max_iter=5_000, relative=True)
 """How far every restart is followed before optima are compared: until the objective changes by rounding alone."""
+FINE = Stop(rule="parameters", tol=1e-8, max_iter=500)
+"""How far parameters are followed after that."""
 OTHERS_IN_PATH = 20
 """Restarts beside the reported one whose parameters are kept by iteration."""
 PATH_NUMBERS = 20_000_000
@@ -62,8 +64,22 @@ class Ascent:
 
 
 def em_polish(steps: Steps) -> Polish:
-    """Follow ends upwards by EM, squared: to the optimum of the likelihood or posterior itself."""
-    return lambda ends: climb(squarem(ends, steps), ends.weights.shape[0], steps, POLISH)
+    """Follow ends upwards by EM, squared, to the optimum of the likelihood or posterior itself.
+
+    First until the objective has settled, then, where that was no singular end, until the parameters have: on a flat ridge they
+    still move when the objective shows no more change, and would pass for several optima.
+    """
+
+    def polish(ends: Mixture) -> Climb:
+        rough = climb(squarem(ends, steps), ends.weights.shape[0], steps, POLISH)
+        settled = np.flatnonzero([status is Status.CONVERGED for status in rough.status])
+        if not settled.size:
+            return rough
+        fine = climb(squarem(rough.mixture.take(settled), steps), settled.size, steps, FINE)
+        good = [status in (Status.CONVERGED, Status.MAX_ITER) for status in fine.status]
+        return replaced(rough, settled[good], fine, np.flatnonzero(good))
+
+    return polish
 
 
 def refuses(method: Any, problem: Problem) -> str | None:

@@ -47,7 +47,7 @@ def escaped(steps: Steps, ends: Climb, polish: Callable[[Mixture], Climb], tries
         good = _regular(steps, moved)
         better = good & (~regular[movable] | (moved.objective > ends.objective[movable] + tolerance))
         tried, won = tried + len(movable), won + int(better.sum())
-        ends = _replaced(ends, np.array(movable)[better], moved, np.flatnonzero(better))
+        ends = replaced(ends, np.array(movable)[better], moved, np.flatnonzero(better))
         regular[np.array(movable)[better]] = True
     return ends, Moves(tried, won)
 
@@ -90,7 +90,7 @@ def _regular(steps: Steps, ends: Climb) -> Flags:
     return np.asarray(good & ~np.asarray(regularity.singular) & ~np.asarray(regularity.spurious))
 
 
-def _replaced(ends: Climb, rows: np.ndarray, other: Climb, chosen: np.ndarray) -> Climb:
+def replaced(ends: Climb, rows: np.ndarray, other: Climb, chosen: np.ndarray) -> Climb:
     """``ends`` with ``rows`` taken from ``chosen`` of ``other``."""
     index = np.arange(len(ends.status))
     index[rows] = len(ends.status) + chosen

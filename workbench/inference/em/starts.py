@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from workbench.inference.em.climb import spread
 from workbench.inference.em.engine import BOOK, Engine
 from workbench.inference.em.partition import partition
 from workbench.inference.em.scheme import Steps, plain
@@ -70,7 +71,7 @@ def em_short(steps: Steps, rngs: Generators) -> Mixture:
     last = next(scheme)
     for _ in range(SHORT_STEPS):
         last = next(scheme)
-    collapsed = steps.engine.collapsed(last.mixture, np.ones(steps.data.n_features))
+    collapsed = steps.engine.collapsed(last.mixture, spread(steps))
     objective = np.where(np.isfinite(last.objective) & ~collapsed, last.objective, -np.inf).reshape(len(rngs), SHORT_RUNS)
     return last.mixture.take(np.arange(len(rngs)) * SHORT_RUNS + objective.argmax(axis=1))
 
