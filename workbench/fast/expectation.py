@@ -59,7 +59,8 @@ def expect(
     TypeError
         If there is no compiled step for the mixture's components.
     """
-    weigh = np.ascontiguousarray(np.atleast_2d(data.counts if counts is None else counts))
+    weigh = data.counts if counts is None else counts
+    weigh = weigh if weigh.ndim == 2 else weigh[None]
     found: Expectation = _module(mixture).expect(_contiguous(mixture), data, weigh, NUMBERS[rule], float(beta), threads)
     return found
 

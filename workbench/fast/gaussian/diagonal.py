@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.fast.arrays import owned
 from workbench.fast.gaussian import independent
 from workbench.fast.gaussian.algebra import plain, weights_of
 from workbench.models import Expectation, Mixture, Prior
@@ -26,7 +27,7 @@ def m_step(statistics: DiagonalStatistics, prior: Prior | None, current: Mixture
     if prior is not None:
         rest = prior.components
         assert isinstance(rest, NormalInverseGamma)
-        numbers = (rest.mean, float(rest.mean_strength), rest.scale, float(rest.dof) + 3.0)
+        numbers = (owned(rest.mean), float(rest.mean_strength), owned(rest.scale), float(rest.dof) + 3.0)
     old = current.components
     assert isinstance(old, DiagonalComponents)
     seen, centres, scatters = plain(statistics)

@@ -23,20 +23,18 @@ def expect(
     size = means.shape[2]
     shape = ((0,) * (0 if data.complete else 1), (0,) * (size if size < 8 else 0))
 
-    def moments(which: slice | np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, ...]:
+    length = rounded_up(means.shape[1] * (1 + 3 * size)) + 8
+
+    def sums(which: slice | np.ndarray, origins: np.ndarray) -> np.ndarray:
         own = read_only(counts[which] if counts.shape[0] > 1 else counts)
         arguments = (*shape, data.x, own, constant[which], cells[which], means[which], factors[which], origins, rule, beta)
-        length = rounded_up(means.shape[1] * (1 + 3 * size)) + 8
-        partial = chunks.run(
-            axes.e_step, origins.shape[0], data.n_rows, length, arguments, threads=threads, work=data.n_rows * origins.size
-        )
-        sums = merged(partial)
-        return (*_moments(sums, origins, data.complete), sums[:, -8:-5])
+        work = data.n_rows * origins.size
+        return chunks.run(axes.e_step, origins.shape[0], data.n_rows, length, arguments, threads=threads, work=work)
 
-    n, centres, scatters, seen, cancelled, totals = moments(slice(None), means)
-    if cancelled.any():
-        again = np.flatnonzero(cancelled)
-        n[again], centres[again], scatters[again], seen[again], _, totals[again] = moments(again, centres[again])
+    n, centres, scatters, seen, totals, again = _moments(sums(slice(None), means), means, data.complete)
+    if again.size:
+        found = _moments(sums(again, centres[again]), centres[again], data.complete)
+        n[again], centres[again], scatters[again], seen[again], totals[again], _ = found
     return Expectation(DiagonalStatistics(n, centres, scatters, seen), totals[:, 0], totals[:, 1], totals[:, 2])
 
 
@@ -61,8 +59,11 @@ def _terms(weights: np.ndarray, means: np.ndarray, variances: np.ndarray, comple
 
 
 @compiled
-def _moments(sums: np.ndarray, origins: np.ndarray, complete: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Counts (F, K), means, scatters and seen (F, K, D), and the fits (F,) where digits of a scatter are lost."""
+def _moments(
+    partial: np.ndarray, origins: np.ndarray, complete: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Counts (F, K), means, scatters and seen (F, K, D), totals (F, 3), and the numbers of the fits where digits are lost."""
+    sums = merged(partial)
     n_fits, n_components, size = origins.shape
     counts, seen = np.empty((n_fits, n_components)), np.empty(origins.shape)
     means, scatters, cancelled = np.empty(origins.shape), np.empty(origins.shape), np.zeros(n_fits, np.bool_)
@@ -79,7 +80,8 @@ def _moments(sums: np.ndarray, origins: np.ndarray, complete: bool) -> tuple[np.
                 scatters[f, k, d] = sums[f, place + 2] - sums[f, place + 1] * shift
                 if scatters[f, k, d] < CANCELLED * sums[f, place + 2]:
                     cancelled[f] = True
-    return counts, means, scatters, seen, cancelled
+    totals = sums[:, sums.shape[1] - 8 : sums.shape[1] - 5].copy()
+    return counts, means, scatters, seen, totals, np.flatnonzero(cancelled)
 
 
 @compiled

@@ -22,16 +22,13 @@ def expect(
     if not data.complete:
         return _expected(weights, means, covariances, data, counts, rule, beta, threads)
     constant, roots = terms(weights, covariances)
-
-    def moments(which: slice | np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, ...]:
-        own = read_only(counts[which] if counts.shape[0] > 1 else counts)
-        sums = _sums(data.x, own, constant[which], means[which], roots[which], origins, rule, beta, threads)
-        return (*_moments(sums, origins), sums[:, -8:-5])
-
-    seen, centres, scatters, cancelled, totals = moments(slice(None), means)
-    if cancelled.any():
-        again = np.flatnonzero(cancelled)
-        seen[again], centres[again], scatters[again], _, totals[again] = moments(again, centres[again])
+    arguments = (constant, means, roots)
+    partial = _sums(data.x, counts, arguments, means, rule, beta, threads)
+    seen, centres, scatters, totals, again = _moments(partial, means)
+    if again.size:
+        own = counts[again] if counts.shape[0] > 1 else counts
+        partial = _sums(data.x, own, tuple(array[again] for array in arguments), centres[again], rule, beta, threads)
+        seen[again], centres[again], scatters[again], totals[again], _ = _moments(partial, centres[again])
     return Expectation(FullStatistics(seen, centres, scatters, seen), totals[:, 0], totals[:, 1], totals[:, 2])
 
 
@@ -43,56 +40,51 @@ def _expected(
     rows = by_pattern(data)
     weigh = np.ascontiguousarray(counts[:, rows.order])
     few = (0,) * (size if size <= factors.UNROLLED else 0)
-    base = factors.numbers(n_components, size) - 8
+    length, base = missing.numbers(n_components, size), factors.numbers(n_components, size) - 8
 
-    def moments(which: slice | np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, ...]:
+    def sums(which: slice | np.ndarray, origins: np.ndarray) -> np.ndarray:
         own = read_only(weigh[which] if weigh.shape[0] > 1 else weigh)
         parameters = (weights[which], means[which], covariances[which], origins)
         arguments = (few, rows.x, rows.starts, rows.seen, own, *parameters, rule, beta)
-        length, work = missing.numbers(n_components, size), data.n_rows * origins.size
-        sums = merged(chunks.run(missing.e_step, origins.shape[0], data.n_rows, length, arguments, threads=threads, work=work))
-        return (*_moments(sums, origins), sums[:, base : base + n_components], sums[:, -8:-5])
+        work = data.n_rows * origins.size
+        return chunks.run(missing.e_step, origins.shape[0], data.n_rows, length, arguments, threads=threads, work=work)
 
-    seen, centres, scatters, cancelled, n, totals = moments(slice(None), means)
-    if cancelled.any():
-        again = np.flatnonzero(cancelled)
-        seen[again], centres[again], scatters[again], _, n[again], totals[again] = moments(again, centres[again])
+    partial = sums(slice(None), means)
+    n = partial[:, :, base : base + n_components].sum(axis=1)
+    seen, centres, scatters, totals, again = _moments(partial, means)
+    if again.size:
+        seen[again], centres[again], scatters[again], totals[again], _ = _moments(sums(again, centres[again]), centres[again])
     return Expectation(FullStatistics(n, centres, scatters, seen), totals[:, 0], totals[:, 1], totals[:, 2])
 
 
 def _sums(
-    x: np.ndarray,
-    counts: np.ndarray,
-    constant: np.ndarray,
-    centres: np.ndarray,
-    roots: np.ndarray,
-    origins: np.ndarray,
-    rule: int,
-    beta: float,
-    threads: int,
+    x: np.ndarray, counts: np.ndarray, terms: tuple[np.ndarray, ...], origins: np.ndarray, rule: int, beta: float, threads: int
 ) -> np.ndarray:
-    """Sums about the origins, by the kernels for few or for many features."""
-    n_fits, n_components, size = centres.shape
-    work = x.shape[0] * centres.size
+    """Sums about the origins (fit, chunk, numbers), by the kernels for few or for many features."""
+    n_fits, n_components, size = origins.shape
+    constant, centres, roots = terms
+    work, own = x.shape[0] * origins.size, read_only(counts)
     if size <= factors.UNROLLED:
-        unrolled = ((0,) * size, x, counts, constant, centres, roots, origins, rule, beta)
+        unrolled = ((0,) * size, x, own, constant, centres, roots, origins, rule, beta)
         length = factors.numbers(n_components, size)
-        return merged(chunks.run(factors.e_step, n_fits, x.shape[0], length, unrolled, threads=threads, work=work))
+        return chunks.run(factors.e_step, n_fits, x.shape[0], length, unrolled, threads=threads, work=work)
     short = -size % wide.TILE
     padded = [np.pad(array, ((0, 0), (0, 0), (0, short))) for array in (centres, origins)]
     rows = np.pad(roots, ((0, 0), (0, 0), (0, short), (0, 0)))
     length = n_components * wide.numbers(size) + 8
-    arguments = (x, counts, constant, padded[0], rows, padded[1], rule, beta)
+    arguments = (x, own, constant, padded[0], rows, padded[1], rule, beta)
     partial = chunks.run(wide.e_step, n_fits, x.shape[0], length, arguments, threads=threads, work=work)
-    return wide.packed(merged(partial), n_components, size)
+    return np.asarray(wide.packed(merged(partial), n_components, size)[:, None])
 
 
 @compiled
-def _moments(sums: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _moments(partial: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """From sums about the origins, n, s1 and s2 (row by row) of each component, to moments about the means.
 
-    Returns seen (F, K), means, scatters and the fits (F,) of which a centre lay so far from its origin that digits are lost.
+    Returns seen (F, K), means, scatters, the three totals (F, 3), and the numbers of the fits of which a centre lay so far from
+    its origin that digits of the scatter are lost.
     """
+    sums = merged(partial)
     n_fits, n_components, size = origins.shape
     seen, means = np.empty((n_fits, n_components)), np.empty(origins.shape)
     scatters, cancelled = np.empty((n_fits, n_components, size, size)), np.zeros(n_fits, np.bool_)
@@ -115,7 +107,8 @@ def _moments(sums: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndar
                     place += 1
                 if scatters[f, k, i, i] < CANCELLED * sums[f, place - 1]:
                     cancelled[f] = True
-    return seen, means, scatters, cancelled
+    totals = sums[:, sums.shape[1] - 8 : sums.shape[1] - 5].copy()
+    return seen, means, scatters, totals, np.flatnonzero(cancelled)
 
 
 @compiled

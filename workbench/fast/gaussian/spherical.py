@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.fast.arrays import owned
 from workbench.fast.gaussian import independent
 from workbench.fast.gaussian.algebra import plain, weights_of
 from workbench.models import Expectation, Mixture, Prior
@@ -26,7 +27,7 @@ def m_step(statistics: DiagonalStatistics, prior: Prior | None, current: Mixture
     if prior is not None:
         rest = prior.components
         assert isinstance(rest, SphericalNormalInverseGamma)
-        numbers = (rest.mean, float(rest.mean_strength), np.atleast_1d(rest.scale), float(rest.dof) + size + 2.0)
+        numbers = (owned(rest.mean), float(rest.mean_strength), owned(np.atleast_1d(rest.scale)), float(rest.dof) + size + 2.0)
     old_means, old_variances = current.components.parameters().values()
     old = (old_means, old_variances[..., None])
     seen, centres, scatters = plain(statistics)

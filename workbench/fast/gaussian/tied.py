@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.fast.arrays import owned
 from workbench.fast.gaussian import matrices
 from workbench.fast.gaussian.algebra import pivots_positive, plain, weights_of
 from workbench.models import Expectation, Mixture, Prior
@@ -27,7 +28,7 @@ def m_step(statistics: FullStatistics, prior: Prior | None, current: Mixture) ->
     if prior is not None:
         rest = prior.components
         assert isinstance(rest, TiedNormalInverseWishart)
-        numbers = (rest.mean, float(rest.mean_strength), rest.scale, float(rest.dof) + n_components + size + 1.0)
+        numbers = (owned(rest.mean), float(rest.mean_strength), owned(rest.scale), float(rest.dof) + n_components + size + 1.0)
     old_means, shared = current.components.parameters().values()
     old = (old_means, shared[:, None])
     seen, centres, scatters = plain(statistics)
