@@ -257,6 +257,23 @@ def test_no_verdict_away_from_a_stationary_point() -> None:
     assert info.is_maximum is None
 
 
+def test_rows_that_count_nothing_do_not_matter() -> None:
+    """One of them has no density at all."""
+    x = np.array([[0.0], [1.0], [0.0], [0.0]])
+    problem = Problem(np.delete(x, 1, axis=0), "bernoulli", 1)
+    mixture = problem.family.mixture({"weights": np.ones(1), "probs": np.zeros((1, 1))})
+    info = observed_information(mixture, dataclasses.replace(Dataset.of(x), counts=np.array([1.0, 0.0, 1.0, 1.0])))
+    np.testing.assert_array_equal(info.inward, [-3.0])
+    assert info.is_maximum
+
+
+def test_no_verdict_where_a_row_has_no_density() -> None:
+    x = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    mixture = Problem(x, "bernoulli", 1).family.mixture({"weights": np.ones(1), "probs": np.array([[0.0, 0.4]])})
+    with np.errstate(all="ignore"):
+        assert observed_information(mixture, Dataset.of(x)).is_maximum is None
+
+
 @pytest.mark.slow
 def test_errors_agree_with_a_parametric_bootstrap() -> None:
     """Old Faithful, K = 2, full: 400 data sets drawn from the fit and refitted from there."""

@@ -12,6 +12,7 @@ from workbench.data.builtin import load_built_in
 from workbench.inference import EM
 from workbench.inference.em.steps import expect, m_step
 from workbench.inference.leave_one_out import FOLDS, distinct_rows, refits
+from workbench.inference.refitting import each_its_own, repeated
 from workbench.models import Mixture, Prior
 from workbench.models.mixture import stacked
 from workbench.problem import Problem
@@ -126,3 +127,24 @@ def test_the_sum_is_the_likelihood_less_about_the_parameters() -> None:
     fit = EM(restarts=20, engine="book").fit(problem)
     found = refits(problem.data, fit.mixture)
     assert fit.log_likelihood.item() - found.elpd.sum() == pytest.approx(problem.n_parameters, abs=2.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["likelihood", "posterior"])
+def test_refits_that_lead_far_away_end_where_em_does(objective: str) -> None:
+    """House votes, K = 3: without some rows the full fit is no longer near an optimum, and saddles lie on the way."""
+    data = load_built_in("house_votes")
+    problem = Problem(data, "bernoulli", 3)
+    fit = EM(restarts=50, objective=objective, engine="book").fit(problem)  # type: ignore[arg-type]
+    prior = problem.prior if objective == "posterior" else None
+    found = refits(data, fit.mixture, prior)
+    distinct, group = distinct_rows(data)
+    seen = np.flatnonzero(~np.isnan(distinct.x).all(axis=1))
+    counts = np.maximum(distinct.counts - np.eye(distinct.n_rows)[seen], 0.0)
+    now = repeated(fit.mixture, seen.size)
+    for _ in range(4000):
+        now = m_step(expect(now, distinct, counts).statistics, prior, now)
+    wanted = np.zeros(distinct.n_rows)
+    wanted[seen] = each_its_own(now, distinct.x[seen])
+    np.testing.assert_allclose(found.elpd, wanted[group], atol=1e-7)
+    assert found.iterations > 100

@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.inference.em.engine import BOOK, Engine
-from workbench.inference.refitting import GOING, LOST_ONE, SINGULAR, Refitting
+from workbench.inference.refitting import GOING, LOST_ONE, SINGULAR, Refitting, each_its_own
 from workbench.models import Mixture, Prior
 from workbench.models.information import Information, observed_information
 from workbench.models.mixture import gathered
@@ -111,11 +111,8 @@ def _left_out(distinct: Dataset, seen: np.ndarray) -> np.ndarray:
 
 def _single(ends: list[Mixture], codes: np.ndarray, x: np.ndarray, size: int) -> np.ndarray:
     """log p(x_i | end i); nan where there is no end."""
-    values = [
-        end.take(slice(i, i + 1)).log_density(x[at + i][None])[0, 0]
-        for at, end in zip(range(0, x.shape[0], size), ends, strict=True)
-        for i in range(end.batch_shape[0])
-    ]
+    parts = zip(range(0, x.shape[0], size), ends, strict=True)
+    values = np.concatenate([each_its_own(end, x[at : at + end.batch_shape[0]]) for at, end in parts])
     return np.asarray(np.where((codes == SINGULAR) | (codes == LOST_ONE), np.nan, values))
 
 

@@ -24,10 +24,12 @@ QUICK = 12
 """Stretched iterations within which a refit that stays near the full fit is done; the others are left to EM's own steps."""
 NEAR = 1e-6
 """Length of EM's own step from which stretched ones finish."""
-PATIENT = 10_000
+PATIENT = 5_000
 """EM's own iterations after which a refit is given up."""
-LOOKED_AT = 5e9
-"""Multiplications for the second derivatives of the refits that arrive together: some seconds."""
+LOOKED_AT = 5e7
+"""Multiplications for the second derivatives of one refit up to which they are worked out: some hundredths of a second."""
+TOGETHER = 32
+"""Mixtures and rows of which all pairs are worked out for the sake of those of one number."""
 MEMORY = 3
 """Differences of steps by which the next one is mended."""
 
@@ -87,9 +89,9 @@ class Refitting:
             step += 1
             distance, bad = self._stretched(state, self._counts(left[active]))
             bad = self._named(state.before, left[active], bad)
-            done = (distance < CLOSE) | (bad != GOING)
-            moved = self._moved(state.before, state.mixture, left[active], done & (bad == GOING))
-            codes[active[done]] = np.where(bad[done] != GOING, bad[done], np.where(moved[done] < SETTLED, DONE, GOING))
+            close = (distance < CLOSE) & (bad == GOING)
+            done = (close & (self._moved(state.before, state.mixture, left[active], close) < SETTLED)) | (bad != GOING)
+            codes[active[done]] = np.where(bad[done] != GOING, bad[done], DONE)
             ends.add(active[done], chosen(bad[done] == GOING, state.mixture.take(done), state.before.take(done)))
             active, state = active[~done], state.take(~done)
         ends.add(active, state.mixture)
@@ -134,12 +136,12 @@ class Refitting:
         return _placed(after, last.mixture, who[done[who]], done[who]), done
 
     def _at_saddle(self, last: Refitted, left: np.ndarray) -> np.ndarray:
-        """Which refits are at a saddle that EM passes on its way; not looked at where second derivatives of all would take long.
+        """Which refits are at a saddle that EM passes on its way; not looked at where second derivatives take long.
 
         A probability of 0 is left by no step of EM, so the sign of its slope does not matter here.
         """
         found = np.zeros(left.shape[0], bool)
-        for i in np.flatnonzero(last.codes == DONE) if left.shape[0] * self.data.n_rows * self.chart.size**2 < LOOKED_AT else ():
+        for i in np.flatnonzero(last.codes == DONE) if self.data.n_rows * self.chart.size**2 < LOOKED_AT else ():
             rest = replace(self.data, counts=self._counts(left[i]))
             shares = observed_information(last.mixture.take(i), rest, self.prior).shares
             found[i] = float(shares.min(initial=1.0)) < -FLAT
@@ -196,12 +198,31 @@ class Refitting:
     def _moved(self, before: Mixture, after: Mixture, left: np.ndarray, who: np.ndarray) -> np.ndarray:
         """The most by which the log density of a row that is left out has changed; 0 for the others."""
         found = np.zeros(who.size)
-        for i in np.flatnonzero(who):
-            x = self.data.x[left[i] > 0]
-            first, second = before.take(i).log_density(x), after.take(i).log_density(x)
-            with np.errstate(invalid="ignore"):
-                found[i] = np.where(first == second, 0.0, np.abs(first - second)).max()
+        chosen_ones = np.flatnonzero(who)
+        if not chosen_ones.size:
+            return found
+        out = left[chosen_ones] > 0
+        if (out.sum(axis=1) == 1).all():
+            x = self.data.x[out.argmax(axis=1)]
+            found[chosen_ones] = _gaps(*(each_its_own(mixture.take(chosen_ones), x) for mixture in (before, after)))
+            return found
+        for i, rows in zip(chosen_ones, out, strict=True):
+            found[i] = _gaps(*(mixture.take(i).log_density(self.data.x[rows]) for mixture in (before, after))).max()
         return found
+
+
+def each_its_own(mixture: Mixture, x: np.ndarray) -> np.ndarray:
+    """log p(x_i) under mixture i of a batch, (B,), for rows (B, D)."""
+    parts = []
+    for at in range(0, x.shape[0], TOGETHER):
+        some = slice(at, at + TOGETHER)
+        parts.append(np.diagonal(mixture.take(some).log_density(x[some])))
+    return np.concatenate(parts)
+
+
+def _gaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # both may be -inf
+        return np.asarray(np.where(first == second, 0.0, np.abs(first - second)))
 
 
 class _Ends:

@@ -46,10 +46,12 @@ class Information:
         """Eigenvalues of complete^-1 observed, smallest first: 1 minus the fractions of missing information.
 
         EM's steps shrink by 1 - shares[0] (Dempster, Laird & Rubin 1977, section 4). nan where the complete information is
-        not positive definite, as it is at every fixed point of EM.
+        not positive definite, as it is at every fixed point of EM, and where a row has no density.
         """
         if not self.chart.size:
             return np.ones(0)
+        if not (np.isfinite(self.observed).all() and np.isfinite(self.complete).all()):
+            return np.full(self.chart.size, np.nan)
         try:
             root = np.linalg.inv(np.linalg.cholesky(self.complete))
         except np.linalg.LinAlgError:
@@ -114,6 +116,8 @@ def observed_information(mixture: Mixture, data: Dataset, prior: Prior | None = 
     data : Dataset, rows each ``counts`` times
     prior : Prior, for a mode of the posterior, or None
     """
+    if not (data.counts > 0).all():
+        data = data.take(np.flatnonzero(data.counts > 0))  # a row that counts nothing may have no density
     chart = Chart.about(snapped(mixture, data, prior))
     total = _Sums(chart)
     size = rows_per_block(chart.places.size + chart.size)
