@@ -145,9 +145,8 @@ class _Record:
         """Largest change of a standardised unconstrained coordinate since the last iteration."""
         if self.previous is None or self.chart is None:
             return np.full(mixture.batch_shape, np.inf)
-        limits = self.chart.boundaries
         with np.errstate(all="ignore"):  # of components that have collapsed
-            before, after = (np.clip(self.chart.flatten(m)[0], -limits, limits) for m in (self.previous, mixture))
+            before, after = (self.chart.bounded(m) for m in (self.previous, mixture))
             return np.asarray(np.abs(after - before).max(axis=-1, initial=0.0))
 
     def _end(self, active: np.ndarray, iteration: Iteration, done: np.ndarray, finite: np.ndarray, status: np.ndarray) -> None:
