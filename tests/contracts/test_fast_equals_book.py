@@ -252,6 +252,8 @@ def test_bits_depend_neither_on_threads_nor_on_the_batch(covariance: str, missin
     for threads in (2, 3):
         assert_equal(expectation.expect(mixture, data, threads=threads), one)
     assert_equal(expectation.expect(mixture.take(slice(1, 2)), data, threads=2), one.take(slice(1, 2)))
+    monkeypatch.setattr(expectation, "ROOM", 1)  # one fit after the other
+    assert_equal(expectation.expect(mixture, data), one)
 
 
 def test_there_is_no_silent_way_round_for_components_without_a_compiled_step() -> None:

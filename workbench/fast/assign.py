@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from workbench.fast.chunks import BLOCK
 from workbench.fast.compiled import compiled
 from workbench.fast.lanes import NOTHING, WIDTH, Lanes, Writer, kernel, turned
 
-BLOCK = 128
-"""Rows worked on at a time: K + D columns of them stay in the first cache."""
 RULES = {"soft": 0, "hard": 1, "power": 2}
 
 

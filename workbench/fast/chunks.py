@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-ROWS, CHUNKS = 8192, 64
-"""A chunk has at least so many rows, and there are at most so many chunks: it follows from the number of rows alone."""
+ROWS, CHUNKS = 1024, 64
+"""A chunk has at least so many rows where there are several, and there are at most so many: it follows from their number alone."""
+BLOCK = 128
+"""Rows that a kernel works on at a time: K + D columns of them stay in the first cache."""
 ALONE = 1_000_000
 """Numbers (rows x components x features x fits) below which threads cost more than they save."""
 
@@ -21,9 +23,10 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def chunk_rows(n_rows: int) -> int:
-    """Rows of a chunk: a multiple of the kernels' block."""
-    size = max(ROWS, -(-n_rows // CHUNKS))
-    return -(-size // ROWS) * ROWS if size > ROWS else ROWS
+    """Rows of a chunk, in whole blocks; an even number of chunks, so that two threads have equal shares."""
+    n_chunks = min(CHUNKS, max(1, 2 * (n_rows // (2 * ROWS))))
+    size = -(-n_rows // n_chunks)
+    return -(-size // BLOCK) * BLOCK
 
 
 def run(

@@ -20,6 +20,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast.arrays import owned
+from workbench.fast.chunks import chunk_rows
 from workbench.models import Expectation, Mixture, Prior, Statistics
 from workbench.models.shapes import Flags
 
@@ -33,6 +34,9 @@ MODULES: dict[str, str] = {
     "CategoricalComponents": "categorical",
 }
 """For each class of components its module in this room."""
+
+ROOM = 1 << 22
+"""Numbers that the partial sums of a batch may take: 32 MB."""
 
 Rule = Literal["soft", "hard", "power"]
 NUMBERS: dict[str, int] = {"soft": 0, "hard": 1, "power": 2}
@@ -61,8 +65,26 @@ def expect(
     """
     weigh = data.counts if counts is None else counts
     weigh = weigh if weigh.ndim == 2 else weigh[None]
-    found: Expectation = _module(mixture).expect(_contiguous(mixture), data, weigh, NUMBERS[rule], float(beta), threads)
-    return found
+    options = (NUMBERS[rule], float(beta), threads)
+    n_fits = mixture.weights.shape[0]
+    together = 1 if n_fits == 1 else _fits_together(mixture, data.n_rows)
+    if n_fits <= together:
+        found: Expectation = _module(mixture).expect(_contiguous(mixture), data, weigh, *options)
+        return found
+    parts = []
+    for start in range(0, n_fits, together):
+        chosen = slice(start, start + together)
+        own = weigh[chosen] if weigh.shape[0] > 1 else weigh
+        parts.append(_module(mixture).expect(_contiguous(mixture.take(chosen)), data, own, *options))
+    return Expectation.joined(parts)
+
+
+def _fits_together(mixture: Mixture, n_rows: int) -> int:
+    """So many fits of a batch that their partial sums, about as many numbers a chunk as there are parameters, find room."""
+    parameters: int = mixture.weights.size + sum(array.size for array in vars(mixture.components).values())
+    chunks = -(-n_rows // chunk_rows(n_rows))
+    room: int = ROOM * mixture.weights.shape[0] // (parameters * chunks)
+    return max(1, room)
 
 
 def m_step(statistics: Statistics, prior: Prior | None, current: Mixture) -> Mixture:
