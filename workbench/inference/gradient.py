@@ -77,7 +77,7 @@ class Gradient:
     init: Init | dict[str, Any] = "mixed"
     optimiser: Optimiser = "lbfgs"
     tol: Annotated[float, Gt(0)] = 1e-8
-    max_iter: Annotated[int, Ge(1)] = 10_000
+    max_iter: Annotated[int, Ge(1)] = 2_000
     objective: Literal["likelihood", "posterior"] = "likelihood"
     engine: EngineName = "fast"
 

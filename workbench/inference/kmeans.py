@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
@@ -17,6 +18,8 @@ from workbench.inference.em.steps import hard
 from workbench.inference.method import Context
 from workbench.inference.options import check_options
 from workbench.models import Expectation, Mixture
+from workbench.models.families.gaussian import independent
+from workbench.models.families.gaussian.independent import DiagonalStatistics
 from workbench.models.mixture import rows_per_block
 from workbench.models.shapes import LogDensity, LogJoint, Means, Responsibilities, Rows
 from workbench.models.terms import log_sum_exp
@@ -95,18 +98,21 @@ def lloyd(start: Mixture, steps: Steps, show: bool) -> Scheme:
     """Lloyd's algorithm on the means of ``start``; every iteration is the mixture of the partition before it."""
     mixture = start
     while True:
-        iteration = _evaluated(mixture, steps, show)
+        iteration, centres = _evaluated(mixture, steps, show)
         keep = yield iteration
         if keep is not None and not np.all(keep):
-            iteration = iteration.take(keep)
-        mixture = steps.maximise(iteration)
+            iteration, centres = iteration.take(keep), centres[keep]
+        # Under one covariance matrix the M step would expect missing cells; Lloyd's centres are means of what was seen.
+        read = steps.maximise(iteration)
+        mixture = Mixture(read.weights, replace(read.components, means=centres))  # type: ignore[call-arg]
 
 
-def _evaluated(mixture: Mixture, steps: Steps, show: bool) -> Iteration:
-    """Rows to their nearest means: minus the sum of squares, the partition's statistics, and the mixture's log likelihood."""
+def _evaluated(mixture: Mixture, steps: Steps, show: bool) -> tuple[Iteration, Means]:
+    """Rows to their nearest means: minus the sum of squares, the partition's statistics, the mixture's log likelihood; and the
+    means of the parts' observed cells, which are the next centres."""
     data, terms = steps.data, mixture.terms()
     centres: Means = mixture.parameters()["means"]
-    parts, squares, shares = [], np.zeros(mixture.batch_shape), []
+    parts, cells, squares, shares = [], [], np.zeros(mixture.batch_shape), []
     size = rows_per_block(mixture.weights.size * data.n_features)
     with np.errstate(all="ignore"):
         for x, counts in data.blocks(size):
@@ -114,13 +120,14 @@ def _evaluated(mixture: Mixture, steps: Steps, show: bool) -> Iteration:
             nearness = minus_squares(x, centres)
             q = hard(nearness, nearness[..., 0])
             parts.append(_expectation(terms.statistics(x, q * counts[:, None]), joint, q, counts))
+            cells.append(independent.statistics(x, q * counts[:, None]))
             squares += (nearness.max(axis=-1) * counts).sum(axis=-1)
             shares.append(q)
-    total = parts[0]
-    for part in parts[1:]:
-        total = total.merge(part)
-    iteration = Iteration(mixture, total, squares, np.ones(squares.size, bool), assign=hard)
-    return replace(iteration, shares=np.concatenate(shares, axis=1)) if show else iteration
+    total, seen = functools.reduce(Expectation.merge, parts), functools.reduce(DiagonalStatistics.merge, cells)
+    found = Iteration(mixture, total, squares, np.ones(squares.size, bool), assign=hard)
+    if show:
+        found = replace(found, shares=np.concatenate(shares, axis=1))
+    return found, np.where(seen.seen > 0, seen.means, centres)
 
 
 def minus_squares(x: Rows, centres: Means) -> LogJoint:
