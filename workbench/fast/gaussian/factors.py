@@ -154,24 +154,3 @@ def e_step(
                 assign(joint, n_components, rows, weigh, once, rule, beta, partial, at + n_numbers - WIDTH)
                 add_sums(size, fit, n_components, rows, block, origins, joint, lanes)
             reduce(n_numbers - WIDTH, lanes, partial, at)
-
-
-@compiled
-def expectation(
-    size: tuple[int, ...],
-    x: np.ndarray,
-    counts: np.ndarray,
-    constant: np.ndarray,
-    centres: np.ndarray,
-    factors: np.ndarray,
-    origins: np.ndarray,
-) -> np.ndarray:
-    """One fit's E step over all rows: its sums, then at the last eight places the totals, as in ``e_step``.
-
-    ``size`` is a tuple of D zeros, D up to ``UNROLLED``; arrays are (N, D), (1, N), (1, K), (1, K, D), (1, K, D, D) and
-    (1, K, D), in C order.
-    """
-    partial: np.ndarray = np.zeros((1, 1, numbers(centres.shape[1], len(size))))
-    e_step(0, 1, 0, 1, x.shape[0], partial, size, x, counts, constant, centres, factors, origins, 0, 1.0)
-    sums: np.ndarray = partial[0, 0]
-    return sums
