@@ -18,7 +18,6 @@ from workbench.compare.predictive import FEWEST_DRAWS, array_statistics, why_not
 from workbench.compare.settled import Settled
 from workbench.compare.verdict import check, verdict
 from workbench.fit import Fit, Status
-from workbench.inference.leave_one_out import LeaveOneOutRefits
 from workbench.problem import Problem
 
 Row = dict[str, Any]
@@ -38,7 +37,6 @@ def diagnostic_rows(
     settled: Settled | None,
     found: list[Optimum],
     curved: Curvature,
-    without: LeaveOneOutRefits | None,
 ) -> Iterator[Row]:
     """The checks that apply to this kind of estimate."""
     yield _row(label, "status", fit.status.value, "", fit.status.good, "" if fit.status.good else fit.status.value)
@@ -46,7 +44,7 @@ def diagnostic_rows(
     for row in makers[fit.estimate]:
         yield {"method": label, **row}
     if fit.estimate == "point":
-        for row in itertools.chain(of_curvature(curved), of_refits(without, why_not_left_out(problem, fit, curved))):
+        for row in itertools.chain(of_curvature(curved), of_refits(fit.left_out, why_not_left_out(problem, fit, curved))):
             yield {"method": label, **row}
     for message in fit.messages:
         yield _row(label, "message", message, "", None, "")
@@ -79,7 +77,9 @@ def _of_restarts(fit: Fit, found: list[Optimum]) -> Iterator[Row]:
     hits = len(found[0].restarts) / n_restarts if found[0].regular else 0.0
     yield check("share_at_best", hits, None, None, "")
     singular = sum(len(optimum.restarts) for optimum in found if optimum.singular) / n_restarts
-    yield check("share_singular", singular, 0.0, singular == 0.0, "singular ends are left out of best; objective: posterior has none")
+    yield check(
+        "share_singular", singular, 0.0, singular == 0.0, "singular ends are left out of best; em with objective: posterior has none"
+    )
     for status, quantity in ((Status.SINGULAR, "share_collapsed"), (Status.LOST_COMPONENT, "share_lost_component")):
         if count := sum(each is status for each in fit.restarts.status):
             yield check(quantity, count / n_restarts, None, None, status.value)

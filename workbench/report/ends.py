@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.compare.scores import LIKELIHOODS
 from workbench.fit import Status
 from workbench.report.numerals import count, difference, fraction, listed, nats
-from workbench.report.wording import figure, spoken
+from workbench.report.wording import figure, spoken, unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,8 +20,6 @@ VISIBLE = 1e-3
 """A difference in nats that the page's three decimals show."""
 FEW_METHODS = 3
 """Methods that have a sentence each; more share one."""
-UNITS = {"negative_sum_of_squares": ""}
-"""Of objectives that are no log densities."""
 
 
 def ended(cell: Slice) -> Iterator[str]:
@@ -34,7 +32,7 @@ def ended(cell: Slice) -> Iterator[str]:
 
 def ended_at_optima(method: str, restarts: pd.DataFrame, optima: pd.DataFrame) -> str:
     objective = restarts["objective_name"].iloc[0]
-    total, name, unit = len(restarts), spoken(objective), UNITS.get(objective, " nats")
+    total, name = len(restarts), spoken(objective)
     strange = (optima["singular"].isin([True])) | (optima["spurious"].isin([True]))
     regular, at = optima[~strange], "near" if wanders(restarts) else "at"
     if regular.empty:
@@ -43,7 +41,7 @@ def ended_at_optima(method: str, restarts: pd.DataFrame, optima: pd.DataFrame) -
         best = regular.iloc[0]
         hits = "All" if best["restarts"] == total else f"{count(best['restarts'])} of"
         start = f"{hits} {total} restarts of {method} ended {at} the best optimum, {name} {nats(best['objective'])}"
-    parts = [start, *worse(regular.iloc[1:], at, unit), *strangers(optima, at)]
+    parts = [start, *worse(regular.iloc[1:], at, unit(objective)), *strangers(optima, at)]
     unplaced = total - int(optima["restarts"].sum())
     if unplaced > 0:
         parts.append(f"{unplaced} {at} none")
@@ -55,13 +53,14 @@ def wanders(restarts: pd.DataFrame) -> bool:
     return "status" in restarts and bool((restarts["status"] == Status.RAN.value).any())
 
 
-def worse(others: pd.DataFrame, at: str, unit: str) -> Iterator[str]:
+def worse(others: pd.DataFrame, at: str, measure: str) -> Iterator[str]:
     """Regular optima below the best."""
+    lower = f"{measure} lower".strip()
     if len(others) == 1:
-        yield f"{count(others['restarts'].iloc[0])} {at} a worse one, {difference(others['gap'].iloc[0])}{unit} lower"
+        yield f"{count(others['restarts'].iloc[0])} {at} a worse one, {difference(others['gap'].iloc[0])} {lower}"
     elif len(others):
         low, high = difference(others["gap"].min()), difference(others["gap"].max())
-        yield f"{count(others['restarts'].sum())} {at} {len(others)} worse ones, {low} to {high}{unit} lower"
+        yield f"{count(others['restarts'].sum())} {at} {len(others)} worse ones, {low} to {high} {lower}"
 
 
 def strangers(optima: pd.DataFrame, at: str) -> Iterator[str]:

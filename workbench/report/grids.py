@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.report.blocks import Field, Grid, Head
 from workbench.report.numerals import DASH, LEVEL, POINT_LEVEL, amount, count, counted, exact, fraction, is_number, nats, rounded
 from workbench.report.slices import records
-from workbench.report.wording import is_wrong, spoken
+from workbench.report.wording import axis, is_wrong
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +32,7 @@ def optima(cell: Slice) -> Iterator[Grid]:
 
 def optima_of(cell: Slice, method: str, table: pd.DataFrame) -> Grid:
     names = cell.rows("restarts", method)["objective_name"]
-    objective = spoken(names.iloc[0]) if len(names) else "objective"
-    heads = [f"{objective} (nats)", "gap to the best", "restarts", "share", "kind of end"]
+    heads = [axis(names.iloc[0] if len(names) else "objective"), "gap to the best", "restarts", "share", "kind of end"]
     optional = {"local_maximum": "local maximum", "posterior_share": "share of draws"}
     extra = [column for column in optional if table[column].notna().any()]
     every = records(table)

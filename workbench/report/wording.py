@@ -9,6 +9,17 @@ def spoken(objective_name: str) -> str:
     return {"elbo": "ELBO"}.get(objective_name, objective_name.replace("_", " "))
 
 
+def unit(objective_name: str) -> str:
+    """Nats, but for objectives that are no log densities."""
+    return "" if objective_name == "negative_sum_of_squares" else "nats"
+
+
+def axis(objective_name: str) -> str:
+    """The objective with its unit, as axes and tables head it."""
+    measure = unit(objective_name)
+    return f"{spoken(objective_name)} ({measure})" if measure else spoken(objective_name)
+
+
 def sentence(text: str) -> str:
     """Somebody's words as the end of a sentence."""
     text = " ".join(text.split())

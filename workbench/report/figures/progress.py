@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.report.figures.canvas import panel, shortened, stretched, thinned
+from workbench.report.wording import axis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +44,7 @@ def progress(stem: str, traces: Mapping[str, pd.DataFrame], looks: Mapping[str, 
             last = max(last, float(x.max()))
         frame(axes, ends, starts)
         stretched(axes, 1.0 if column == "iteration" else max(min(firsts, default=1.0), 1e-4), last)
-        axes.set(xlabel="iteration" if column == "iteration" else "seconds", ylabel=f"{objective_name.replace('_', ' ')} (nats)")
+        axes.set(xlabel="iteration" if column == "iteration" else "seconds", ylabel=axis(objective_name))
         axes.legend(loc="lower right")
 
     return panel(stem, 2.9, paint)

@@ -11,6 +11,7 @@ from matplotlib.collections import LineCollection
 
 from workbench.report.figures.canvas import drawing, stretched, thinned
 from workbench.report.palette import GREY, INK, Look
+from workbench.report.wording import axis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,6 +123,6 @@ def ways(stem: str, trace: pd.DataFrame, final: Ends, look: Look, objective_name
         else:
             left = right = figure.add_subplot()
         strip(right, final, look, low, high)
-        left.set(ylim=(low, high), ylabel=f"{objective_name.replace('_', ' ')} (nats)")
+        left.set(ylim=(low, high), ylabel=axis(objective_name))
 
     return drawing(stem, 3.0, paint)
