@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.fit import Fit, Ledger, Path, Restarts, Status, Trace
+from workbench.fit import Fit, LeaveOneOutRefits, Ledger, Path, Restarts, Status, Trace
 from workbench.models import FAMILIES, Mixture
 from workbench.problem import Problem
 
@@ -21,7 +21,7 @@ def to_tree(problem: Problem, fit: Fit, label: str) -> Any:
 
     Groups: ``posterior`` (what is reported), ``sample_stats`` (densities of the draws and the sampler's own),
     ``log_likelihood`` (``x``: chain, draw, row), ``observed_data``, ``restarts``, ``polished``, ``trace``, ``path``, ``ledger``,
-    ``approximation``; those that a method has.
+    ``left_out``, ``approximation``; those that a method has.
     """
     import xarray as xr
 
@@ -35,7 +35,7 @@ def to_tree(problem: Problem, fit: Fit, label: str) -> Any:
             stats["log_q"] = fit.log_q
         groups["sample_stats"] = xr.Dataset({name: (("chain", "draw"), value) for name, value in stats.items()})
         groups["log_likelihood"] = _row_densities(problem, fit.draws)
-    groups |= _restart_groups(fit) | _step_groups(fit)
+    groups |= _restart_groups(fit) | _step_groups(fit) | _left_out_group(fit)
     if fit.approximation:
         dims = {1: ("coordinate",), 2: ("coordinate", "coordinate_2")}
         groups["approximation"] = xr.Dataset({name: (dims[value.ndim], value) for name, value in fit.approximation.items()})
@@ -72,6 +72,7 @@ def from_tree(tree: Any) -> Fit:
         trace=_read_trace(tree),
         path=_read_path(tree, family),
         ledger=_read_ledger(tree),
+        left_out=_read_left_out(tree),
         approximation={} if approximation is None else {str(name): approximation[name].values for name in approximation.data_vars},
         messages=tuple(json.loads(attrs["messages"])),
     )
@@ -173,6 +174,23 @@ def _read_ledger(tree: Any) -> Ledger | None:
         return None
     columns = {str(name): group[name].values for name in group.data_vars}
     return Ledger(**{**columns, "half_step": columns["half_step"].astype(str)})
+
+
+def _left_out_group(fit: Fit) -> dict[str, Any]:
+    import xarray as xr
+
+    if (left_out := fit.left_out) is None:
+        return {}
+    return {"left_out": xr.Dataset({name: (("row",) if name == "elpd" else (), value) for name, value in vars(left_out).items()})}
+
+
+def _read_left_out(tree: Any) -> LeaveOneOutRefits | None:
+    group = tree.children.get("left_out")
+    if group is None:
+        return None
+    found = {str(name): group[name].values for name in group.data_vars}
+    elpd = found.pop("elpd")
+    return LeaveOneOutRefits(elpd, **{name: int(value) for name, value in found.items()})
 
 
 def _named(data: Any, names: Mapping[str, Any]) -> Any:

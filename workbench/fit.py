@@ -135,6 +135,32 @@ class Restarts:
 
 
 @dataclass(frozen=True, eq=False)
+class LeaveOneOutRefits:
+    """What each row's density is under the fit without it.
+
+    Attributes
+    ----------
+    elpd : ndarray (N,), log p(x_n | fit with one unit less of row n), or averaged over the folds that its units are in;
+        0 for rows without an observed cell, nan where a refit has no optimum
+    refits : how many there were
+    folds : 0 when each row was left out by itself
+    singular, lost, unfinished : refits that ran into a singular solution, lost a component, or were stopped before they had
+        converged
+    impossible : distinct rows that have no density at all without themselves, by a probability of 0: their elpd is -inf
+    iterations : the most that a refit took
+    """
+
+    elpd: np.ndarray
+    refits: int
+    folds: int
+    singular: int
+    lost: int
+    impossible: int
+    unfinished: int
+    iterations: int
+
+
+@dataclass(frozen=True, eq=False)
 class Fit:
     """A fitted mixture, whatever method made it.
 
@@ -150,6 +176,7 @@ class Fit:
         the log likelihood plus the log prior density, nan where there is no prior; ``log_q`` for approximations only
     sample_stats : name -> ndarray (chain, draw)
     restarts, trace, path, ledger : of methods that have them
+    left_out : of a point at a maximum, what the fit without each row says of it
     reported : the restart that is reported, or -1
     approximation : ``mean`` (dim,) and ``scale_tril`` (dim, dim) of q in unconstrained coordinates
     objective_name : what the method maximises
@@ -175,6 +202,7 @@ class Fit:
     trace: Trace | None = None
     path: Path | None = None
     ledger: Ledger | None = None
+    left_out: LeaveOneOutRefits | None = None
     approximation: Mapping[str, np.ndarray] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
 

@@ -14,7 +14,6 @@ from workbench.compare.diagnostics import diagnostic_rows
 from workbench.compare.differences import agreement_rows, parameter_rows
 from workbench.compare.imputations import imputation_rows
 from workbench.compare.optima import optima
-from workbench.compare.predictive import left_out
 from workbench.compare.scoring import evidence_rows, failure_row, likelihood_row
 from workbench.compare.settled import Settled, settle
 from workbench.fit import Fit
@@ -130,15 +129,14 @@ def _of_fit(label: str, cell: Cell, fit: Fit, settled: Settled | None) -> Iterat
     problem = cell.problem
     found = optima(problem, fit)
     curved = curvature(problem, fit, found)
-    without = left_out(problem, fit, curved)
     sources: dict[str, Any] = {
-        "likelihoods": [likelihood_row(label, cell, fit, settled, without)],
+        "likelihoods": [likelihood_row(label, cell, fit, settled)],
         "restarts": tables.restart_rows(label, fit, found),
         "optima": tables.optimum_rows(label, problem, fit, found, curved),
         "trace": tables.trace_rows(label, fit),
         "path": tables.path_rows(label, problem, fit.path),
         "evidence": evidence_rows(label, cell, fit),
-        "diagnostics": diagnostic_rows(label, problem, fit, settled, found, curved, without),
+        "diagnostics": diagnostic_rows(label, problem, fit, settled, found, curved),
     }
     if settled is not None:
         weights = settled.draws.weights.mean(axis=0)

@@ -9,14 +9,13 @@ import numpy as np
 
 from workbench.compare.optima import Optimum
 from workbench.fit import Fit
+from workbench.inference.leave_one_out import MOST_PARAMETERS
 from workbench.models import Mixture, Prior
 from workbench.models.information import Information, observed_information
 from workbench.problem import Problem
 
 MOST_OPTIMA = 50
 """Optima whose curvature is looked at, best first."""
-MOST_PARAMETERS = 2_000
-"""Free parameters up to which there is a matrix of second derivatives."""
 BUDGET = 2e10
 """Multiplications for the curvature of all optima of a fit: some ten seconds."""
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.compare.labels import assigned
 from workbench.fit import Fit, Restarts, Status
 from workbench.models import Mixture
-from workbench.models.shapes import Permutation
 from workbench.problem import Problem
 
 SAME_OBJECTIVE = 1e-6
@@ -98,16 +98,3 @@ class _Matcher:
         with np.errstate(all="ignore"):
             gaps = np.abs(self.chart.bounded(turned) - self.chart.bounded(self.polished.take(first)))
         return np.asarray((gaps.max(axis=-1, initial=0.0) < SAME_PARAMETERS) | (others == first))
-
-
-def assigned(overlaps: np.ndarray) -> Permutation:
-    """The relabellings (B, K) of largest total overlap; ``overlaps`` (B, K, K), the reference's components first.
-
-    Where every component has its largest overlap with another one, that is the assignment; the rest are solved.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    found = overlaps.argmax(axis=-1)
-    for i in np.flatnonzero((np.sort(found, axis=-1) != np.arange(overlaps.shape[-1])).any(axis=-1)):
-        found[i] = linear_sum_assignment(overlaps[i], maximize=True)[1]
-    return np.asarray(found)

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.compare.curvature import Curvature, why_no_errors
 from workbench.compare.verdict import check, verdict
-from workbench.inference.leave_one_out import LeaveOneOutRefits
+from workbench.fit import LeaveOneOutRefits
 
 Row = dict[str, Any]
 

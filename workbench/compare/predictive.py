@@ -11,18 +11,12 @@ import numpy as np
 
 from workbench.compare.curvature import Curvature, why_no_errors
 from workbench.data import Dataset
-from workbench.fast.expectation import compiled
 from workbench.fit import Fit
-from workbench.inference.em.engine import Engine, engine
-from workbench.inference.leave_one_out import FOLDS, MOST_ROWS, LeaveOneOutRefits, refits
+from workbench.inference.leave_one_out import too_large
 from workbench.problem import Problem
 
 FEWEST_DRAWS = 25
 """A Pareto tail is a fifth of the draws, and needs five."""
-
-
-MOST_CELLS = 4e9
-"""Refits times rows times components times features of one E step of all refits, up to which a point has its ``elpd_loo``."""
 
 
 @dataclass(frozen=True)
@@ -45,42 +39,27 @@ def array_statistics() -> Any:
     return importlib.import_module("arviz_stats.base").array_stats
 
 
-def left_out(problem: Problem, fit: Fit, curved: Curvature) -> LeaveOneOutRefits | None:
-    """The refits of a point without each row (statistics, section 6); None, with :func:`why_not_left_out`, where it has none."""
-    if fit.draws is None or curved.point is None or why_not_left_out(problem, fit, curved):
-        return None
-    prior = problem.prior if fit.objective_name == "log_posterior" else None
-    return refits(problem.data, fit.mixture, prior, engine=_engine(fit), information=curved.point)
-
-
 def why_not_left_out(problem: Problem, fit: Fit, curved: Curvature) -> str:
     """Why a point has no refits, in words; empty where it has them, and for what is no point."""
-    if fit.estimate != "point" or fit.draws is None:
+    if fit.estimate != "point" or fit.draws is None or fit.left_out is not None:
         return ""
     if curved.point is None or not curved.point.stationary or curved.point.is_maximum is False:
         return why_no_errors(curved)
     if problem.data.counts.sum() < 2:
         return "there is one row"
-    rows = float(problem.data.n_rows)
-    if (rows if rows <= MOST_ROWS else FOLDS) * rows * problem.n_components * problem.data.n_features > MOST_CELLS:
+    if too_large(problem):
         return "the data are large, and refits of them would take minutes"
-    return ""
+    return "this method does not maximise the likelihood or the posterior"
 
 
-def _engine(fit: Fit) -> Engine:
-    """The one that made the fit, where it still has compiled steps for these components."""
-    fast = fit.options.get("engine") == "fast" and compiled(type(fit.mixture.components))
-    return engine("fast" if fast else "book")
-
-
-def leave_one_out(problem: Problem, fit: Fit, without: LeaveOneOutRefits | None = None, *, budget: int = 20_000_000) -> LeaveOneOut | None:
-    """PSIS-LOO of a sample; of a point what its refits ``without`` each row say.
+def leave_one_out(problem: Problem, fit: Fit, *, budget: int = 20_000_000) -> LeaveOneOut | None:
+    """PSIS-LOO of a sample; of a point what its refits without each row say.
 
     None for approximations, whose leave-one-out is another formula (statistics, section 6), and for fewer draws than a Pareto
     tail needs. Rows are taken in blocks of at most ``budget`` numbers (draws x rows x components x features); all draws are used.
     """
-    if without is not None:
-        return LeaveOneOut(*_total(without.elpd, problem.data), None)
+    if fit.left_out is not None:
+        return LeaveOneOut(*_total(fit.left_out.elpd, problem.data), None)
     if fit.estimate != "sample" or fit.draws is None:
         return None
     chains, length = fit.draws.batch_shape

@@ -13,12 +13,11 @@ from workbench.compare.predictive import leave_one_out
 from workbench.compare.scores import entropies, held_out_lpd, information_criteria
 from workbench.compare.settled import Settled
 from workbench.fit import Fit
-from workbench.inference.leave_one_out import LeaveOneOutRefits
 
 Row = dict[str, Any]
 
 
-def likelihood_row(label: str, cell: Cell, fit: Fit, settled: Settled | None, without: LeaveOneOutRefits | None) -> Row:
+def likelihood_row(label: str, cell: Cell, fit: Fit, settled: Settled | None) -> Row:
     """Every score that this kind of estimate has."""
     row: Row = {
         "method": label,
@@ -41,7 +40,7 @@ def likelihood_row(label: str, cell: Cell, fit: Fit, settled: Settled | None, wi
     }
     if (bound := elbo(fit)) is not None:
         row |= {"elbo": bound.value, "elbo_mcse": bound.mcse}
-    if (loo := leave_one_out(cell.problem, fit, without)) is not None:
+    if (loo := leave_one_out(cell.problem, fit)) is not None:
         row |= {"elpd_loo": loo.elpd, "elpd_loo_se": loo.se, "pareto_k_max": loo.pareto_k_max}
     if cell.held_out is not None:
         row["held_out_lpd"] = held_out_lpd(fit, cell.held_out)

@@ -2,48 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.fit import LeaveOneOutRefits
 from workbench.inference.em.engine import BOOK, Engine
 from workbench.inference.refitting import GOING, LOST_ONE, SINGULAR, Refitting, each_its_own
 from workbench.models import Mixture, Prior
 from workbench.models.information import Information, observed_information
 from workbench.models.mixture import gathered
+from workbench.problem import Problem
 
 MOST_ROWS = 2_000
 """Distinct rows up to which each is left out by itself; above, ten folds."""
+MOST_PARAMETERS = 2_000
+"""Free parameters up to which there is a matrix of second derivatives."""
+MOST_CELLS = 4e9
+"""Refits times rows times components times features of one E step of all refits, up to which a point is refitted."""
 FOLDS = 10
 AT_ONCE = 4_000_000
 """Entries of a block of refits' counts (refit, row)."""
 
 
-@dataclass(frozen=True, eq=False)
-class LeaveOneOutRefits:
-    """What each row's density is under the fit without it.
+def of_point(problem: Problem, mixture: Mixture, prior: Prior | None, engine: Engine) -> LeaveOneOutRefits | None:
+    """The refits of a fit's point, where it is a maximum and the data are not too large for it; see :func:`too_large`."""
+    if problem.n_parameters > MOST_PARAMETERS or problem.data.counts.sum() < 2 or too_large(problem):
+        return None
+    information = observed_information(mixture, problem.data, prior)
+    if not information.stationary or information.is_maximum is False:
+        return None
+    return refits(problem.data, mixture, prior, engine=engine, information=information)
 
-    Attributes
-    ----------
-    elpd : ndarray (N,), log p(x_n | fit with one unit less of row n), or averaged over the folds that its units are in;
-        0 for rows without an observed cell, nan where a refit has no optimum
-    refits : how many there were
-    folds : 0 when each row was left out by itself
-    singular, lost, unfinished : refits that ran into a singular solution, lost a component, or were stopped before they had
-        converged
-    impossible : distinct rows that have no density at all without themselves, by a probability of 0: their elpd is -inf
-    iterations : the most that a refit took
-    """
 
-    elpd: np.ndarray
-    refits: int
-    folds: int
-    singular: int
-    lost: int
-    impossible: int
-    unfinished: int
-    iterations: int
+def too_large(problem: Problem) -> bool:
+    """Whether the refits of a point would take minutes."""
+    rows = float(problem.data.n_rows)
+    return (rows if rows <= MOST_ROWS else FOLDS) * rows * problem.n_components * problem.data.n_features > MOST_CELLS
 
 
 def refits(

@@ -14,6 +14,9 @@ from workbench.models.shapes import Responsibilities
 from workbench.models.terms import log_sum_exp
 from workbench.problem import Problem
 
+HELD = 10_000_000
+"""Numbers of q up to which it is kept from an E half step to the M half step after it; above, it is made again."""
+
 Share = Callable[[slice], Responsibilities]
 """q of the labels of some rows, (n, K)."""
 
@@ -28,18 +31,24 @@ def ledger(problem: Problem, scheme: Scheme, n_iterations: int) -> Ledger:
     for iteration in range(n_iterations + 1):
         now = next(scheme)
         theta = now.mixture.take(0)
-        if before is not None and now.plain[0] and now.shares is None:
-            rows.append((iteration - 1, "M", *_sums(problem, before, theta)))
-        before = _share(problem, now)
-        rows.append((iteration, "E", *_sums(problem, before, theta)))
+        log_prior = float(problem.log_prior(theta))
+        own = _share(problem, now)
+        halves = {"M": before, "E": own} if before is not None and now.plain[0] and now.shares is None else {"E": own}
+        sums, held = _sums(problem, theta, [share for share in halves.values() if share is not None])
+        for half, each in zip(halves, sums, strict=True):
+            rows.append((iteration - (half == "M"), half, *each, log_prior))
+        before = own if held is None else _lookup(held)
     return Ledger(*(np.array(column) for column in zip(*rows, strict=True)))
+
+
+def _lookup(held: np.ndarray) -> Share:
+    return lambda rows: held[rows]
 
 
 def _share(problem: Problem, now: Iteration) -> Share:
     """The q of an iteration: what the scheme holds, or what its assignment makes of theta."""
     if now.shares is not None:
-        held = now.shares[0]
-        return lambda rows: held[rows]
+        return _lookup(now.shares[0])
     terms = now.mixture.take(0).terms()
 
     def assigned(rows: slice) -> Responsibilities:
@@ -49,22 +58,26 @@ def _share(problem: Problem, now: Iteration) -> Share:
     return assigned
 
 
-def _sums(problem: Problem, share: Share, theta: Mixture) -> tuple[float, ...]:
-    """Sums over rows of E_q log p(x, z), H(q), KL and log p(x | theta), and the log prior density of theta."""
-    sums = np.zeros(4)
+def _sums(problem: Problem, theta: Mixture, shares: list[Share]) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """For each q sums over rows of E_q log p(x, z), H(q), KL and log p(x | theta); and the last q, if there is room for it."""
+    sums = [np.zeros(4) for _ in shares]
+    held: list[np.ndarray] | None = [] if problem.data.n_rows * theta.n_components <= HELD else None
     terms, size = theta.terms(), rows_per_block(theta.weights.size * problem.data.n_features)
     for rows in _blocks(problem.data.n_rows, size):
         log_joint = terms.log_joint(problem.data.x[rows])
         log_density = log_sum_exp(log_joint)
-        q = share(rows)
-        # An M step can round a probability of 1 - 1e-20 to 1: log p is then -inf where q is of the order of 1e-17.
-        used = (q > 0) & np.isfinite(log_joint)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            log_q = np.log(q)
-            log_ratio = log_q - (log_joint - log_density[:, None])
-        parts = np.stack([_sum(q, log_joint, used), -_sum(q, log_q, used), _sum(q, log_ratio, used), log_density])
-        sums += (parts * problem.data.counts[rows]).sum(axis=-1)
-    return (*(float(value) for value in sums), float(problem.log_prior(theta)))
+        for total, share in zip(sums, shares, strict=True):
+            q = share(rows)
+            # An M step can round a probability of 1 - 1e-20 to 1: log p is then -inf where q is of the order of 1e-17.
+            used = (q > 0) & np.isfinite(log_joint)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                log_q = np.log(q)
+                log_ratio = log_q - (log_joint - log_density[:, None])
+            parts = np.stack([_sum(q, log_joint, used), -_sum(q, log_q, used), _sum(q, log_ratio, used), log_density])
+            total += (parts * problem.data.counts[rows]).sum(axis=-1)
+        if held is not None:
+            held.append(q)
+    return sums, None if held is None else np.concatenate(held)
 
 
 def _blocks(n_rows: int, size: int) -> Iterator[slice]:

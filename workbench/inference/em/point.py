@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.fit import Fit, Ledger, Path, Restarts, Status
+from workbench.fit import Fit, LeaveOneOutRefits, Ledger, Path, Restarts, Status
 from workbench.inference.em.acceleration import squarem
 from workbench.inference.em.climb import Climb, Stop, climb
 from workbench.inference.em.ledger import ledger
@@ -33,6 +33,9 @@ PATH_NUMBERS = 20_000_000
 EVERY_NUMBER = sys.maxsize
 LEDGER_NUMBERS = 2_000_000_000
 """Cells times components times iterations up to which the reported restart is run again for its ledger: some ten seconds."""
+
+AT_MAXIMUM = ("log_likelihood", "log_posterior", "annealed_bound", "bound")
+"""Objectives whose polished ends are at a maximum of the likelihood or the posterior."""
 
 Polish = Callable[[Mixture], Climb]
 
@@ -117,12 +120,14 @@ def fit_point(method: Any, problem: Problem, context: Context, ascent: Ascent, s
         chosen = [] if best < 0 else [best]
         path = _path(ascent, start, run, best)
         books = _ledger(problem, ascent, start.take(chosen), chosen, run)
-    point = None if best < 0 else (restarts.mixture if ascent.reports_end else restarts.polished)
+        ends = restarts.mixture if ascent.reports_end else restarts.polished
+        point = None if best < 0 or ends is None else ends.take(best)
+        without = _left_out(problem, ascent, point, context)
     return Fit.point(
-        None if point is None else point.take(best),
+        point,
         kind=method.kind,
         family=problem.family,
-        **_densities(problem, None if point is None else point.take(best)),
+        **_densities(problem, point),
         objective_name=ascent.objective_name,
         status=restarts.status[best] if best >= 0 else _none_regular(restarts.status),
         seconds=context.clock.seconds,
@@ -132,8 +137,19 @@ def fit_point(method: Any, problem: Problem, context: Context, ascent: Ascent, s
         trace=run.trace,
         path=path,
         ledger=books,
+        left_out=without,
         messages=moved.sentences(),
     )
+
+
+def _left_out(problem: Problem, ascent: Ascent, point: Mixture | None, context: Context) -> LeaveOneOutRefits | None:
+    """Of a point at the maximum of the likelihood or the posterior, what the fit without each row says of it."""
+    from workbench.inference.leave_one_out import of_point
+
+    if point is None or ascent.reports_end or ascent.objective_name not in AT_MAXIMUM:
+        return None
+    context.progress("leaving rows out", math.nan)
+    return of_point(problem, point, ascent.steps.prior, ascent.steps.engine)
 
 
 def _densities(problem: Problem, point: Mixture | None) -> dict[str, np.ndarray]:
