@@ -36,7 +36,7 @@ def restarts(cell: Slice, prefix: str) -> Iterator[Plate]:
         cut = cut or trace["restart"].nunique() > ways.MOST_WAYS
         ends = ways.ends(table, cell.rows("optima", method))
         stem = f"{prefix}restarts-{method}"
-        panels.append(Panel(method, stem, ways.ways(stem, trace, ends, cell.looks[method], spoken(name)), method))
+        panels.append(Panel(method, stem, ways.ways(stem, trace, ends, cell.looks[method], name), method))
     if panels:
         caption = (
             "Each thin line is a restart on its way up, the coloured one is the restart that is reported. At the right, where each ended: dots on one height "
@@ -94,7 +94,7 @@ def progress(cell: Slice, prefix: str) -> Iterator[Plate]:
             continue
         for column, words in {"iteration": "by iteration", "seconds": "by second"}.items():
             stem = f"{prefix}trace-{name}-{column}"
-            panels.append(Panel(f"{spoken(name)} {words}", stem, steps.progress(stem, traces, cell.looks, column, spoken(name))))
+            panels.append(Panel(f"{spoken(name)} {words}", stem, steps.progress(stem, traces, cell.looks, column, name)))
     if panels:
         caption = (
             "The restart that each method reports, from its start; where the first steps are far lower, they lie below the axis. An iteration of one method is not the work of an "
