@@ -105,7 +105,7 @@ class Discrete:
         cells = np.ascontiguousarray(
             np.concatenate([cells, np.zeros((cells.shape[0], 1, cells.shape[2]))], axis=1)
         )  # a cell that was not observed
-        arguments = (cells, constant, known.codes, known.members, layout.weights_of_rows(counts), rule, beta, layout.across)
+        arguments = (cells, constant, known.codes, known.members, layout.weights_of_rows(counts), rule, beta, (0,) if layout.across else ())
         n_rows, lanes = known.codes.shape[0], constant.shape[1]
         work, size = known.codes.size * parameter.shape[0] * parameter.shape[1], START + lanes * (known.n_cells + 2)
         partial = chunks.run(e_step, cells.shape[0], n_rows, size, arguments, threads=threads, work=work)

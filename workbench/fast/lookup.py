@@ -15,7 +15,7 @@ import numpy as np
 from workbench.fast.assign import RULES
 from workbench.fast.compiled import compiled
 from workbench.fast.lanes import WIDTH, WORD, Lanes, Writer, kernel
-from workbench.fast.sides import Across, Along
+from workbench.fast.sides import side
 
 ROWS = 32
 """Rows worked on at a time, which stay in the nearest cache."""
@@ -43,86 +43,80 @@ def _tiled(code: Writer, width: Any, write: Callable[[list[Any]], None]) -> None
         start = stop
 
 
-def _joints(way: Any) -> Any:
-    @kernel
-    def joints(code: Writer, table: Any, constant: Any, places: Any, rows: Any, groups: Any, width: Any, joint: Any, top: Any) -> None:
-        """log p(row, k), and the row's largest: 0 in its place where a row is impossible."""
-        with code.loop(rows) as row:
-            best, at = code.sum(-math.inf), code.product(row, width, WIDTH)
+@kernel
+def _joints(
+    code: Writer, across: int, table: Any, constant: Any, places: Any, rows: Any, groups: Any, width: Any, joint: Any, top: Any
+) -> None:
+    """log p(row, k), and the row's largest: 0 in its place where a row is impossible."""
+    way = side(across)
+    with code.loop(rows) as row:
+        best, at = code.sum(-math.inf), code.product(row, width, WIDTH)
 
-            def tile(lanes: list[Any], row: Any = row, best: Any = best, at: Any = at) -> None:
-                totals = [code.sum() for _ in lanes]
+        def tile(lanes: list[Any], row: Any = row, best: Any = best, at: Any = at) -> None:
+            totals = [code.sum() for _ in lanes]
+            for total, lane in zip(totals, lanes, strict=True):
+                total.set(code.load(constant, lane))
+            with code.loop(groups) as group:
+                entry = _whole(code, places, code.plus(code.product(row, groups), group))
                 for total, lane in zip(totals, lanes, strict=True):
-                    total.set(code.load(constant, lane))
-                with code.loop(groups) as group:
-                    entry = _whole(code, places, code.plus(code.product(row, groups), group))
-                    for total, lane in zip(totals, lanes, strict=True):
-                        total.add(code.load(table, code.plus(entry, lane)))
-                for total, lane in zip(totals, lanes, strict=True):
-                    code.store(total.value, joint, code.plus(at, lane))
-                    best.set(total.value.where(total.value.compared(">", best.value), best.value))
+                    total.add(code.load(table, code.plus(entry, lane)))
+            for total, lane in zip(totals, lanes, strict=True):
+                code.store(total.value, joint, code.plus(at, lane))
+                best.set(total.value.where(total.value.compared(">", best.value), best.value))
 
-            _tiled(code, width, tile)
-            largest = way.largest(best.value)
-            way.keep(code, largest.where(largest.compared(">", -math.inf), 0.0), top, row)
-
-    return joints
+        _tiled(code, width, tile)
+        largest = way.largest(best.value)
+        way.keep(code, largest.where(largest.compared(">", -math.inf), 0.0), top, row)
 
 
-def _masses(way: Any) -> Any:
-    @kernel
-    def masses(code: Writer, joint: Any, top: Any, rows: Any, width: Any, mass: Any) -> None:
-        """sum_k exp(joint - top) of every row."""
-        with code.loop(rows) as row:
-            anchor = way.kept(code, top, row)
+@kernel
+def _masses(code: Writer, across: int, joint: Any, top: Any, rows: Any, width: Any, mass: Any) -> None:
+    """sum_k exp(joint - top) of every row."""
+    way = side(across)
+    with code.loop(rows) as row:
+        anchor = way.kept(code, top, row)
 
-            def density(vector: Any, row: Any = row, anchor: Any = anchor) -> tuple[Lanes]:
-                lane = code.plus(code.product(row, width, WIDTH), code.product(vector, WIDTH))
-                return ((code.load(joint, lane) - anchor).decay(),)
+        def density(vector: Any, row: Any = row, anchor: Any = anchor) -> tuple[Lanes]:
+            lane = code.plus(code.product(row, width, WIDTH), code.product(vector, WIDTH))
+            return ((code.load(joint, lane) - anchor).decay(),)
 
-            way.keep(code, *way.totals(code, width, density, 1), mass, row)
-
-    return masses
+        way.keep(code, *way.totals(code, width, density, 1), mass, row)
 
 
-def _shares(way: Any) -> Any:
-    @kernel
-    def shares(code: Writer, joint: Any, top: Any, rows: Any, width: Any, beta: Any, mass: Any, cross: Any) -> None:
-        """joint becomes exp(beta (joint - top)); its sum over k, and the sum of exp(beta (joint - top)) (joint - top)."""
-        with code.loop(rows) as row:
-            anchor = way.kept(code, top, row)
+@kernel
+def _shares(code: Writer, across: int, joint: Any, top: Any, rows: Any, width: Any, beta: Any, mass: Any, cross: Any) -> None:
+    """joint becomes exp(beta (joint - top)); its sum over k, and the sum of exp(beta (joint - top)) (joint - top)."""
+    way = side(across)
+    with code.loop(rows) as row:
+        anchor = way.kept(code, top, row)
 
-            def share(vector: Any, row: Any = row, anchor: Any = anchor) -> tuple[Lanes, Lanes]:
-                lane = code.plus(code.product(row, width, WIDTH), code.product(vector, WIDTH))
-                below = code.load(joint, lane) - anchor
-                found = (below * beta).decay()
-                code.store(found, joint, lane)
-                return found, found * below.at_least(-1e300)
+        def share(vector: Any, row: Any = row, anchor: Any = anchor) -> tuple[Lanes, Lanes]:
+            lane = code.plus(code.product(row, width, WIDTH), code.product(vector, WIDTH))
+            below = code.load(joint, lane) - anchor
+            found = (below * beta).decay()
+            code.store(found, joint, lane)
+            return found, found * below.at_least(-1e300)
 
-            total, product = way.totals(code, width, share, 2)
-            way.keep(code, total, mass, row)
-            way.keep(code, product, cross, row)
-
-    return shares
+        total, product = way.totals(code, width, share, 2)
+        way.keep(code, total, mass, row)
+        way.keep(code, product, cross, row)
 
 
-def _gather(way: Any) -> Any:
-    @kernel
-    def gather(code: Writer, joint: Any, scale: Any, places: Any, rows: Any, groups: Any, width: Any, buckets: Any) -> None:
-        """Add each row's responsibilities, shares times scale, to the entries that its codes name."""
-        with code.loop(rows) as row:
-            factor, at = way.kept(code, scale, row), code.product(row, width, WIDTH)
+@kernel
+def _gather(code: Writer, across: int, joint: Any, scale: Any, places: Any, rows: Any, groups: Any, width: Any, buckets: Any) -> None:
+    """Add each row's responsibilities, shares times scale, to the entries that its codes name."""
+    way = side(across)
+    with code.loop(rows) as row:
+        factor, at = way.kept(code, scale, row), code.product(row, width, WIDTH)
 
-            def tile(lanes: list[Any], row: Any = row, factor: Any = factor, at: Any = at) -> None:
-                shares = [code.load(joint, code.plus(at, lane)) * factor for lane in lanes]
-                with code.loop(groups) as group:
-                    entry = _whole(code, places, code.plus(code.product(row, groups), group))
-                    for share, lane in zip(shares, lanes, strict=True):
-                        code.store(code.load(buckets, code.plus(entry, lane)) + share, buckets, code.plus(entry, lane))
+        def tile(lanes: list[Any], row: Any = row, factor: Any = factor, at: Any = at) -> None:
+            shares = [code.load(joint, code.plus(at, lane)) * factor for lane in lanes]
+            with code.loop(groups) as group:
+                entry = _whole(code, places, code.plus(code.product(row, groups), group))
+                for share, lane in zip(shares, lanes, strict=True):
+                    code.store(code.load(buckets, code.plus(entry, lane)) + share, buckets, code.plus(entry, lane))
 
-            _tiled(code, width, tile)
-
-    return gather
+        _tiled(code, width, tile)
 
 
 @kernel
@@ -163,10 +157,6 @@ def _share_out(code: Writer, buckets: Any, members: Any, entries: Any, depth: An
             code.store(code.load(sums, at) + held, sums, at)
 
 
-_joints_across, _masses_across, _shares_across, _gather_across = (make(Across) for make in (_joints, _masses, _shares, _gather))
-_joints_along, _masses_along, _shares_along, _gather_along = (make(Along) for make in (_joints, _masses, _shares, _gather))
-
-
 @compiled
 def _hard(joint: np.ndarray, top: np.ndarray, rows: int, lanes: int, mass: np.ndarray, cross: np.ndarray) -> None:
     """All on the likeliest component, of several equal ones the first; joint (ROWS, components * lanes)."""
@@ -193,7 +183,7 @@ def chunk(
     beta: float,
     first: int,
     last: int,
-    across: bool,
+    across: tuple[int, ...],
     totals: np.ndarray,
     summed: np.ndarray,
     sums: np.ndarray,
@@ -208,10 +198,11 @@ def chunk(
     codes, members : as of ``Coded``
     counts : (1, N') for all fits, or (8, N')
     rule, beta : a number of ``RULES``, and the power to which p(z | x) is raised (1 if soft)
+    across : (0,), or () for along: known when the code is written
     totals, summed, sums : (3, 8), (W * 8) and (C + 1, W * 8), to which log likelihood, E_q log p(x, z) and H(q), responsibilities, and
         responsibilities by cell are added; across, totals in the first lane
     """
-    numbers, groups, lanes = cells.shape[1], codes.shape[1], 1 if across else WIDTH
+    numbers, groups, lanes = cells.shape[1], codes.shape[1], 1 if len(across) > 0 else WIDTH
     width, parts = numbers // WIDTH, members.view(np.float64)
     table, buckets = np.empty((members.shape[0], numbers)), np.zeros((members.shape[0], numbers))
     _tables(cells, parts, members.shape[0], members.shape[1], width, table)
@@ -227,21 +218,13 @@ def chunk(
                 places[row, group] = int(codes[start + row, group]) * numbers
             first_entries = max(first_entries, int(codes[start + row, 0]) + 1)
         at = places.view(np.float64)
-        if across:
-            _joints_across(table, constant, at, rows, groups, width, joint, top)
-        else:
-            _joints_along(table, constant, at, rows, groups, width, joint, top)
+        _joints(across, table, constant, at, rows, groups, width, joint, top)
         if rule == HARD or beta != 1.0:
-            if across:
-                _masses_across(joint, top, rows, width, mass)
-            else:
-                _masses_along(joint, top, rows, width, mass)
+            _masses(across, joint, top, rows, width, mass)
         if rule == HARD:
             _hard(joint, top, rows, lanes, shared, cross)
-        elif across:
-            _shares_across(joint, top, rows, width, beta, shared, cross)
         else:
-            _shares_along(joint, top, rows, width, beta, shared, cross)
+            _shares(across, joint, top, rows, width, beta, shared, cross)
         if rule != HARD and beta == 1.0:
             mass[:] = shared
         _scores(weigh, top, mass, shared, cross, 0.0 if rule == HARD else beta, (rows * lanes + WIDTH - 1) // WIDTH, scores)
@@ -249,10 +232,7 @@ def chunk(
             for row in range(rows):
                 for lane in range(lanes):
                     totals[score, lane] += scores[(score * ROWS) * WIDTH + row * lanes + lane]
-        if across:
-            _gather_across(joint, shared, at, rows, groups, width, buckets)
-        else:
-            _gather_along(joint, shared, at, rows, groups, width, buckets)
+        _gather(across, joint, shared, at, rows, groups, width, buckets)
     for entry in range(first_entries):  # each row has one entry of the first group
         for i in range(numbers):
             summed[i] += buckets[entry, i]
@@ -274,13 +254,13 @@ def e_step(
     counts: np.ndarray,
     rule: int,
     beta: float,
-    across: bool,
+    across: tuple[int, ...],
 ) -> None:
     """Add the totals, responsibilities and sums by cell of ``chunk`` to ``partial`` (F, chunks, numbers), F fits or eights of fits.
 
     cells (F, C + 1, W * 8), constant (F, W * 8), counts (1, N') or (fits, N').
     """
-    lanes, numbers = 1 if across else WIDTH, constant.shape[1]
+    lanes, numbers = 1 if len(across) > 0 else WIDTH, constant.shape[1]
     for f in range(first_fit, last_fit):
         own = counts[f * lanes : (f + 1) * lanes] if counts.shape[0] > 1 else counts
         for c in range(first_chunk, last_chunk):
@@ -300,7 +280,7 @@ def expectation(
     for first in range(0, codes.shape[0], CHUNK):
         part, part_summed, part_sums = np.zeros((3, WIDTH)), np.zeros(cells.shape[1]), np.zeros(cells.shape)
         last = min(first + CHUNK, codes.shape[0])
-        chunk(cells, constant, codes, members, counts.reshape(1, -1), 0, 1.0, first, last, True, part, part_summed, part_sums)
+        chunk(cells, constant, codes, members, counts.reshape(1, -1), 0, 1.0, first, last, (0,), part, part_summed, part_sums)
         totals += part
         summed += part_summed
         sums += part_sums

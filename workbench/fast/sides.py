@@ -81,3 +81,8 @@ def _halved(parts: list[Lanes]) -> Lanes:
         half = len(parts) // 2
         parts = [parts[i] + parts[i + half] for i in range(half)]
     return parts[0]
+
+
+def side(across: int) -> Any:
+    """What is asked for by the length of a tuple: (0,) for across, () for along."""
+    return Across if across else Along

@@ -13,8 +13,10 @@ dA = n / diag(A) on the diagonal - (s2 + v s1') A, and de = A' s1.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numba.extending import overload
 
 from workbench.fast.compiled import compiled
 from workbench.fast.fisher import discrete
@@ -208,23 +210,31 @@ def pulled_back(
     return dc, dt, de
 
 
-@compiled
 def _rows(
     size: tuple[int, ...], y: np.ndarray, counts: np.ndarray, constant: np.ndarray, centres: np.ndarray, factor: np.ndarray
 ) -> tuple[float, np.ndarray]:
     """Log likelihood and sums about the centres, packed, of an E step over rows of one pattern."""
-    n_components, features = centres.shape[1], centres.shape[2]
-    if len(size) > 0:
-        partial = np.zeros((1, 1, factors.numbers(n_components, features)))
+    raise NotImplementedError("for compiled code")
+
+
+@overload(_rows)
+def _rows_by_size(size: Any, y: Any, counts: Any, constant: Any, centres: Any, factor: Any) -> Any:
+    """Only the kernels that D takes are compiled."""
+
+    def few(size: Any, y: Any, counts: Any, constant: Any, centres: Any, factor: Any) -> Any:
+        partial = np.zeros((1, 1, factors.numbers(centres.shape[1], centres.shape[2])))
         factors.e_step(0, 1, 0, 1, y.shape[0], partial, size, y, counts, constant, centres, factor, centres, 0, 1.0)
-        sums = partial[0, 0]
-    else:
+        return partial[0, 0, partial.shape[2] - WIDTH], partial[0, 0]
+
+    def many(size: Any, y: Any, counts: Any, constant: Any, centres: Any, factor: Any) -> Any:
+        n_components, features = centres.shape[1], centres.shape[2]
         points = wide.padded_columns(centres[0]).reshape(1, n_components, -1)
         roots = wide.padded_rows(factor[0]).reshape(1, factor.shape[1], -1, features)
         partial = np.zeros((1, 1, n_components * wide.numbers(features) + WIDTH))
         wide.e_step(0, 1, 0, 1, y.shape[0], partial, y, counts, constant, points, roots, points, 0, 1.0)
-        sums = wide.packed(partial[0], n_components, features)[0]
-    return sums[sums.size - WIDTH], sums
+        return partial[0, 0, partial.shape[2] - WIDTH], wide.packed(partial[0], n_components, features)[0]
+
+    return few if len(size) > 0 else many
 
 
 @compiled
