@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from workbench.cli import _parser, main
+from workbench.experiment.pages import KINDS, page
 
 ROOT = Path(__file__).parents[1]
 SETUP = {"pip install uv", "uv run pytest", "uv sync", "bash .ci/run"}
@@ -33,6 +34,25 @@ def test_command(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     if words[1] in ("check", "list", "schema") and all(Path(path).exists() for path in getattr(options, "configs", [])):
         assert main(words[1:]) == 0
         assert capsys.readouterr().out
+
+
+def test_reference_pages_are_what_the_docstrings_say(tmp_path: Path) -> None:
+    """Made anew by ``workbench list --pages reports/reference``."""
+    from workbench.experiment.pages import write_pages
+
+    made = {path.relative_to(tmp_path): path.read_text(encoding="utf-8") for path in write_pages(tmp_path)}
+    kept = ROOT / "reports" / "reference"
+    assert {path.relative_to(kept): path.read_text(encoding="utf-8") for path in kept.rglob("*.md")} == made
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, things in KINDS.items() for name in things])
+def test_a_reference_page_has_formulas_and_sources_and_no_option_without_a_meaning(kind: str, name: str) -> None:
+    text = page(kind, name)
+    assert "## Formulas" in text
+    assert "## Sources" in text
+    assert "|  |" not in text
+    assert "typing" not in text
+    assert "<class" not in text
 
 
 def test_the_first_command_is_there() -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from workbench.experiment.schema import descriptions
 from workbench.inference import METHODS
 from workbench.models.families import FAMILIES
+from workbench.models.families.product import Block
 
 KINDS: dict[str, Mapping[str, Any]] = {"families": FAMILIES, "methods": METHODS}
 Sections = dict[str, list[str]]
@@ -85,9 +86,12 @@ def _example(kind: str, name: str, thing: Any) -> Iterator[str]:
 
 def _options(thing: Any) -> list[str]:
     """A table of the fields: values, default, meaning."""
-    fields, said, hints = dataclasses.fields(thing), descriptions(thing), get_type_hints(thing, include_extras=True)
+    fields, hints = dataclasses.fields(thing), get_type_hints(thing, include_extras=True)
     if not fields:
         return []
+    said: dict[str, str] = {}
+    for each in reversed(thing.__mro__):  # a kind that shares another's options need not repeat them
+        said |= descriptions(each)
     lines = ["## Options", "", "| option | values | default | meaning |", "| --- | --- | --- | --- |"]
     for field in fields:
         default = "(required)" if field.default is dataclasses.MISSING else f"`{_shown(field.default)}`"
@@ -96,20 +100,24 @@ def _options(thing: Any) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return {True: "true", False: "false", None: "null"}.get(value, str(value)) if isinstance(value, bool | None) else str(value)
+    if isinstance(value, bool | None):
+        return {True: "true", False: "false", None: "null"}[value]
+    return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
 def _values(hint: Any) -> str:
     """A type and its limits in words."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return " ".join([_values(arguments[0]), *(_limit(limit) for limit in arguments[1:])])
+        return " ".join([_values(arguments[0]), *filter(None, map(_limit, arguments[1:]))])
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):
         return " or ".join(_values(argument) for argument in arguments if argument is not type(None))
+    if origin is tuple:
+        return f"list of {_values(arguments[0])}" if arguments[1:] == (...,) and arguments[0] is not Block else "families by name"
     words = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}
-    return words.get(hint, "parameters by name" if origin is dict else "see below")
+    return words.get(hint, "parameters by name" if origin is dict else str(hint))
 
 
 def _limit(limit: Any) -> str:

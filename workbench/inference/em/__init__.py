@@ -30,6 +30,7 @@ class EM:
     init : kind of start, or parameters by name as the start of all
     tol : a restart stops when its objective (nats, summed) or, with ``stop: parameters``, the largest standardised
         unconstrained coordinate changes by less
+    stop : what ``tol`` is about: ``objective`` or ``parameters``
     max_iter : iterations after which a restart stops without having converged
     objective : ``likelihood`` (MLE) or ``posterior`` (MAP, the mode in natural coordinates)
     acceleration : ``none``, or extrapolated steps that never fall: ``squarem`` (Varadhan & Roland 2008), ``anderson``

@@ -45,6 +45,20 @@ class ADVI:
     window : steps whose mean ELBO is compared with the windows before
     max_iter : steps after which a restart stops without having settled
     likelihood : ``op`` (the compiled E step), ``graph`` (PyMC's own), or the family's default
+
+    Notes
+    -----
+    - q(u) = N(u | mean, diag(sd ** 2)) over unconstrained coordinates u of (weights, parameters), labels summed out.
+    - Climbs, with noise: `elbo` = E_q[log p(x, theta(u)) + log |d theta / d u| - log q(u)], a lower bound of log p(x).
+    - log p(x) = ELBO + KL(q || p(u | x)).
+    - The gradient of log p(x | theta) is that of EM's expected complete log likelihood with its statistics held fixed (Fisher's
+      identity): the compiled E step gives value and gradient in one pass.
+
+    References
+    ----------
+    - Kucukelbir, A., Tran, D., Ranganath, R., Gelman, A. & Blei, D. M. (2017). Automatic differentiation variational inference.
+      Journal of Machine Learning Research 18(14), 1-45.
+    - Kingma, D. P. & Ba, J. (2015). Adam: a method for stochastic optimization. ICLR.
     """
 
     kind: ClassVar[str] = "advi"
@@ -127,7 +141,17 @@ class ADVI:
 
 @dataclass(frozen=True)
 class FullRankADVI(ADVI):
-    """ADVI with a full covariance of the unconstrained coordinates (Kucukelbir et al. 2017); options as ``ADVI``."""
+    """ADVI with a full covariance of the unconstrained coordinates (Kucukelbir et al. 2017); options as ``ADVI``.
+
+    Notes
+    -----
+    - q(u) = N(u | mean, L L'), L lower triangular; the rest as ADVI.
+
+    References
+    ----------
+    - Kucukelbir, A., Tran, D., Ranganath, R., Gelman, A. & Blei, D. M. (2017). Automatic differentiation variational inference.
+      Journal of Machine Learning Research 18(14), 1-45.
+    """
 
     kind: ClassVar[str] = "fullrank_advi"
     rank: ClassVar[Rank] = "full_rank"

@@ -30,12 +30,27 @@ class NUTS:
 
     Parameters
     ----------
-    chains, draws, tune : number of chains, kept draws and warm-up draws of each
+    chains : number of chains
+    draws : kept draws of each chain
+    tune : warm-up draws of each chain, which are not kept
     init : kind of start, drawn anew for every chain
     sampler : ``nutpie``, or PyMC's own
     target_accept : mean acceptance that the step size is tuned to
     max_treedepth : a trajectory has at most 2**max_treedepth - 1 steps
     likelihood : ``op`` (the compiled E step), ``graph`` (PyMC's own), or the family's default
+
+    Notes
+    -----
+    - Target: p(u | x), proportional to p(x | theta(u)) p(theta(u)) |d theta / d u|, over unconstrained coordinates u, labels summed out.
+    - No label order is forced: chains may call components differently, and are aligned afterwards.
+    - The gradient of log p(x | theta) is that of EM's expected complete log likelihood with its statistics held fixed (Fisher's
+      identity): the compiled E step gives value and gradient in one pass.
+
+    References
+    ----------
+    - Hoffman, M. D. & Gelman, A. (2014). The No-U-Turn sampler: adaptively setting path lengths in Hamiltonian Monte Carlo. Journal
+      of Machine Learning Research 15, 1593-1623.
+    - Stephens, M. (2000). Dealing with label switching in mixture models. Journal of the Royal Statistical Society B 62, 795-809.
     """
 
     kind: ClassVar[str] = "nuts"
