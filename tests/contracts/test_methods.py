@@ -18,7 +18,7 @@ from workbench.datatree import from_tree, to_tree
 from workbench.inference import METHODS
 from workbench.inference.method import Method
 from workbench.models import Family
-from workbench.models.families import FAMILIES, Gaussian, Product
+from workbench.models.families import FAMILIES, Bernoulli, Gaussian, Product
 from workbench.models.families.gaussian import STRUCTURES
 from workbench.problem import Problem
 
@@ -51,8 +51,21 @@ def problem_of(family: Family, **options: Any) -> Problem:
     return Problem(data.get(family.name, x), family, 2, **options)
 
 
-@pytest.mark.parametrize("family", EVERY_FAMILY, ids=str)
-@pytest.mark.parametrize("kind", METHODS)
+def pairs() -> list[Any]:
+    """PyMC compiles each family for each of its methods, 10 to 70 s: most of those pairs are marked slow."""
+    quick = [Gaussian("full")]
+    slow = {
+        kind: [f for f in EVERY_FAMILY if f not in quick] for kind, method in METHODS.items() if "pymc" in getattr(method, "packages", ())
+    }
+    slow["nuts"].remove(Bernoulli())
+    return [
+        pytest.param(kind, family, marks=[pytest.mark.slow] if family in slow.get(kind, ()) else [], id=f"{kind}-{family}")
+        for kind in METHODS
+        for family in EVERY_FAMILY
+    ]
+
+
+@pytest.mark.parametrize(("kind", "family"), pairs())
 def test_pair(kind: str, family: Family, tmp_path: Path) -> None:
     problem = problem_of(family)
     method: Method = METHODS[kind](**SMALL[kind])

@@ -15,7 +15,7 @@ import numpy as np
 
 from workbench.data import Dataset
 
-GROUP = 32
+GROUP = 48
 """Values of a group of columns at most, if a single column does not have more."""
 
 
