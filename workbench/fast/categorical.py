@@ -11,7 +11,9 @@ from workbench.models import Expectation, Mixture
 from workbench.models.families.categorical import CategoricalStatistics
 
 
-def _step(n_features: int, n_levels: int) -> Discrete:
+def step(n_features: int, n_levels: int) -> Discrete:
+    """The E step of so many features with at most so many levels, probabilities (fit, K, D L)."""
+
     def places(known: Coded) -> np.ndarray:
         """Each cell's place among (feature, level)."""
         return known.feature * n_levels + known.value.astype(np.int64)
@@ -33,5 +35,4 @@ def _step(n_features: int, n_levels: int) -> Discrete:
 def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
     probs = mixture.components.parameters()["probs"]
-    step = _step(*probs.shape[2:])
-    return step.expect(mixture.weights, probs.reshape(*mixture.weights.shape, -1), data, counts, rule, beta, threads)
+    return step(*probs.shape[2:]).expect(mixture.weights, probs.reshape(*mixture.weights.shape, -1), data, counts, rule, beta, threads)

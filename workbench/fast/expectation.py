@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Literal
 
@@ -21,7 +22,8 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.fast.arrays import owned
 from workbench.fast.chunks import chunk_rows
-from workbench.models import Expectation, Mixture, Prior, Statistics
+from workbench.models import Components, Expectation, Mixture, Prior, Statistics
+from workbench.models.families.product.components import ProductComponents
 from workbench.models.shapes import Flags
 
 MODULES: dict[str, str] = {
@@ -32,6 +34,7 @@ MODULES: dict[str, str] = {
     "BernoulliComponents": "bernoulli",
     "PoissonComponents": "poisson",
     "CategoricalComponents": "categorical",
+    "ProductComponents": "product",
 }
 """For each class of components its module in this room."""
 
@@ -40,11 +43,6 @@ ROOM = 1 << 22
 
 Rule = Literal["soft", "hard", "power"]
 NUMBERS: dict[str, int] = {"soft": 0, "hard": 1, "power": 2}
-
-
-def compiled(components: type) -> bool:
-    """Whether there is a compiled E step for these components."""
-    return components.__name__ in MODULES
 
 
 def expect(
@@ -65,7 +63,7 @@ def expect(
     """
     weigh = data.counts if counts is None else counts
     weigh = weigh if weigh.ndim == 2 else weigh[None]
-    options = (NUMBERS[rule], float(beta), threads)
+    options = (NUMBERS[rule], float(beta) if rule == "power" else 1.0, threads)
     n_fits = mixture.weights.shape[0]
     together = 1 if n_fits == 1 else _fits_together(mixture, data.n_rows)
     if n_fits <= together:
@@ -81,7 +79,7 @@ def expect(
 
 def _fits_together(mixture: Mixture, n_rows: int) -> int:
     """So many fits of a batch that their partial sums, about as many numbers a chunk as there are parameters, find room."""
-    parameters: int = mixture.weights.size + sum(array.size for array in vars(mixture.components).values())
+    parameters: int = mixture.weights.size + sum(array.size for array in _arrays(mixture.components))
     chunks = -(-n_rows // chunk_rows(n_rows))
     room: int = ROOM * mixture.weights.shape[0] // (parameters * chunks)
     return max(1, room)
@@ -121,7 +119,11 @@ def _module_of(name: str) -> ModuleType:
 
 def _contiguous(mixture: Mixture) -> Mixture:
     """The same mixture, its arrays in C order and not read-only: compiled code is made once for that kind of array."""
-    arrays = (mixture.weights, *vars(mixture.components).values())
-    if all(array.flags.carray for array in arrays):
+    if mixture.weights.flags.carray and all(array.flags.carray for array in _arrays(mixture.components)):
         return mixture
     return Mixture(owned(mixture.weights), mixture.components.map(owned))
+
+
+def _arrays(components: Components) -> Iterable[np.ndarray]:
+    """Its parameters, as ``parameters()`` has them, with less ado: this is called in every step."""
+    return components.parameters().values() if isinstance(components, ProductComponents) else vars(components).values()

@@ -89,9 +89,9 @@ def with_discrete(
     """The same beside discrete features: by log_weights, c, eps, probs, rates and levels."""
     cells, centres, factors = terms(c, eps, root.item())
     own = discrete.log_cells(probs, rates, levels, kind, column, value)
-    totals, buckets = np.zeros(WIDTH), np.zeros((members.shape[0], own.shape[1]))
+    table, totals, buckets = tables(own, members), np.zeros(WIDTH), np.zeros((own.shape[1], members.shape[0]))
     constant, rows = log_weights.copy().reshape(1, -1), counts.copy().reshape(1, -1)
-    sums = axis_rows(z, rows, constant, cells, centres, factors, codes, tables(own, members), 0, 1.0, totals, buckets)
+    sums = axis_rows(z, rows, constant, cells, centres, factors, centres, codes, table, 0, 1.0, totals, buckets)
     n, dc, de = slopes(sums, c, centres, factors, root.item())
     rest = discrete.slopes(by_cell(buckets, members, kind.size), probs, rates, levels, kind, column, value)
     return np.array(totals[0]), n, dc, de, rest[0], rest[1], rest[2]

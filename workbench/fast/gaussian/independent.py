@@ -19,7 +19,7 @@ def expect(
     weights: np.ndarray, means: np.ndarray, variances: np.ndarray, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
 ) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,); variances (F, K, D), or (F, K, 1) for all features."""
-    constant, cells, factors = _terms(weights, means, variances, data.complete)
+    constant, cells, factors = terms(weights, means, variances, data.complete)
     size = means.shape[2]
     shape = ((0,) * (0 if data.complete else 1), (0,) * (size if size < 8 else 0))
 
@@ -31,15 +31,15 @@ def expect(
         work = data.n_rows * origins.size
         return chunks.run(axes.e_step, origins.shape[0], data.n_rows, length, arguments, threads=threads, work=work)
 
-    n, centres, scatters, seen, totals, again = _moments(sums(slice(None), means), means, data.complete)
+    n, centres, scatters, seen, totals, again = moments(sums(slice(None), means), means, data.complete)
     if again.size:
-        found = _moments(sums(again, centres[again]), centres[again], data.complete)
+        found = moments(sums(again, centres[again]), centres[again], data.complete)
         n[again], centres[again], scatters[again], seen[again], totals[again], _ = found
     return Expectation(DiagonalStatistics(n, centres, scatters, seen), totals[:, 0], totals[:, 1], totals[:, 2])
 
 
 @compiled
-def _terms(weights: np.ndarray, means: np.ndarray, variances: np.ndarray, complete: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def terms(weights: np.ndarray, means: np.ndarray, variances: np.ndarray, complete: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """constant (F, K), the cells' constants and factors (F, K, D); a variance of 0 or less has no density: nan."""
     constant, cells, factors = np.empty(weights.shape), np.empty(means.shape), np.empty(means.shape)
     n_fits, n_components, size = means.shape
@@ -59,7 +59,7 @@ def _terms(weights: np.ndarray, means: np.ndarray, variances: np.ndarray, comple
 
 
 @compiled
-def _moments(
+def moments(
     partial: np.ndarray, origins: np.ndarray, complete: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Counts (F, K), means, scatters and seen (F, K, D), totals (F, 3), and the numbers of the fits where digits are lost."""

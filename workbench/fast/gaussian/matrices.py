@@ -24,11 +24,11 @@ def expect(
     constant, roots = terms(weights, covariances)
     arguments = (constant, means, roots)
     partial = _sums(data.x, counts, arguments, means, rule, beta, threads)
-    seen, centres, scatters, totals, again = _moments(partial, means)
+    seen, centres, scatters, totals, again = moments(partial, means)
     if again.size:
         own = counts[again] if counts.shape[0] > 1 else counts
         partial = _sums(data.x, own, tuple(array[again] for array in arguments), centres[again], rule, beta, threads)
-        seen[again], centres[again], scatters[again], totals[again], _ = _moments(partial, centres[again])
+        seen[again], centres[again], scatters[again], totals[again], _ = moments(partial, centres[again])
     return Expectation(FullStatistics(seen, centres, scatters, seen), totals[:, 0], totals[:, 1], totals[:, 2])
 
 
@@ -51,9 +51,9 @@ def _expected(
 
     partial = sums(slice(None), means)
     n = partial[:, :, base : base + n_components].sum(axis=1)
-    seen, centres, scatters, totals, again = _moments(partial, means)
+    seen, centres, scatters, totals, again = moments(partial, means)
     if again.size:
-        seen[again], centres[again], scatters[again], totals[again], _ = _moments(sums(again, centres[again]), centres[again])
+        seen[again], centres[again], scatters[again], totals[again], _ = moments(sums(again, centres[again]), centres[again])
     return Expectation(FullStatistics(n, centres, scatters, seen), totals[:, 0], totals[:, 1], totals[:, 2])
 
 
@@ -78,7 +78,7 @@ def _sums(
 
 
 @compiled
-def _moments(partial: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def moments(partial: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """From sums about the origins, n, s1 and s2 (row by row) of each component, to moments about the means.
 
     Returns seen (F, K), means, scatters, the three totals (F, 3), and the numbers of the fits of which a centre lay so far from

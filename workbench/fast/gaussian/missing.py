@@ -85,7 +85,7 @@ def _regression(
 
 
 @compiled
-def _complete(
+def complete_sums(
     sums: np.ndarray,
     start: int,
     order: np.ndarray,
@@ -174,7 +174,7 @@ def e_step(
                     continue
                 order = np.concatenate((np.flatnonzero(seen[pattern]), np.flatnonzero(~seen[pattern])))
                 n_seen = int(seen[pattern].sum())
-                constant, roots, lowers, slopes = _terms(weights[fit], covariances[fit], order, n_seen)
+                constant, roots, lowers, slopes = terms_under(weights[fit], covariances[fit], order, n_seen)
                 terms = (constant, centres[fit], roots, origins[fit])
                 sums = _rows(size, x, first, last, counts, fit, matrices, terms, rule, beta, flat, at + n_numbers - WIDTH)
                 for k in range(n_components):
@@ -182,11 +182,11 @@ def e_step(
                     m = k if matrices > 1 else 0
                     if n_seen:
                         own = (lowers[m], slopes[m], centres[fit, k], origins[fit, k])
-                        _complete(sums, k * per, order, n_seen, *own, flat, at + k * per)
+                        complete_sums(sums, k * per, order, n_seen, *own, flat, at + k * per)
 
 
 @compiled
-def _terms(
+def terms_under(
     weights: np.ndarray, covariances: np.ndarray, order: np.ndarray, n_seen: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Of one fit under one pattern: constant (K), factors with zeros where nothing was seen, L and A (K or 1, ...)."""

@@ -49,33 +49,24 @@ class Book:
 
 @dataclass(frozen=True)
 class Fast:
-    """The compiled steps of the fast room; the bits do not depend on ``threads``.
-
-    A family that has none (a product of blocks, whose work is in BLAS) takes the book's.
-    """
+    """The compiled steps of the fast room; the bits do not depend on ``threads``."""
 
     threads: int = 1
 
     def expect(self, mixture: Mixture, data: Dataset, counts: Counts | None = None, assign: Assign = soft) -> Expectation:
         from workbench.fast import expectation
 
-        if not expectation.compiled(type(mixture.components)):
-            return BOOK.expect(mixture, data, counts, assign)
         rule, beta = _rule(assign)
         return expectation.expect(mixture, data, counts, rule=rule, beta=beta, threads=self.threads)
 
     def m_step(self, statistics: Statistics, prior: Prior | None, current: Mixture) -> Mixture:
         from workbench.fast import expectation
 
-        if not expectation.compiled(type(current.components)):
-            return BOOK.m_step(statistics, prior, current)
         return expectation.m_step(statistics, prior, current)
 
     def collapsed(self, mixture: Mixture, scale: np.ndarray) -> Flags:
         from workbench.fast import expectation
 
-        if not expectation.compiled(type(mixture.components)):
-            return BOOK.collapsed(mixture, scale)
         return expectation.collapsed(mixture, scale)
 
 

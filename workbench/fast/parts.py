@@ -1,0 +1,84 @@
+"""The discrete blocks of a product, compiled: coded together like the rows of one family, whatever family their cells come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from workbench.fast import bernoulli, categorical, poisson
+from workbench.fast.codes import Coded
+from workbench.fast.discrete import Discrete
+from workbench.models import Statistics
+from workbench.models.components import Components
+from workbench.models.families.product.components import ProductStatistics
+
+STEPS: dict[str, tuple[Callable[[int, int], Discrete], int]] = {
+    "BernoulliComponents": (lambda n_features, n_levels: bernoulli.STEP, 2),
+    "PoissonComponents": (lambda n_features, n_levels: poisson.STEP, 2),
+    "CategoricalComponents": (categorical.step, 1),
+}
+"""For each class of components its E step, by numbers of features and of levels, and how many sums its statistics have."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One discrete block among all of them.
+
+    Attributes
+    ----------
+    features, numbers : its place among the discrete features, and among the parameters (fit, K, M)
+    n_sums : arrays of its statistics beside the counts
+    """
+
+    step: Discrete
+    features: slice
+    numbers: slice
+    n_sums: int
+
+    def known(self, known: Coded) -> tuple[Coded, slice]:
+        """Its own cells, and where they stand among all; cells are in the order of their features."""
+        first, last = np.searchsorted(known.feature, (self.features.start, self.features.stop))
+        cells, n_features = slice(int(first), int(last)), self.features.stop - self.features.start
+        return replace(known, feature=known.feature[cells] - self.features.start, value=known.value[cells], n_features=n_features), cells
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All discrete blocks of a product."""
+
+    parts: tuple[Part, ...]
+
+    def log_cells(self, known: Coded, placed: np.ndarray) -> np.ndarray:
+        """Log densities of the cells (G, C, lanes) under parameters (G, M, lanes)."""
+        return np.concatenate([part.step.log_cells(part.known(known)[0], placed[:, part.numbers]) for part in self.parts], axis=1)
+
+    def summarise(self, known: Coded, cells: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The sums of each block's statistics, one block after the other, of sums by cell."""
+        owns = ((part, *part.known(known)) for part in self.parts)
+        return tuple(array for part, own, where in owns for array in part.step.summarise(own, cells[:, where]))
+
+    def statistics(self, counts: np.ndarray, *sums: np.ndarray) -> tuple[Statistics, ...]:
+        """The blocks' statistics of the sums of ``summarise``, as (fit, K, M)."""
+        each = iter(sums)
+        return tuple(part.step.statistics(counts, *(next(each) for _ in range(part.n_sums))) for part in self.parts)
+
+    def alone(self) -> Discrete:
+        """The E step where there is nothing beside them."""
+        return Discrete(self.log_cells, self.summarise, lambda counts, *sums: ProductStatistics(counts, self.statistics(counts, *sums)))
+
+
+def discrete_parts(blocks: Sequence[Components], sizes: Sequence[int]) -> tuple[Parts, np.ndarray]:
+    """Discrete blocks of so many columns, and their parameters (fit, K, M) one after the other."""
+    parts, arrays, feature, number = [], [], 0, 0
+    for block, size in zip(blocks, sizes, strict=True):
+        (values,) = block.parameters().values()
+        made, n_sums = STEPS[type(block).__name__]
+        array = values.reshape(*values.shape[:2], -1)
+        n_numbers = array.shape[2]
+        step = made(size, n_numbers // size)
+        parts.append(Part(step, slice(feature, feature + size), slice(number, number + n_numbers), n_sums))
+        arrays.append(array)
+        feature, number = feature + size, number + n_numbers
+    return Parts(tuple(parts)), np.concatenate(arrays, axis=2)
