@@ -142,14 +142,15 @@ def rows_per_block(numbers_per_row: int) -> int:
 
 def stacked(mixtures: list[Mixture]) -> Mixture:
     """One batch out of several mixtures of the same shape, along a new first axis."""
-    return _combined(mixtures, np.stack)
+    return combined(mixtures, np.stack)
 
 
 def gathered(mixtures: list[Mixture]) -> Mixture:
     """Several batches one after the other, along the first axis."""
-    return _combined(mixtures, np.concatenate)
+    return combined(mixtures, np.concatenate)
 
 
-def _combined(mixtures: list[Mixture], join: Callable[[list[np.ndarray]], np.ndarray]) -> Mixture:
+def combined(mixtures: list[Mixture], join: Callable[[list[np.ndarray]], np.ndarray]) -> Mixture:
+    """One batch out of several: ``join`` of their arrays, parameter by parameter."""
     parts = [mixture.components for mixture in mixtures]
     return Mixture(join([mixture.weights for mixture in mixtures]), type(parts[0]).combined(parts, join))

@@ -70,6 +70,10 @@ class ComponentsPrior(ABC):
     def dim(self, n_components: int) -> int:
         """Number of unconstrained coordinates of K components."""
 
+    def boundaries(self, n_components: int) -> Coordinates:
+        """``boundary`` of each unconstrained coordinate of K components."""
+        return np.full(self.dim(n_components), self.boundary)
+
     @abstractmethod
     def flatten(self, components: Any) -> tuple[Coordinates, PerFit]:
         """Unconstrained coordinates u and log |d parameters / d u|."""
@@ -121,8 +125,7 @@ class Prior:
     @property
     def boundaries(self) -> Coordinates:
         """For each unconstrained coordinate the size beyond which it counts as on the boundary."""
-        cut = self.n_components - 1
-        return np.repeat([PROBABILITY_BOUNDARY, self.components.boundary], [cut, self.dim - cut])
+        return np.append(np.full(self.n_components - 1, PROBABILITY_BOUNDARY), self.components.boundaries(self.n_components))
 
     def log_density(self, mixture: Mixture) -> PerFit:
         """Log prior density of (weights, component parameters), constants included, no Jacobian; shape (*batch).

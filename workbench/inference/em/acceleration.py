@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.inference.em.scheme import Iteration, Scheme, Steps, plain
 from workbench.models import Mixture, Prior
-from workbench.models.mixture import gathered
+from workbench.models.mixture import combined, gathered
 from workbench.models.shapes import Coordinates, Flags
 
 AccelerationName = Literal["none", "squarem", "anderson"]
@@ -32,7 +32,7 @@ def squarem(start: Mixture, steps: Steps) -> Scheme:
 
     A cycle: theta_1 and theta_2 by two EM steps from theta_0; with r = theta_1 - theta_0 and v = theta_2 - theta_1 - r the
     point theta_0 - 2 a r + a^2 v, a = -|r| / |v|; from there one EM step to the next theta_0. A point whose objective is
-    below theta_1's is dropped for theta_2, a step of plain EM.
+    below theta_1's is dropped for theta_2, a step of plain EM. Coordinates on the boundary are left to EM.
     """
     chart = steps.problem.coordinates
     zero, longest = steps.evaluate(start), np.full(start.weights.shape[0], LONGEST)
@@ -45,6 +45,7 @@ def squarem(start: Mixture, steps: Steps) -> Scheme:
         two = steps.maximise(one)
         length, point = _squared(chart, zero.mixture, one.mixture, two, longest)
         middle, accepted = _safeguarded(steps, point, two, one.objective, length > 1.0)
+        accepted |= length == 1.0  # EM's own step; where that is the limit, longer ones are tried again
         longest = np.where(accepted & (length >= longest), longest * 4.0, np.where(accepted, longest, np.maximum(longest / 2.0, 1.0)))
         keep = yield middle
         middle, longest = _kept(middle, keep), longest[_index(keep)]
@@ -55,7 +56,7 @@ def _squared(chart: Prior, zero: Mixture, one: Mixture, two: Mixture, longest: n
     """Step lengths (restart,) and the extrapolated mixtures; 1 is EM's own second step."""
     with np.errstate(all="ignore"):
         u0, u1, u2 = (chart.flatten(mixture)[0] for mixture in (zero, one, two))
-        fixed = ~(np.isfinite(u0) & np.isfinite(u1) & np.isfinite(u2))  # probabilities at 0 or 1 stay where EM put them
+        fixed = _fixed(chart, u0, u1, u2)
         r = np.where(fixed, 0.0, u1 - u0)
         v = np.where(fixed, 0.0, u2 - u1) - r
         length = np.linalg.norm(r, axis=-1) / np.linalg.norm(v, axis=-1)
@@ -63,7 +64,20 @@ def _squared(chart: Prior, zero: Mixture, one: Mixture, two: Mixture, longest: n
         a = length[:, None]
         u = np.where(fixed, u2, np.where(fixed, 0.0, u0) + 2.0 * a * r + a**2 * v)
         point, _ = chart.unflatten(u)
-    return length, point
+    return length, _repaired(point, two)
+
+
+def _fixed(chart: Prior, *points: Coordinates) -> np.ndarray:
+    """Coordinates that stay where EM puts them: of probabilities at 0 or 1, or as good as there.
+
+    Those run off without end, a constant step at a time: they say nothing of how far the others are from where they go.
+    """
+    return np.asarray(~np.all([np.abs(u) < chart.boundaries for u in points], axis=0))
+
+
+def _repaired(point: Mixture, image: Mixture) -> Mixture:
+    """The point, with EM's own image where it is no number: in a simplex with a probability of 0."""
+    return combined([point, image], lambda pair: np.where(np.isnan(pair[0]), pair[1], pair[0]))
 
 
 def anderson(start: Mixture, steps: Steps) -> Scheme:
@@ -81,7 +95,8 @@ def anderson(start: Mixture, steps: Steps) -> Scheme:
         image = steps.maximise(now)
         with np.errstate(all="ignore"):
             u, g = chart.flatten(now.mixture)[0], chart.flatten(image)[0]
-            point, _ = chart.unflatten(history.mixed(u, g))
+            point, _ = chart.unflatten(history.mixed(u, g, _fixed(chart, u, g)))
+        point = _repaired(point, image)
         after, accepted = _safeguarded(steps, point, image, now.objective, history.filled)
         history = history.forgetting(~accepted & history.filled)
         now = after
@@ -109,9 +124,8 @@ class _History:
         self.df[:, who], self.dg[:, who] = 0.0, 0.0
         return self
 
-    def mixed(self, u: Coordinates, g: Coordinates) -> Coordinates:
-        """Note a step u -> g, and mix it with those before."""
-        fixed = ~(np.isfinite(u) & np.isfinite(g))
+    def mixed(self, u: Coordinates, g: Coordinates, fixed: Flags) -> Coordinates:
+        """Note a step u -> g, and mix it with those before; ``fixed`` coordinates are g's."""
         f = np.where(fixed, 0.0, g - u)
         known = np.isfinite(self.f).all(axis=-1, keepdims=True)
         clean = np.where(fixed, 0.0, g)

@@ -50,6 +50,9 @@ class ProductPrior(ComponentsPrior):
     def dim(self, n_components: int) -> int:
         return sum(prior.dim(n_components) for prior in self.blocks)
 
+    def boundaries(self, n_components: int) -> Coordinates:
+        return np.concatenate([prior.boundaries(n_components) for prior in self.blocks])
+
     def bounded(self, components: ProductComponents, near: float) -> Coordinates:
         return np.concatenate([prior.bounded(own, near) for prior, own in zip(self.blocks, components.blocks, strict=True)], axis=-1)
 
