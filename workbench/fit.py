@@ -26,6 +26,10 @@ class Status(Enum):
     NO_REGULAR_OPTIMUM = (
         "every restart ended at a singular or spurious optimum, so there is no best point; use objective: posterior, or fewer components"
     )
+    NO_DENSITY = (
+        "the best partition has a part too small for a covariance of its own, so it cannot be read as a mixture; use covariance: "
+        "spherical or tied, or fewer components"
+    )
     NOT_SETTLED = "the ELBO was still rising when the iterations ran out; raise max_iter"
     SAMPLED = "sampled"
     RAN = "ran its iterations, as it should: it settles around a solution and converges to none"

@@ -149,6 +149,8 @@ def _check(data: Dataset, family: Family, n_components: int) -> None:
         raise ProblemError(f"n_components is {n_components}; there must be at least 1")
     if n_components > data.n_rows:
         raise ProblemError(f"n_components is {n_components} and there are {data.n_rows} rows to fit; choose at most one component a row")
+    if data.n_observed_rows == 0:
+        raise ProblemError(f"no cell of columns {', '.join(data.features)} was observed; choose others")
     if (reason := family.refuses(data)) is not None:
         raise ProblemError(reason)
 

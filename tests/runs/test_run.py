@@ -159,7 +159,7 @@ def test_a_fit_on_disk_says_where_it_comes_from(tmp_path: Path) -> None:
     with result.fits["em"] as tree:
         attrs = tree.attrs
     assert (attrs["method"], attrs["kind"], attrs["estimate"], attrs["seed"]) == ("em", "em", "point", 1)
-    assert set(json.loads(attrs["versions"])) == {"numpy", "scipy"}
+    assert set(json.loads(attrs["versions"])) == {"numpy", "scipy", "numba"}
     assert json.loads(attrs["options"])["restarts"] == 5
     assert attrs["status"] == "converged"
     assert attrs["seconds_run"] > 0

@@ -118,7 +118,7 @@ def test_starts_in_coordinates_are_finite_where_binary_columns_never_vary(init: 
     x = np.column_stack([np.ones(12), np.zeros(12), np.arange(12) % 2])
     problem = Problem(x, "bernoulli", 2)
     mixture, _ = starts(problem, problem.prior, init, [1, 2, 3])
-    u = interior(problem, mixture)
+    u = interior(problem.coordinates, mixture)
     assert np.isfinite(u).all()
     inside = np.isfinite(problem.coordinates.flatten(mixture)[0])
     np.testing.assert_array_equal(u[inside], problem.coordinates.flatten(mixture)[0][inside])

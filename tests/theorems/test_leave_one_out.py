@@ -11,7 +11,7 @@ from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
 from workbench.inference import EM
 from workbench.inference.em.steps import expect, m_step
-from workbench.inference.leave_one_out import FOLDS, distinct_rows, refits
+from workbench.inference.leave_one_out import FOLDS, refits
 from workbench.inference.refitting import each_its_own, repeated
 from workbench.models import Mixture, Prior
 from workbench.models.mixture import stacked
@@ -58,7 +58,7 @@ def test_refits_are_the_brute_ones(name: str, family: str, n_components: int, op
     np.testing.assert_array_equal(np.isfinite(found.elpd), np.isfinite(wanted))
     np.testing.assert_allclose(found.elpd[np.isfinite(wanted)], wanted[np.isfinite(wanted)], atol=1e-7)
     without = np.flatnonzero(np.isneginf(wanted))
-    assert found.impossible == (distinct_rows(data.take(without))[0].n_rows if without.size else 0)
+    assert found.impossible == (data.take(without).distinct()[0].n_rows if without.size else 0)
 
 
 def test_counts_are_repeated_rows() -> None:
@@ -75,7 +75,7 @@ def test_counts_are_repeated_rows() -> None:
 
 def test_distinct_rows_know_missing_cells() -> None:
     x = np.array([[1.0, np.nan], [1.0, 0.0], [1.0, -0.0], [1.0, np.nan], [np.nan, np.nan]])
-    distinct, group = distinct_rows(Dataset.of(x))
+    distinct, group = Dataset.of(x).distinct()
     np.testing.assert_array_equal(distinct.x[group], x)
     np.testing.assert_array_equal(distinct.counts[group], [2, 2, 2, 2, 1])
 
@@ -138,7 +138,7 @@ def test_refits_that_lead_far_away_end_where_em_does(objective: str) -> None:
     fit = EM(restarts=50, objective=objective, engine="book").fit(problem)  # type: ignore[arg-type]
     prior = problem.prior if objective == "posterior" else None
     found = refits(data, fit.mixture, prior)
-    distinct, group = distinct_rows(data)
+    distinct, group = data.distinct()
     seen = np.flatnonzero(~np.isnan(distinct.x).all(axis=1))
     counts = np.maximum(distinct.counts - np.eye(distinct.n_rows)[seen], 0.0)
     wanted = np.zeros(distinct.n_rows)

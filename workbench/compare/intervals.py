@@ -22,7 +22,7 @@ def wald(name: str, value: np.ndarray, sd: np.ndarray, dims: tuple[str, ...]) ->
     """
     half = QUANTILE * sd
     kind = name.split("_", maxsplit=1)[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if kind in ("weights", "probs"):
             logit, reach = np.log(value) - np.log1p(-value), half / (value * (1.0 - value))
             return _expit(logit - reach), _expit(logit + reach)

@@ -87,7 +87,8 @@ class _Matcher:
         count = min(problem.data.n_rows, GROUPING_ROWS, max(50, MATCHING_NUMBERS // polished.weights.size))
         rows = np.linspace(0, problem.data.n_rows - 1, count).astype(int)
         x, self.counts = problem.data.x[rows], problem.data.counts[rows, None]
-        self.polished, self.chart = polished, problem.coordinates
+        self.polished = polished
+        self.chart = problem.family.coordinates(problem.data, problem.n_components)  # which no prior moves
         with np.errstate(invalid="ignore"):  # of what has run off to infinity
             self.shares = np.nan_to_num(polished.responsibilities(x))
 

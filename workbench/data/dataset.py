@@ -169,6 +169,14 @@ class Dataset:
         levels = None if self.levels is None else tuple(self.levels[d] for d in index)
         return replace(self, x=_read_only(self.x[:, index]), features=tuple(names), levels=levels)
 
+    def distinct(self) -> tuple[Dataset, np.ndarray]:
+        """Each distinct row once, its counts added up, and where each row of this is among them."""
+        empty = np.isnan(self.x)
+        keys = np.concatenate([np.where(empty, 0.0, self.x + 0.0), empty], axis=1)  # one nan, one zero
+        _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        group = group.ravel()
+        return replace(self.take(first), counts=_read_only(np.bincount(group, weights=self.counts))), group
+
     def take(self, indices: Any) -> Dataset:
         """Return the rows at ``indices``, each keeping its number, id and class."""
         index = np.asarray(indices)

@@ -169,14 +169,18 @@ def _default_features(table: Table, taken: Sequence[str], *, words: bool) -> tup
     if words and others:
         return others, [], []
     chosen = [column for column in others if column.mostly_numbers]
-    left_out = [column.name for column in others if not column.mostly_numbers]
+    empty = [column.name for column in others if not any(column.texts)]
+    words_of = [column.name for column in others if not column.mostly_numbers and column.name not in empty]
     if not chosen:
         return [], [], [SourceError(no_numbers(table), "file")]
-    return chosen, [f"Not numbers, so not used: {', '.join(left_out)}"] if left_out else [], []
+    notes = [f"Not numbers, so not used: {', '.join(words_of)}"] if words_of else []
+    return chosen, [*notes, f"No cell observed, so not used: {', '.join(empty)}"] if empty else notes, []
 
 
 def no_numbers(table: Table) -> str:
     """Say that no column holds numbers, and what to do."""
+    if not any(text for column in table.columns.values() for text in column.texts):
+        return f"{table.name}: every cell is empty; choose another file"
     commas = any(re.fullmatch(r"[-+]?\d+,\d+", text) for column in table.columns.values() for text in column.texts[:100])
     return f"{table.name}: no column holds numbers; " + ("write decimals with a point" if commas else "code the words as numbers")
 

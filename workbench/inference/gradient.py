@@ -109,8 +109,8 @@ class Gradient:
 
 def ascending(start: Mixture, steps: Steps, optimiser: Optimiser) -> Scheme:
     """Step after step uphill; a fit that no step lifts any more stays where it is."""
-    chart = steps.problem.coordinates
-    here = _arrived(chart, steps, interior(steps.problem, start))
+    chart = steps.chart
+    here = _arrived(chart, steps, interior(chart, start))
     memory = _Memory(here.u.shape[0], chart.dim, MEMORY if optimiser == "lbfgs" else 0)
     while True:
         keep = yield here.iteration

@@ -79,7 +79,7 @@ class KMeans:
         context = context or Context.default(problem)
         if (reason := self.refuses(problem)) is not None:
             raise ValueError(reason)
-        steps = Steps(problem)
+        steps = Steps(problem, likelihood=False)
 
         def scheme(start: Mixture, restarts: Sequence[int], show: bool) -> Scheme:
             return lloyd(start, steps, show)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from workbench.data import Dataset
@@ -58,7 +56,7 @@ def refits(
     information : of the mixture, if it is at hand
     """
     info = observed_information(mixture, data, prior) if information is None else information
-    distinct, group = distinct_rows(data)
+    distinct, group = data.distinct()
     seen = ~np.isnan(distinct.x).all(axis=1)
     left = _left_out(distinct, seen)
     folded = left.shape[0] != int(seen.sum())
@@ -80,15 +78,6 @@ def refits(
         unfinished=int((codes == GOING).sum()),
         iterations=max(part.iterations for part in parts),
     )
-
-
-def distinct_rows(data: Dataset) -> tuple[Dataset, np.ndarray]:
-    """Each distinct row once, its counts added up, and where each row of ``data`` is among them."""
-    empty = np.isnan(data.x)
-    keys = np.concatenate([np.where(empty, 0.0, data.x + 0.0), empty], axis=1)  # one nan, one zero
-    _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    group = group.ravel()
-    return replace(data.take(first), counts=np.bincount(group, weights=data.counts)), group
 
 
 def _left_out(distinct: Dataset, seen: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ def squarem(start: Mixture, steps: Steps) -> Scheme:
     point theta_0 - 2 a r + a^2 v, a = -|r| / |v|; from there one EM step to the next theta_0. A point whose objective is
     below theta_1's is dropped for theta_2, a step of plain EM. Coordinates on the boundary are left to EM.
     """
-    chart = steps.problem.coordinates
+    chart = steps.chart
     zero, longest = steps.evaluate(start), np.full(start.weights.shape[0], LONGEST)
     while True:
         keep = yield zero
@@ -86,7 +86,7 @@ def anderson(start: Mixture, steps: Steps) -> Scheme:
     With g the EM map and f = g(u) - u in unconstrained coordinates, the next point is g - (dG) gamma with gamma the
     least-squares solution of (dF) gamma = f over the last ``MEMORY`` differences.
     """
-    chart = steps.problem.coordinates
+    chart = steps.chart
     now = steps.evaluate(start)
     history = _History(start.weights.shape[0], chart.dim)
     while True:

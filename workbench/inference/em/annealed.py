@@ -102,16 +102,20 @@ class AnnealedEM:
 
 def annealed(start: Mixture, steps: Steps, betas: np.ndarray, noise: float, rngs: list[np.random.Generator]) -> Scheme:
     """EM at the inverse temperatures ``betas``, one an iteration, then at 1; each fit has its own generator of ``noise``."""
-    mixture, step, before = start, 0, np.nan
+    mixture, step, before, shaken = start, 0, np.nan, False
     while True:
         beta = float(betas[step]) if step < betas.size else 1.0
         assign = Power(beta) if beta < 1.0 else soft
         iteration = steps.evaluate(mixture, assign, lambda e, beta=beta: beta * e.expected_complete + e.entropy)  # type: ignore[misc]
-        keep = yield replace(iteration, rises=beta == before, settles=beta == 1.0 and before == 1.0)
+        if shaken:  # the M step's statistics were not those of any q
+            iteration = replace(iteration, plain=np.zeros_like(iteration.plain))
+        keep = yield replace(iteration, rises=beta == before and not shaken, settles=beta == 1.0 and before == 1.0)
         if keep is not None and not np.all(keep):
             iteration, rngs = iteration.take(keep), [rng for rng, going in zip(rngs, keep, strict=True) if going]
         step, before = step + 1, beta
-        if noise > 0.0 and step <= betas.size and (step == betas.size or betas[step] != beta):
+        after = float(betas[step]) if step < betas.size else 1.0
+        shaken = noise > 0.0 and after != beta
+        if shaken:
             iteration = replace(iteration, expectation=_shaken(iteration.expectation, steps, noise, rngs))
         mixture = steps.maximise(iteration)
 

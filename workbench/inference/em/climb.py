@@ -82,7 +82,7 @@ class _Record:
         self.room = path_numbers
         self.began = time.perf_counter()
         self.scale = spread(steps)
-        self.chart = steps.problem.coordinates if stop.rule == "parameters" else None
+        self.chart = steps.chart if stop.rule == "parameters" else None
         self.gains, self.plain = np.full((2, count), np.nan), np.zeros((2, count), bool)
         self.objective, self.log_likelihood = np.full(count, np.nan), np.full(count, np.nan)
         self.iterations = np.zeros(count, int)
@@ -124,7 +124,8 @@ class _Record:
         status[~np.isfinite(objective)] = CODES[Status.NOT_FINITE]
         if self.steps.prior is None:
             status[iteration.expectation.statistics.counts.min(axis=-1) < LOST] = CODES[Status.LOST_COMPONENT]
-        status[self.steps.engine.collapsed(iteration.mixture, self.scale)] = CODES[Status.SINGULAR]
+        if self.steps.likelihood:
+            status[self.steps.engine.collapsed(iteration.mixture, self.scale)] = CODES[Status.SINGULAR]
         return status
 
     def _settled(self, iteration: Iteration, gain: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -33,7 +33,8 @@ def ledger(problem: Problem, scheme: Scheme, n_iterations: int) -> Ledger:
         theta = now.mixture.take(0)
         log_prior = float(problem.log_prior(theta))
         own = _share(problem, now)
-        halves = {"M": before, "E": own} if before is not None and now.plain[0] and now.shares is None else {"E": own}
+        moved = bool(now.plain[0]) if now.moved is None else now.moved
+        halves = {"M": before, "E": own} if before is not None and moved and now.shares is None else {"E": own}
         sums, held = _sums(problem, theta, [share for share in halves.values() if share is not None])
         for half, each in zip(halves, sums, strict=True):
             rows.append((iteration - (half == "M"), half, *each, log_prior))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
 from workbench.inference.em.scheme import Iteration, Steps
 from workbench.inference.em.starts import interior
 from workbench.inference.line_search import backtracked
-from workbench.models import Mixture, Prior, Statistics
+from workbench.models import Mixture, Statistics
 from workbench.models.mixture import gathered
 from workbench.models.shapes import Coordinates
 
@@ -29,7 +28,7 @@ def moving(m_step: MStepName, start: Mixture, steps: Steps) -> tuple[Mixture, St
     if m_step == "exact":
         return start, steps
     partial = PartialSteps(steps.problem, steps.prior, steps.engine)
-    return partial.chart.unflatten(interior(steps.problem, start))[0], partial
+    return partial.chart.unflatten(interior(partial.chart, start))[0], partial
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +40,10 @@ class PartialSteps(Steps):
     be put on top. Nothing is remembered from one step to the next, and no step costs anything by row.
     """
 
-    @functools.cached_property
-    def chart(self) -> Prior:
-        return self.problem.coordinates
+    def evaluate(self, *arguments: Any, **options: Any) -> Iteration:
+        """As EM's, reached by an M half step that is none of EM's own."""
+        found = super().evaluate(*arguments, **options)
+        return replace(found, plain=np.zeros_like(found.plain), moved=True)
 
     def maximise(self, iteration: Iteration) -> Mixture:
         """A step uphill, or the mixture itself where none rises."""

@@ -8,8 +8,8 @@ LONGEST = 100
 """Sweeps after which a start need not be better."""
 
 
-def partition(z: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """One-hot memberships (N, K) of rows ``z`` (N, D) by Lloyd's algorithm (1982) from ``centres`` (K, D).
+def partition(z: np.ndarray, counts: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """One-hot memberships (N, K) of rows ``z`` (N, D), each ``counts`` (N,) times, by Lloyd's algorithm (1982) from ``centres`` (K, D).
 
     An empty part keeps its centre.
     """
@@ -19,7 +19,7 @@ def partition(z: np.ndarray, centres: np.ndarray) -> np.ndarray:
         if (nearest == labels).all():
             break
         labels = nearest
-        member = np.eye(len(centres))[labels]
-        counts = member.sum(axis=0)[:, None]
-        centres = np.where(counts > 0, member.T @ z / np.maximum(counts, 1.0), centres)
+        member = np.eye(len(centres))[labels] * counts[:, None]
+        size = member.sum(axis=0)[:, None]
+        centres = np.where(size > 0, member.T @ z / np.where(size > 0, size, 1.0), centres)
     return np.asarray(np.eye(len(centres))[labels])

@@ -121,7 +121,7 @@ def fit_point(method: Any, problem: Problem, context: Context, ascent: Ascent, s
         path = _path(ascent, start, run, best)
         books = _ledger(problem, ascent, start.take(chosen), chosen, run)
         ends = restarts.mixture if ascent.reports_end else restarts.polished
-        point = None if best < 0 or ends is None else ends.take(best)
+        point = None if best < 0 or ends is None else _with_density(problem, ends.take(best))
         without = _left_out(problem, ascent, point, context)
     return Fit.point(
         point,
@@ -129,11 +129,11 @@ def fit_point(method: Any, problem: Problem, context: Context, ascent: Ascent, s
         family=problem.family,
         **_densities(problem, point),
         objective_name=ascent.objective_name,
-        status=restarts.status[best] if best >= 0 else _none_regular(restarts.status),
+        status=_status(ascent, restarts, polished, point, best),
         seconds=context.clock.seconds,
         options=dataclasses.asdict(method),
         restarts=restarts,
-        reported=best,
+        reported=best if point is not None else -1,
         trace=run.trace,
         path=path,
         ledger=books,
@@ -152,6 +152,12 @@ def _left_out(problem: Problem, ascent: Ascent, point: Mixture | None, context: 
     return of_point(problem, point, ascent.steps.prior, ascent.steps.engine)
 
 
+def _with_density(problem: Problem, mixture: Mixture) -> Mixture | None:
+    """The mixture, or None where some row has no density under it, as a partition with too small a part may leave."""
+    with np.errstate(all="ignore"):
+        return mixture if np.isfinite(problem.log_likelihood(mixture)) else None
+
+
 def _densities(problem: Problem, point: Mixture | None) -> dict[str, np.ndarray]:
     log_likelihood = np.array(np.nan if point is None else problem.log_likelihood(point)).reshape(1, 1)
     log_prior = np.array(np.nan if point is None else problem.log_prior(point)).reshape(1, 1)
@@ -162,7 +168,9 @@ def _restarts(problem: Problem, ascent: Ascent, run: Climb, polished: Climb, see
     """The ends as they are, beside the same ends followed to working precision."""
     singular = np.zeros(len(seeds), bool)
     spurious = np.zeros(len(seeds), bool)
-    if ascent.steps.prior is None:  # with a proper prior the objective is bounded and its modes are what they are
+    if (
+        ascent.steps.likelihood and ascent.steps.prior is None
+    ):  # with a proper prior the objective is bounded and its modes are what they are
         regularity = polished.mixture.components.regularity(polished.mixture.weights, problem.data)
         ended = np.array([status in (Status.SINGULAR, Status.LOST_COMPONENT) for status in (*run.status, *polished.status)])
         singular = regularity.singular | ended.reshape(2, -1).any(axis=0)
@@ -199,12 +207,22 @@ def _settled(problem: Problem, restarts: Restarts, best: int) -> int:
     polished = np.asarray(restarts.polished_objective)
     regular = ~np.asarray(restarts.singular) & ~np.asarray(restarts.spurious)
     near = regular & (np.abs(polished - polished[best]) < BETTER * problem.data.n_observed_rows)
+    if restarts.polished is not None:  # equal weights too: of a ridge every point has the same objective
+        weights = np.sort(restarts.polished.weights, axis=-1)
+        near &= (np.abs(weights - weights[best]) < 1e-3).all(axis=-1)
     return int(np.argmax(np.where(near, np.nan_to_num(restarts.objective, nan=-np.inf), -np.inf)))
 
 
-def _none_regular(status: tuple[Status, ...]) -> Status:
-    """What became of a fit without a best point; where every restart went wrong, how the first did."""
-    return Status.NO_REGULAR_OPTIMUM if any(each.at_optimum for each in status) else status[0]
+def _status(ascent: Ascent, restarts: Restarts, polished: Climb, point: Mixture | None, best: int) -> Status:
+    """How the reported point came about: its polished end's status; of a fit without one, why.
+
+    Where every restart went wrong, that is how the first did.
+    """
+    if point is not None:
+        return restarts.status[best] if ascent.reports_end else polished.status[best]
+    if best >= 0:
+        return Status.NO_DENSITY
+    return Status.NO_REGULAR_OPTIMUM if any(each.at_optimum for each in restarts.status) else restarts.status[0]
 
 
 def _path(ascent: Ascent, start: Mixture, run: Climb, best: int) -> Path | None:

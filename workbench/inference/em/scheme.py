@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,7 +27,8 @@ class Iteration:
     Attributes
     ----------
     objective : (restart,)
-    plain : (restart,), whether a plain step led here from the iteration before: no extrapolation between
+    plain : (restart,), whether a plain step led here from the iteration before: no extrapolation between, no partial M step
+    moved : whether an M half step led here, theta moving while q stayed; as ``plain`` where None
     rises : whether the objective may be compared with the iteration's before, and may not be lower
     settles : whether the scheme may stop here: not while a temperature is still to change
     assign : how q followed from the mixture
@@ -37,6 +39,7 @@ class Iteration:
     expectation: Expectation
     objective: np.ndarray
     plain: np.ndarray
+    moved: bool | None = None
     rises: bool = True
     settles: bool = True
     assign: Assign = soft
@@ -65,11 +68,18 @@ class Steps:
     Attributes
     ----------
     prior : the problem's for MAP, None for maximum likelihood
+    likelihood : whether the objective is one, with the singular solutions that likelihoods have; a sum of squares has none
     """
 
     problem: Problem
     prior: Prior | None = None
     engine: Engine = BOOK
+    likelihood: bool = True
+
+    @functools.cached_property
+    def chart(self) -> Prior:
+        """Unconstrained coordinates: the prior's for MAP; for maximum likelihood the family's own, which no prior moves."""
+        return self.problem.family.coordinates(self.data, self.problem.n_components) if self.prior is None else self.prior
 
     @property
     def data(self) -> Dataset:

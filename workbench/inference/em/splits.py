@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.fit import Status
-from workbench.inference.em.climb import Climb
+from workbench.inference.em.climb import Climb, spread
 from workbench.inference.em.scheme import Steps
 from workbench.inference.em.steps import m_step
 from workbench.models import Mixture
@@ -64,7 +64,7 @@ def _moved(steps: Steps, mixture: Mixture, rng: np.random.Generator) -> Mixture:
     mass = np.maximum(counts @ shares, 1e-12)
     mass[[i, j]] = 0.0
     k = int(rng.choice(mass.size, p=mass / mass.sum()))
-    half = _half(steps.data.x, shares[:, k] * counts, rng)
+    half = _half(steps.data.x / spread(steps), shares[:, k] * counts, rng)
     shares[:, i] += shares[:, j]
     shares[:, j] = shares[:, k] * half
     shares[:, k] *= 1.0 - half
@@ -73,12 +73,10 @@ def _moved(steps: Steps, mixture: Mixture, rng: np.random.Generator) -> Mixture:
 
 
 def _half(x: np.ndarray, mass: np.ndarray, rng: np.random.Generator) -> Responsibilities:
-    """Which rows (N,) are nearer to the second of two rows drawn from a component, by what both and the row have observed."""
+    """Which rows (N,) of standardised ``x`` are nearer to the second of two rows drawn from a component, by cells that all have."""
     total = mass.sum()
     one, two = x[rng.choice(mass.size, size=2, p=mass / total)] if total > 0 else x[rng.choice(mass.size, size=2)]
-    spread = np.nan_to_num(np.nanstd(x, axis=0), nan=1.0)
-    spread = np.where(spread > 0, spread, 1.0)
-    nearer = np.nansum(((x - two) / spread) ** 2 - ((x - one) / spread) ** 2, axis=1) < 0
+    nearer = np.nansum((x - two) ** 2 - (x - one) ** 2, axis=1) < 0
     return np.where(nearer, 0.95, 0.05)  # no row is given away altogether: an empty cell of a discrete family would be absorbing
 
 

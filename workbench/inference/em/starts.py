@@ -33,7 +33,8 @@ Start = Callable[[Steps, Generators], Mixture]
 
 def random_rows(steps: Steps, rngs: Generators) -> Mixture:
     """K distinct rows as centres, the spread of all data around each, equal weights."""
-    distinct, count = np.unique(steps.data.x, axis=0), steps.problem.n_components
+    rows, count = steps.data.distinct()[0].x, steps.problem.n_components
+    distinct = rows[~np.isnan(rows).all(axis=1)]  # a row without a cell is no centre
     replace = distinct.shape[0] < count
     chosen = np.stack([rng.choice(distinct.shape[0], count, replace=replace) for rng in rngs])
     return _around(steps.problem, distinct[chosen])
@@ -59,8 +60,8 @@ def kmeans_plus_plus(steps: Steps, rngs: Generators) -> Mixture:
 def kmeans(steps: Steps, rngs: Generators) -> Mixture:
     """Lloyd's algorithm on standardised columns from k-means++ seeds, then one M step of its partition."""
     x = _filled(steps.problem)
-    z = _standardised(x)
-    shares = [partition(z, z[_seeds(steps.problem, z, rng)]) for rng in rngs]
+    z = _standardised(x, steps.data.counts)
+    shares = [partition(z, steps.data.counts, z[_seeds(steps.problem, z, rng)]) for rng in rngs]
     return gathered([_maximised(steps, share[None]) for share in shares])
 
 
@@ -92,8 +93,6 @@ STARTS: dict[str, Start] = {
     "uniform": uniform,
     "prior": from_prior,
 }
-DETERMINISTIC = ("uniform",)
-"""Kinds of start that are the same for every restart."""
 
 
 def starts(
@@ -118,28 +117,43 @@ def starts(
     return gathered(parts).take(np.argsort(order)), names
 
 
-def interior(problem: Problem, mixture: Mixture) -> Coordinates:
+def interior(chart: Prior, mixture: Mixture) -> Coordinates:
     """Unconstrained coordinates of starts for methods that work in them; a probability of 0 or 1, which has none, starts near it."""
-    u, _ = problem.coordinates.flatten(mixture)
+    u, _ = chart.flatten(mixture)
     return np.asarray(np.nan_to_num(u, nan=0.0, posinf=NEAR, neginf=-NEAR))
 
 
 def misfit(init: Mapping[str, Any], problem: Problem) -> str | None:
     """Why given parameters cannot be a start, or None."""
-    names = list(problem.family.dims)
-    if sorted(init) != sorted(names):
-        return f"init gives {', '.join(init)}; give exactly {', '.join(names)}"
+    dims = problem.family.dims
+    if sorted(init) != sorted(dims):
+        return f"init gives {', '.join(init) or 'nothing'}; give exactly {', '.join(dims)}"
     wanted = {name: array.shape for name, array in _shapes(problem)}
-    for name in names:
-        if np.shape(init[name]) != wanted[name]:
-            return f"init.{name} has shape {np.shape(init[name])}; give {wanted[name]}"
-    total = float(np.sum(init["weights"]))
-    if abs(total - 1.0) > 1e-6:
-        return f"init.weights sum to {total:g}; give weights that sum to 1"
+    for name in dims:
+        if (reason := _unfit(name, init[name], wanted[name], dims[name])) is not None:
+            return f"init.{name} {reason}"
     with np.errstate(all="ignore"):
         possible = np.isfinite(problem.log_likelihood(problem.family.mixture(init)))
     if not possible:
         return "init gives some row no density; give weights and probabilities inside (0, 1), covariances that are positive definite"
+    return None
+
+
+def _unfit(name: str, value: Any, shape: tuple[int, ...], dims: tuple[str, ...]) -> str | None:
+    """What is wrong with a given parameter: its numbers, its shape, sums that should be 1, a matrix that is not symmetric."""
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        return f"is no table of numbers; give numbers of shape {shape}"
+    if array.shape != shape:
+        return f"has shape {array.shape}; give {shape}"
+    if not np.isfinite(array).all():
+        return "has entries that are not finite; give numbers"
+    if name == "weights" or dims[-1].endswith("level"):
+        off = array.sum(axis=-1)[np.abs(array.sum(axis=-1) - 1.0) > 1e-6]
+        return f"sum to {off.flat[0]:g}; give shares that sum to 1" if off.size else None
+    if dims[-1].endswith("feature_2") and not np.allclose(array, np.swapaxes(array, -1, -2), rtol=1e-9, atol=0.0):
+        return "is not symmetric; give covariance matrices"
     return None
 
 
@@ -169,7 +183,7 @@ def _maximised(steps: Steps, responsibilities: np.ndarray) -> Mixture:
 
 def _seeding(problem: Problem, rng: np.random.Generator) -> np.ndarray:
     x = _filled(problem)
-    return np.asarray(x[_seeds(problem, _standardised(x), rng)])
+    return np.asarray(x[_seeds(problem, _standardised(x, problem.data.counts), rng)])
 
 
 def _filled(problem: Problem) -> np.ndarray:
@@ -177,14 +191,15 @@ def _filled(problem: Problem) -> np.ndarray:
     x = problem.data.x
     if problem.data.complete:
         return x
-    observed = ~np.isnan(x)
-    seen = np.maximum(observed.sum(axis=0), 1)
-    return np.where(observed, x, np.where(observed, x, 0.0).sum(axis=0) / seen)
+    weights = np.where(np.isnan(x), 0.0, problem.data.counts[:, None])
+    means = (weights * np.nan_to_num(x)).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-300)
+    return np.where(np.isnan(x), means, x)
 
 
-def _standardised(x: np.ndarray) -> np.ndarray:
-    spread = x.std(axis=0)
-    return np.asarray((x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
+def _standardised(x: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    centred = x - np.average(x, axis=0, weights=counts)
+    spread = np.sqrt(np.average(centred**2, axis=0, weights=counts))
+    return np.asarray(centred / np.where(spread > 0, spread, 1.0))
 
 
 def _seeds(problem: Problem, z: np.ndarray, rng: np.random.Generator) -> list[int]:

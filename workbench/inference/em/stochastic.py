@@ -1,4 +1,4 @@
-"""Stepwise EM for data that are streamed: running statistics, a block of rows at a time (Cappe & Moulines 2009)."""
+"""Stepwise EM, as for data that are streamed: running statistics, a block of rows at a time (Cappe & Moulines 2009)."""
 
 from __future__ import annotations
 
@@ -102,10 +102,10 @@ def stepwise(start: Mixture, steps: Steps, batch_size: int, decay: float, seed: 
         mixture = iteration.mixture
         for at in range(0, order.size, batch_size):
             rows = np.sort(order[at : at + batch_size])
-            mixture, statistics = _step(mixture, statistics, steps, rows, (taken + 2.0) ** -decay)
-            taken += 1
             if shares is not None:
                 shares[:, rows] = mixture.responsibilities(steps.data.x[rows])
+            mixture, statistics = _step(mixture, statistics, steps, rows, (taken + 2.0) ** -decay)
+            taken += 1
         passes += 1
         iteration = steps.evaluate(mixture)
 

@@ -98,7 +98,7 @@ class ADVI:
         with captured() as messages:
             seeds = [context.start_seed(i) for i in range(self.restarts)]
             start, names = starts(problem, problem.prior, self.init, seeds)
-            ascents = self._ascents(problem, context, interior(problem, start))
+            ascents = self._ascents(problem, context, interior(problem.coordinates, start))
         with context.clock("run"):
             ends = [_End.of(problem, ascent, context.noise_seed(i), self.draws) for i, ascent in enumerate(ascents)]
             best = _best(ends)

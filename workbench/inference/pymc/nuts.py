@@ -141,4 +141,4 @@ class NUTS:
 def _start(problem: Problem, init: str, seed: int) -> np.ndarray:
     """Flat coordinates of a start drawn from a chain's own seed, so that the number of cores changes nothing."""
     mixture, _ = starts(problem, problem.prior, init, [seed])
-    return np.ascontiguousarray(interior(problem, mixture)[0])
+    return np.ascontiguousarray(interior(problem.coordinates, mixture)[0])
