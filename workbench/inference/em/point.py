@@ -168,9 +168,8 @@ def _restarts(problem: Problem, ascent: Ascent, run: Climb, polished: Climb, see
     """The ends as they are, beside the same ends followed to working precision."""
     singular = np.zeros(len(seeds), bool)
     spurious = np.zeros(len(seeds), bool)
-    if (
-        ascent.steps.likelihood and ascent.steps.prior is None
-    ):  # with a proper prior the objective is bounded and its modes are what they are
+    # With a proper prior the objective is bounded and its modes are what they are.
+    if ascent.steps.likelihood and ascent.steps.prior is None:
         regularity = polished.mixture.components.regularity(polished.mixture.weights, problem.data)
         ended = np.array([status in (Status.SINGULAR, Status.LOST_COMPONENT) for status in (*run.status, *polished.status)])
         singular = regularity.singular | ended.reshape(2, -1).any(axis=0)

@@ -10,7 +10,6 @@ import numpy as np
 
 from workbench.data import DataError, Dataset
 from workbench.data.levels import with_levels
-from workbench.data.spelling import advice
 from workbench.models.components import Components
 from workbench.models.families.bernoulli import Bernoulli
 from workbench.models.families.categorical import Categorical
@@ -126,13 +125,11 @@ class Product(Family):
     def dataset(self, data: Any) -> Dataset:
         """The blocks' columns, block after block; levels in those that have them."""
         rows = Dataset.of(data, levels=self.levels)
-        unknown = [column for column in self.columns if column not in rows.features]
-        if unknown:
-            raise DataError(f"blocks name column {unknown[0]!r}, which is not there; {advice(unknown[0], rows.features)}")
+        chosen = rows.only(self.columns)  # unknown columns first: one of them may be what is left out
         left_out = [feature for feature in rows.features if feature not in self.columns]
         if left_out:
             raise DataError(f"columns {', '.join(left_out)} are in no block; name them in one, or leave them out of `columns`")
-        return with_levels(rows.only(self.columns), self.levels)
+        return with_levels(chosen, self.levels)
 
     def parts(self, data: Dataset) -> list[Dataset]:
         """The data of each block."""
