@@ -20,6 +20,10 @@ BETTER = 1e-6
 """Nats an observation by which a moved end must be better: below, it is the same optimum (statistics, section 3)."""
 
 
+BLEND = 0.005
+"""Share of equal responsibilities in a move: a probability of 0 would stay one for ever, whatever was split or merged."""
+
+
 @dataclass(frozen=True)
 class Moves:
     """Moves tried, and moves that found a better optimum."""
@@ -68,6 +72,7 @@ def _moved(steps: Steps, mixture: Mixture, rng: np.random.Generator) -> Mixture:
     shares[:, i] += shares[:, j]
     shares[:, j] = shares[:, k] * half
     shares[:, k] *= 1.0 - half
+    shares = (1.0 - BLEND) * shares + BLEND / shares.shape[1]
     statistics = steps.problem.family.statistics(steps.data, shares[None])
     return m_step(statistics, steps.prior, Mixture(statistics.counts, steps.problem.family.maximise(statistics)))
 
