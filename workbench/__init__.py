@@ -9,7 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from workbench.compare.labels import adjusted_rand as adjusted_rand
+    from workbench.compare.labels import alignment as alignment
     from workbench.compare.optima import optima as optima
+    from workbench.compare.predictive import leave_one_out as leave_one_out
+    from workbench.compare.scores import held_out_lpd as held_out_lpd
     from workbench.data import DataError as DataError
     from workbench.data import Dataset as Dataset
     from workbench.datatree import from_tree as from_tree
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from workbench.models import Prior as Prior
     from workbench.models import PriorError as PriorError
     from workbench.models import Product as Product
+    from workbench.models.information import observed_information as observed_information
     from workbench.problem import Problem as Problem
     from workbench.problem import ProblemError as ProblemError
     from workbench.runs import Run as Run
@@ -48,7 +53,10 @@ if TYPE_CHECKING:
     from workbench.study import decomposition as decomposition
 
 _ROOMS = {
+    "compare.labels": ("adjusted_rand", "alignment"),
     "compare.optima": ("optima",),
+    "compare.predictive": ("leave_one_out",),
+    "compare.scores": ("held_out_lpd",),
     "data": ("DataError", "Dataset"),
     "datatree": ("from_tree", "to_tree"),
     "experiment.config": ("Experiment", "load"),
@@ -70,6 +78,7 @@ _ROOMS = {
         "StochasticEM",
     ),
     "models": ("FAMILIES", "Bernoulli", "Categorical", "Gaussian", "Mixture", "Poisson", "Prior", "PriorError", "Product"),
+    "models.information": ("observed_information",),
     "problem": ("Problem", "ProblemError"),
     "runs": ("Run", "run"),
     "study": ("decomposition",),

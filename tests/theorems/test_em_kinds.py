@@ -153,3 +153,47 @@ def test_given_level_probabilities_sum_to_1() -> None:
     reason = EM(restarts=1, init={"weights": [0.5, 0.5], "probs": [[[0.9, 0.9]], [[0.5, 0.5]]]}).refuses(problem)
     assert reason is not None
     assert reason.startswith("init.probs sum to 1.8")
+
+
+@pytest.mark.parametrize(("name", "family", "wanted"), [("old_faithful", "gaussian", 0.7), ("house_votes", "bernoulli", 0.7)])
+def test_split_and_merge_escapes(name: str, family: str, wanted: float) -> None:
+    problem = Problem(load_built_in(name), family, 3)
+    plain, moved = (EM(restarts=20, init="random_rows", split_merge=moves).fit(problem) for moves in (0, 5))
+    shares = []
+    for fit in (plain, moved):
+        assert fit.restarts is not None
+        best = max(optimum.objective for optimum in optima(problem, moved) if optimum.regular)
+        shares.append(float((np.asarray(fit.restarts.polished_objective) > best - 1e-4).mean()))
+    assert shares[0] < 0.5
+    assert shares[1] >= wanted
+    assert moved.restarts is not None
+    assert plain.restarts is not None
+    gains = np.asarray(moved.restarts.polished_objective) - np.asarray(plain.restarts.polished_objective)
+    regular = ~np.asarray(plain.restarts.singular)
+    assert (gains[regular] >= -1e-9).all()
+
+
+def test_split_and_merge_needs_three_components() -> None:
+    reason = EM(split_merge=1).refuses(faithful(2))
+    assert reason is not None
+    assert "3 components" in reason
+
+
+def test_all_equal_is_a_saddle_that_em_stays_on() -> None:
+    from workbench.compare.curvature import curvature
+
+    problem = faithful(2)
+    fit = EM(restarts=3, init="uniform").fit(problem)
+    single = EM(restarts=1).fit(faithful(1))
+    assert fit.log_likelihood.item() == pytest.approx(single.log_likelihood.item(), abs=1e-9)
+    found = optima(problem, fit)
+    assert len(found) == 1
+    assert curvature(problem, fit, found).is_maximum(0) is False
+
+
+@pytest.mark.parametrize(("init", "n_components"), [("em_short", 3), ("kmeans", 3), ("prior", 2)])
+def test_more_starts_end_at_known_optima(init: str, n_components: int) -> None:
+    fit = EM(restarts=30, init=init, objective="posterior" if init == "prior" else "likelihood").fit(faithful(n_components))  # type: ignore[arg-type]
+    known = {3: -1114.43987290, 2: -1157.16505342}[n_components]
+    reached = fit.log_posterior if init == "prior" else fit.log_likelihood
+    assert reached.item() == pytest.approx(known, abs=1e-5)
