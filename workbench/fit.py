@@ -14,6 +14,17 @@ from workbench.models import Family, Mixture
 Estimate = Literal["point", "approximation", "sample"]
 
 
+LIKELIHOODS = ("log_likelihood", "bound", "annealed_bound")
+"""Objectives whose polished optima are those of the likelihood."""
+
+
+def maximised(objective_name: str) -> Literal["likelihood", "posterior", ""]:
+    """Of what the polished optima of an objective are maxima."""
+    if objective_name in LIKELIHOODS:
+        return "likelihood"
+    return "posterior" if objective_name == "log_posterior" else ""
+
+
 class Status(Enum):
     """How a fit or a restart ended; the values are sentences that say what happened and what to do next."""
 
@@ -230,6 +241,13 @@ class Fit:
     def sample(cls, draws: Mixture, **fields: Any) -> Fit:
         """Draws from the posterior, batch (chain, draw)."""
         return cls(estimate="sample", draws=draws, **fields)
+
+    @property
+    def maximises(self) -> Literal["likelihood", "posterior", ""]:
+        """What the point is a maximum of: climbed, or what was climbed becomes it; nothing for draws and for kinds that wander."""
+        if self.estimate != "point" or self.status is Status.RAN:
+            return ""
+        return maximised(self.objective_name)
 
     @property
     def mixture(self) -> Mixture:

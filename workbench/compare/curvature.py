@@ -55,7 +55,7 @@ def curvature(problem: Problem, fit: Fit, found: list[Optimum]) -> Curvature:
         return Curvature(reason="")
     if problem.n_parameters > MOST_PARAMETERS:
         return Curvature(reason=f"there are more than {MOST_PARAMETERS} parameters, so second derivatives are not worked out")
-    prior = problem.prior if fit.objective_name == "log_posterior" else None
+    prior = problem.prior if fit.maximises == "posterior" else None
     at = {} if fit.restarts is None or fit.restarts.polished is None else _at_optima(problem, fit.restarts.polished, found, prior)
     if fit.draws is None:
         return Curvature(at, reason="there is no point")

@@ -5,34 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.fit import Fit, Status
+from workbench.fit import Fit
 from workbench.models.shapes import Counts, Responsibilities
 from workbench.models.terms import log_sum_exp
 from workbench.problem import Problem
 
-LIKELIHOODS = ("log_likelihood", "bound", "annealed_bound")
-"""Objectives whose polished optima are those of the likelihood."""
-
 
 def information_criteria(problem: Problem, fit: Fit, responsibilities: Responsibilities | None) -> dict[str, float]:
     """``aic`` at the MLE, ``bic`` and ``icl`` at MLE and MAP; empty for draws, without a point, and for points that are neither."""
-    if (
-        fit.estimate != "point"
-        or fit.draws is None
-        or responsibilities is None
-        or not (at_mle(fit) or fit.objective_name == "log_posterior")
-    ):
+    if not fit.maximises or fit.draws is None or responsibilities is None:
         return {}
     log_likelihood, free = fit.log_likelihood.item(), problem.n_parameters
     bic = -2.0 * log_likelihood + free * float(np.log(problem.data.n_observed_rows))
     likeliest = float((np.log(responsibilities.max(axis=1)) * _observed(problem.data)).sum())
     found = {"bic": bic, "icl": bic - 2.0 * likeliest}
-    return {"aic": 2.0 * free - 2.0 * log_likelihood, **found} if at_mle(fit) else found
-
-
-def at_mle(fit: Fit) -> bool:
-    """Whether the point is a maximum of the likelihood: climbed, or what was climbed becomes it, and not only wandered about."""
-    return fit.estimate == "point" and fit.objective_name in LIKELIHOODS and fit.status is not Status.RAN
+    return {"aic": 2.0 * free - 2.0 * log_likelihood, **found} if fit.maximises == "likelihood" else found
 
 
 def entropies(problem: Problem, responsibilities: Responsibilities) -> dict[str, float]:

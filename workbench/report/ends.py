@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from workbench.compare.scores import LIKELIHOODS
-from workbench.fit import Status
+from workbench.fit import LIKELIHOODS, Status
 from workbench.report.numerals import count, difference, fraction, listed, nats
 from workbench.report.wording import figure, spoken, unit
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.fit import Fit, LeaveOneOutRefits, Ledger, Path, Restarts, Status
+from workbench.fit import Fit, LeaveOneOutRefits, Ledger, Path, Restarts, Status, maximised
 from workbench.inference.em.acceleration import squarem
 from workbench.inference.em.climb import Climb, Stop, climb
 from workbench.inference.em.ledger import ledger
@@ -33,9 +33,6 @@ PATH_NUMBERS = 20_000_000
 EVERY_NUMBER = sys.maxsize
 LEDGER_NUMBERS = 2_000_000_000
 """Cells times components times iterations up to which the reported restart is run again for its ledger: some ten seconds."""
-
-AT_MAXIMUM = ("log_likelihood", "log_posterior", "annealed_bound", "bound")
-"""Objectives whose polished ends are at a maximum of the likelihood or the posterior."""
 
 Polish = Callable[[Mixture], Climb]
 
@@ -146,7 +143,7 @@ def _left_out(problem: Problem, ascent: Ascent, point: Mixture | None, context: 
     """Of a point at the maximum of the likelihood or the posterior, what the fit without each row says of it."""
     from workbench.inference.leave_one_out import of_point
 
-    if point is None or ascent.reports_end or ascent.objective_name not in AT_MAXIMUM:
+    if point is None or ascent.reports_end or not maximised(ascent.objective_name):
         return None
     context.progress("leaving rows out", math.nan)
     return of_point(problem, point, ascent.steps.prior, ascent.steps.engine)
