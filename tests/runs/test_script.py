@@ -20,6 +20,6 @@ print(sorted(run.fits), dict(run.failures))
 
 def test_a_script_without_a_guard(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
-    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, cwd=tmp_path, timeout=240, check=False)
     assert done.stdout.splitlines() == ["once", "['em', 'nuts'] {}"], done.stderr
     assert done.stderr == ""

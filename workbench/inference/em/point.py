@@ -135,7 +135,7 @@ def fit_point(method: Any, problem: Problem, context: Context, ascent: Ascent, s
         path=path,
         ledger=books,
         left_out=without,
-        messages=moved.sentences(),
+        messages=(*moved.sentences(), *_capped(ascent, restarts, best)),
     )
 
 
@@ -207,6 +207,13 @@ def _settled(problem: Problem, restarts: Restarts, best: int) -> int:
         weights = np.sort(restarts.polished.weights, axis=-1)
         near &= (np.abs(weights - weights[best]) < 1e-3).all(axis=-1)
     return int(np.argmax(np.where(near, np.nan_to_num(restarts.objective, nan=-np.inf), -np.inf)))
+
+
+def _capped(ascent: Ascent, restarts: Restarts, best: int) -> tuple[str, ...]:
+    """Said where the reported restart had not converged when it stopped."""
+    if best < 0 or ascent.reports_end or restarts.status[best] is not Status.MAX_ITER:
+        return ()
+    return (f"restart {best} stopped at max_iter before it converged; the point reported is its end followed to the optimum",)
 
 
 def _status(ascent: Ascent, restarts: Restarts, polished: Climb, point: Mixture | None, best: int) -> Status:
