@@ -88,10 +88,11 @@ def turned(b: np.ndarray, mask: np.ndarray, factor: np.ndarray, regression: np.n
             order[at] = d
             at += 1
     r = np.empty((size, size))
-    for j in range(size):
-        r[:, j] = b[:, order[j]]
+    for i in range(size):
+        for j in range(size):
+            r[i, j] = b[i, order[j]]
+            factor[i, j], regression[i, j], left[i, j] = 0.0, 0.0, 0.0
     triangularised(r)
-    factor[:], regression[:], left[:] = 0.0, 0.0, 0.0
     logs = 0.0
     for i in range(missing, size):
         logs += math.log(abs(r[i, i]))
@@ -117,23 +118,25 @@ def turned(b: np.ndarray, mask: np.ndarray, factor: np.ndarray, regression: np.n
 @compiled
 def completed(sums: np.ndarray, mask: np.ndarray, regression: np.ndarray, left: np.ndarray, s1: np.ndarray, s2: np.ndarray) -> float:
     """Add a pattern's expected sums of d and d d' to ``s1`` and ``s2``; return n. ``sums`` are packed: n, s1, s2 row by row."""
-    size = mask.size
+    size, missing = mask.size, False
     first, second = np.empty(size), np.empty((size, size))
     for i in range(size):
+        missing = missing or mask[i] == 0.0
         first[i] = sums[1 + i] if mask[i] != 0.0 else 0.0
         for j in range(i + 1):
             both = mask[i] != 0.0 and mask[j] != 0.0
             second[i, j] = sums[1 + size + i * (i + 1) // 2 + j] if both else 0.0
             second[j, i] = second[i, j]
-    if mask.min() == 0.0:
-        whole = regression.copy()
+    if missing:
+        whole = np.empty((size, size))
         for i in range(size):
-            if mask[i] != 0.0:
-                whole[i, i] = 1.0
-        first = _by_vector(whole, first)
-        second = _by_matrix(whole, second) + sums[0] * left
-    s1 += first
-    s2 += second
+            for j in range(size):
+                whole[i, j] = 1.0 if i == j and mask[i] != 0.0 else regression[i, j]
+        first, second = _by_vector(whole, first), _by_matrix(whole, second)
+    for i in range(size):
+        s1[i] += first[i]
+        for j in range(size):
+            s2[i, j] += second[i, j] + sums[0] * left[i, j] if missing else second[i, j]
     return float(sums[0])
 
 
@@ -254,11 +257,13 @@ def _under(
     b: np.ndarray, mask: np.ndarray, log_weights: np.ndarray, factor: np.ndarray, regression: np.ndarray, left: np.ndarray
 ) -> np.ndarray:
     """``turned`` for every root; the constants (1, K) of the pattern's log joints."""
-    constant, logs = np.empty((1, log_weights.size)), np.empty(b.shape[0])
+    constant, logs, seen = np.empty((1, log_weights.size)), np.empty(b.shape[0]), 0.0
+    for cell in mask:
+        seen += cell
     for m in range(b.shape[0]):
         logs[m] = turned(b[m], mask, factor[0, m], regression[m], left[m])
     for k in range(log_weights.size):
-        constant[0, k] = log_weights[k] + logs[k if b.shape[0] > 1 else 0] - 0.5 * LOG_2PI * mask.sum()
+        constant[0, k] = log_weights[k] + logs[k if b.shape[0] > 1 else 0] - 0.5 * LOG_2PI * seen
     return constant
 
 
@@ -274,12 +279,14 @@ def _complete(
     s2: np.ndarray,
 ) -> None:
     """Add a pattern's sums, completed, to all components'; a row of which nothing was observed says nothing of the features."""
-    size = mask.size
+    size, seen = mask.size, 0.0
+    for cell in mask:
+        seen += cell
     step = 1 + size + size * (size + 1) // 2
     for k in range(n.size):
         own, m = sums[k * step : (k + 1) * step], k if left.shape[0] > 1 else 0
         n[k] += own[0]
-        if mask.max() > 0.0:
+        if seen > 0.0:
             n_seen[k] += completed(own, mask, regression[m], left[m], s1[k], s2[k])
 
 

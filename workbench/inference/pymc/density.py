@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -10,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from workbench.fast.callback import density_callback
-from workbench.inference.pymc.choices import Likelihood
+from workbench.inference.pymc.choices import Likelihood, chosen
 from workbench.inference.pymc.model import Arrays, build, shape_of
 from workbench.problem import Problem
 
 import pymc as pm  # isort: skip  (after model, which prepares PyTensor)
 import pytensor.tensor as pt  # isort: skip
+from pytensor.compile.mode import get_mode  # isort: skip
 from pytensor.graph.replace import clone_replace  # isort: skip
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter  # isort: skip
+from pytensor.tensor.basic import Split  # isort: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,10 @@ def density(problem: Problem, likelihood: Likelihood | None) -> Density:
 def _compile(problem: Problem, likelihood: Likelihood | None) -> Density:
     model = build(problem, likelihood)
     u, value, gradient = _joined(model)
-    function = pm.pytensorf.compile([u], [value, gradient], mode="NUMBA")
+    mode = get_mode("NUMBA")
+    if chosen(problem, likelihood) == "op":
+        mode = mode.register((dfs_rewriter(_sliced), 1.1))  # after canonicalisation (1), which works out the sizes
+    function = pm.pytensorf.compile([u], [value, gradient], mode=mode)
     function(np.full(u.type.shape, 0.1))  # numba compiles at the first call
     shared = function.get_shared()
     callback = density_callback(function.vm.jit_fn, u.type.shape[0], [variable.type.ndim for variable in shared])
@@ -77,3 +84,13 @@ def _joined(model: pm.Model) -> tuple[Any, Any, Any]:
     }
     joined: Any = clone_replace([value, gradient], parts)
     return u, *joined
+
+
+@node_rewriter([Split])
+def _sliced(fgraph: Any, node: Any) -> list[Any] | None:
+    """Slices in place of the gradient of a simplex's join, which takes two seconds to compile, for the text of its error."""
+    sizes = [part.type.shape[node.op.axis] for part in node.outputs]
+    if None in sizes:
+        return None
+    before, edges = (slice(None),) * node.op.axis, np.cumsum([0, *sizes])
+    return [node.inputs[0][(*before, slice(*edge))] for edge in itertools.pairwise(edges.tolist())]

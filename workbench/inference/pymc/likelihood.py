@@ -18,6 +18,7 @@ from pytensor.graph.basic import Apply  # noqa: E402
 from pytensor.graph.op import Op  # noqa: E402
 from pytensor.link.numba.dispatch.basic import register_funcify_and_cache_key  # noqa: E402
 
+from workbench.fast.apart import apart  # noqa: E402
 from workbench.fast.compiled import DIGEST  # noqa: E402
 from workbench.fast.fisher import discrete, independent, matrices  # noqa: E402
 from workbench.fast.gaussian.factors import UNROLLED  # noqa: E402
@@ -91,11 +92,20 @@ def _disconnected(cotangent: Any) -> bool:
 
 @register_funcify_and_cache_key(LogLikelihood)  # type: ignore[untyped-decorator]
 def _compiled(op: Any, node: Any = None, **_: Any) -> tuple[Any, str]:
+    """PyTensor optimises an Op's code again at each of its levels of callers: they get a call of it."""
     kernel = KERNELS[op.kernel]
-    function, size = kernel.function, kernel.size([value.type.shape for value in node.inputs])
+    size = kernel.size([value.type.shape for value in node.inputs])
+    arrays = [numba.types.Array(numba.types.float64, value.type.ndim, "C") for value in node.inputs]
+    name = f"workbench_{op.kernel}_{len(size[0]) if size else 0}_{DIGEST}"
+    call = apart(kernel.function, [*(numba.typeof(value) for value in size), *arrays], name)
 
     @numba.njit  # type: ignore[untyped-decorator]
     def log_likelihood(*arguments: Any) -> Any:
-        return function(*size, *arguments)
+        return call(size + arguments)
 
-    return log_likelihood, f"workbench {op.kernel} {size} {DIGEST}"  # PyTensor's cache on disk never keeps older code
+    @numba.njit  # type: ignore[untyped-decorator]
+    def without_size(*arguments: Any) -> Any:
+        return call(arguments)
+
+    # PyTensor's cache on disk never keeps older code
+    return log_likelihood if size else without_size, f"workbench {op.kernel} {size} {DIGEST}"
