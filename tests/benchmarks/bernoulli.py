@@ -77,8 +77,10 @@ def run_ours(x, seed):
         iterations += before.size
         going = found.log_likelihood - before >= TOL
         ends.extend(found.log_likelihood[~going])
-        before = found.log_likelihood[going]
-        mixture = expectation.m_step(found.take(going).statistics, None, mixture.take(going))
+        before = found.log_likelihood
+        if not going.all():
+            before, found, mixture = before[going], found.take(going), mixture.take(going)
+        mixture = expectation.m_step(found.statistics, None, mixture)
     return max(ends), iterations
 
 

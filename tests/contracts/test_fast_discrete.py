@@ -134,7 +134,9 @@ def test_rows_that_are_there_often_are_worked_on_once():
 def test_codes_and_members_are_the_rows():
     x = some_data(np.random.default_rng(3), "categorical", 300, 6, 0.2)
     known = codes.encode(x)
-    for row, entries in zip(x, known.codes[known.place], strict=True):
-        cells = known.members[entries].ravel()
-        cells = cells[cells < known.n_cells]
+    entries = [[cell] for cell in range(known.n_cells)] + [[]]
+    for left, right in known.members:
+        entries.append(entries[left] + entries[right])
+    for row, own in zip(x, known.codes[known.place], strict=True):
+        cells = [cell for entry in own for cell in entries[entry]]
         assert sorted(zip(known.feature[cells], known.value[cells], strict=True)) == [(d, v) for d, v in enumerate(row) if not np.isnan(v)]

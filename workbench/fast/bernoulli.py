@@ -2,29 +2,94 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast.codes import Coded
+from workbench.fast.compiled import compiled
 from workbench.fast.discrete import Discrete
+from workbench.fast.lanes import WIDTH, Writer, kernel
 from workbench.models import Expectation, Mixture
 from workbench.models.families.bernoulli import BernoulliStatistics
 
 
-def _log_cells(known: Coded, probs: np.ndarray) -> np.ndarray:
+@kernel
+def _logs(code: Writer, probs: Any, at: Any, width: Any, cells: Any, to: Any) -> None:
+    """log p."""
+    with code.loop(width) as vector:
+        lane = code.product(vector, WIDTH)
+        code.store(code.load(probs, code.plus(at, lane)).log(), cells, code.plus(to, lane))
+
+
+@kernel
+def _complements(code: Writer, probs: Any, at: Any, width: Any, cells: Any, to: Any) -> None:
+    """log(1 - p), with the rounding of 1 - p undone (Kahan's log1p)."""
+    with code.loop(width) as vector:
+        lane = code.product(vector, WIDTH)
+        p = code.load(probs, code.plus(at, lane))
+        rest = 1.0 - p
+        exact = rest.log() * (p / (1.0 - rest))
+        code.store(exact.where(rest.compared("<", 1.0), 0.0 - p), cells, code.plus(to, lane))
+
+
+@kernel
+def _add(code: Writer, cells: Any, at: Any, width: Any, sums: Any, to: Any) -> None:
+    with code.loop(width) as vector:
+        lane = code.product(vector, WIDTH)
+        place = code.plus(to, lane)
+        code.store(code.load(sums, place) + code.load(cells, code.plus(at, lane)), sums, place)
+
+
+@compiled
+def _fill(probs: np.ndarray, feature: np.ndarray, value: np.ndarray, cells: np.ndarray, first: int) -> None:
+    """Log densities of cells into first .. of ``cells`` (G, C', lanes)."""
+    lanes = probs.shape[2]
+    for g in range(probs.shape[0]):
+        for c in range(feature.size):
+            at, to = (g * probs.shape[1] + feature[c]) * lanes, (g * cells.shape[1] + first + c) * lanes
+            if value[c] == 1.0:
+                _logs(probs, at, lanes // WIDTH, cells, to)
+            else:
+                _complements(probs, at, lanes // WIDTH, cells, to)
+
+
+@compiled
+def _by_feature(cells: np.ndarray, feature: np.ndarray, value: np.ndarray, ones: np.ndarray, seen: np.ndarray) -> None:
+    """Add the cells (G, C, lanes) to their features (G, D, lanes)."""
+    lanes = cells.shape[2]
+    for g in range(cells.shape[0]):
+        for c in range(feature.size):
+            at, to = (g * cells.shape[1] + c) * lanes, (g * ones.shape[1] + feature[c]) * lanes
+            _add(cells, at, lanes // WIDTH, seen, to)
+            if value[c] == 1.0:
+                _add(cells, at, lanes // WIDTH, ones, to)
+
+
+def _log_cells(known: Coded, probs: np.ndarray, cells: np.ndarray, first: int) -> None:
     """log p or log(1 - p)."""
-    rest = 1.0 - probs
-    complements = np.where(rest < 1.0, np.log(rest) * (probs / (1.0 - rest)), -probs)  # log1p(-p), with the rounding of 1 - p undone
-    both = np.concatenate([complements, np.log(probs)], axis=1)
-    return np.asarray(np.take(both, known.feature + (known.value == 1.0) * known.n_features, axis=1))
+    rest = -probs.shape[2] % WIDTH
+    if rest == 0:
+        _fill(np.ascontiguousarray(probs), known.feature, known.value, cells, first)
+        return
+    whole = np.empty((probs.shape[0], known.n_cells, probs.shape[2] + rest))
+    _fill(_padded(probs), known.feature, known.value, whole, 0)
+    cells[:, first : first + known.n_cells] = whole[..., :-rest]
 
 
 def _summarise(known: Coded, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The weighted number of ones, and of observed cells."""
-    ones, zeros = (np.zeros((cells.shape[0], known.n_features, cells.shape[2])) for _ in range(2))
-    for total, value in ((ones, 1.0), (zeros, 0.0)):
-        total[:, known.feature[known.value == value]] = cells[:, known.value == value]
-    return ones, ones + zeros
+    own = _padded(cells)
+    ones, seen = (np.zeros((own.shape[0], known.n_features, own.shape[2])) for _ in range(2))
+    _by_feature(own, known.feature, known.value, ones, seen)
+    return ones[..., : cells.shape[2]], seen[..., : cells.shape[2]]
+
+
+def _padded(numbers: np.ndarray) -> np.ndarray:
+    """Whole registers, in C order."""
+    rest = -numbers.shape[2] % WIDTH
+    return np.pad(numbers, ((0, 0), (0, 0), (0, rest))) if rest else np.ascontiguousarray(numbers)
 
 
 STEP = Discrete(_log_cells, _summarise, BernoulliStatistics)

@@ -18,8 +18,8 @@ def step(n_features: int, n_levels: int) -> Discrete:
         """Each cell's place among (feature, level)."""
         return known.feature * n_levels + known.value.astype(np.int64)
 
-    def log_cells(known: Coded, probs: np.ndarray) -> np.ndarray:
-        return np.asarray(np.log(np.take(probs, places(known), axis=1)))
+    def log_cells(known: Coded, probs: np.ndarray, cells: np.ndarray, first: int) -> None:
+        np.log(np.take(probs, places(known), axis=1), out=cells[:, first : first + known.n_cells])
 
     def summarise(known: Coded, cells: np.ndarray) -> tuple[np.ndarray]:
         totals = np.zeros((cells.shape[0], n_features * n_levels, cells.shape[2]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,50 +16,60 @@ from workbench.fast.lanes import WIDTH
 from workbench.fast.lookup import e_step
 from workbench.models import Expectation, Statistics
 
-SHARED = 1.5
-"""One fit alone costs so much a register more than one of eight side by side."""
+OVERHEAD = 3
+"""Work on a row that does not depend on the number of its registers, in registers."""
 NEUTRAL = 0.5
 """Stands for parameters of components that are not there: any that has a density."""
 START = 3 * WIDTH
 
-LogCells = Callable[[Coded, np.ndarray], np.ndarray]
-"""(codes, a parameter (G, M, lanes)) -> log densities of the cells (G, C, lanes)."""
+LogCells = Callable[[Coded, np.ndarray, np.ndarray, int], None]
+"""(codes, a parameter (G, M, lanes), cells (G, C', lanes), first): writes the log densities of the cells to first .. of ``cells``."""
 Summarise = Callable[[Coded, np.ndarray], tuple[np.ndarray, ...]]
 """(codes, responsibilities by cell (G, C, lanes)) -> statistics (G, M, lanes)."""
 
 
+@functools.cache
+def widths(n_fits: int, n_components: int) -> tuple[int, ...]:
+    """How many of so few fits are worked on side by side, in turn: 1, 2, 4 or 8, the last perhaps with places left over."""
+    if n_fits <= 0:
+        return ()
+    ways = [(width, *widths(n_fits - width, n_components)) for width in (1, 2, 4, WIDTH)]
+    return min(ways, key=lambda way: sum(OVERHEAD - (-n_components * width // WIDTH) for width in way))
+
+
 @dataclass(frozen=True)
 class Layout:
-    """How numbers of fits and components lie side by side in registers: components across, or eights of fits."""
+    """How numbers of fits and components lie side by side in registers: so many ``together``, number k of fit f at k * together + f."""
 
     n_fits: int
     n_components: int
-    across: bool
+    together: int
 
     def place(self, array: np.ndarray, fill: float) -> np.ndarray:
-        """(fit, K, M) -> (G, M, lanes), a fit a row of registers or eight; the last fit stands in for those that are not there."""
-        if self.across:
-            padding = -self.n_components % WIDTH
-            return np.pad(np.swapaxes(array, 1, 2), ((0, 0), (0, 0), (0, padding)), constant_values=fill)
-        missing = -self.n_fits % WIDTH
+        """(fit, K, M) -> (G, M, lanes), a row of registers for so many fits; the last fit stands in for those that are not there."""
+        missing = -self.n_fits % self.together
         full = np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array
-        eights = full.reshape(-1, WIDTH, self.n_components, array.shape[2]).transpose(0, 3, 2, 1)
-        return np.ascontiguousarray(eights).reshape(-1, array.shape[2], self.n_components * WIDTH)
+        size = array.shape[2]
+        placed = np.full((full.shape[0] // self.together, size, self.n_lanes // self.together, self.together), fill)
+        placed[:, :, : self.n_components] = full.reshape(-1, self.together, self.n_components, size).transpose(0, 3, 2, 1)
+        return placed.reshape(-1, size, self.n_lanes)
+
+    @property
+    def n_lanes(self) -> int:
+        return -(-self.n_components * self.together // WIDTH) * WIDTH
 
     def back(self, placed: np.ndarray) -> np.ndarray:
         """(G, M, lanes) -> (fit, K, M)."""
-        if self.across:
-            return np.ascontiguousarray(np.swapaxes(placed[..., : self.n_components], 1, 2))
-        eights = placed.reshape(placed.shape[0], -1, self.n_components, WIDTH).transpose(0, 3, 2, 1)
-        return np.ascontiguousarray(eights).reshape(-1, self.n_components, placed.shape[1])[: self.n_fits]
+        apart = placed.reshape(*placed.shape[:2], -1, self.together)[:, :, : self.n_components].transpose(0, 3, 2, 1)
+        return np.ascontiguousarray(apart).reshape(-1, self.n_components, placed.shape[1])[: self.n_fits]
 
     def totals(self, placed: np.ndarray) -> np.ndarray:
-        """(G, 3, 8) -> (fit, 3): across, what a fit has is in the first lane."""
-        return placed[:, :, 0] if self.across else np.swapaxes(placed, 1, 2).reshape(-1, 3)[: self.n_fits]
+        """(G, 3, 8) -> (fit, 3)."""
+        return np.swapaxes(placed[:, :, : self.together], 1, 2).reshape(-1, 3)[: self.n_fits]
 
     def weights_of_rows(self, counts: np.ndarray) -> np.ndarray:
         """Counts (1, N) or (fit, N), a row for every lane that is a fit."""
-        missing = 0 if self.across or counts.shape[0] == 1 else -self.n_fits % WIDTH
+        missing = 0 if counts.shape[0] == 1 else -self.n_fits % self.together
         return read_only(np.concatenate([counts, np.repeat(counts[-1:], missing, axis=0)]) if missing else counts)
 
 
@@ -77,15 +88,14 @@ class Discrete:
         known = coded(data)
         rows = known.gathered(counts)
         n_fits, n_components = weights.shape
-        alone = n_fits % WIDTH
-        if alone * -(-n_components // WIDTH) * SHARED > n_components:
-            alone = 0
-        parts = []
-        for chosen, across in ((slice(0, n_fits - alone), False), (slice(n_fits - alone, n_fits), True)):
+        parts, first = [], 0
+        for together in (n_fits // WIDTH * WIDTH, *widths(n_fits % WIDTH, n_components)):
+            chosen = slice(first, min(n_fits, first + together))
             if chosen.start < chosen.stop:
                 own = rows[chosen] if rows.shape[0] > 1 else rows
-                layout = Layout(chosen.stop - chosen.start, n_components, across)
+                layout = Layout(chosen.stop - chosen.start, n_components, min(WIDTH, together))
                 parts.append(self._part(layout, known, weights[chosen], parameter[chosen], own, rule, beta, threads))
+            first = chosen.stop
         return Expectation.joined(parts)
 
     def _part(
@@ -101,11 +111,9 @@ class Discrete:
     ) -> Expectation:
         with np.errstate(divide="ignore", invalid="ignore"):
             constant = np.ascontiguousarray(np.log(layout.place(weights[:, :, None], 0.0)[:, 0]))
-            cells = self.log_cells(known, layout.place(parameter, NEUTRAL))
-        cells = np.ascontiguousarray(
-            np.concatenate([cells, np.zeros((cells.shape[0], 1, cells.shape[2]))], axis=1)
-        )  # a cell that was not observed
-        arguments = (cells, constant, known.codes, known.members, layout.weights_of_rows(counts), rule, beta, (0,) if layout.across else ())
+            cells = np.zeros((constant.shape[0], known.n_cells + 1, constant.shape[1]))  # the last: a cell that was not observed
+            self.log_cells(known, layout.place(parameter, NEUTRAL), cells, 0)
+        arguments = (cells, constant, known.places, known.members, layout.weights_of_rows(counts), rule, beta, (0,) * layout.together)
         n_rows, lanes = known.codes.shape[0], constant.shape[1]
         work, size = known.codes.size * parameter.shape[0] * parameter.shape[1], START + lanes * (known.n_cells + 2)
         partial = chunks.run(e_step, cells.shape[0], n_rows, size, arguments, threads=threads, work=work)

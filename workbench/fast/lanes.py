@@ -36,6 +36,8 @@ LOG = (
 """(2 artanh(s) - 2 s) / s^3 in powers of s^2 for |s| <= 3 - 2 sqrt 2, as above; error 1e-17."""
 LOG2_E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.6931471805582987, 1.6465949582897082e-12
 """log 2 in two parts: an exponent times the first is exact."""
+WHOLE = 1.5 * 2.0**52
+"""A number of moderate size plus this has been rounded to a whole one, which stands in its last bits."""
 EXPONENT = 1.5 * 2.0**52 + 1023.0
 """A whole number plus this has, in its last bits, the exponent field of 2 to that number."""
 NOTHING = -750.0
@@ -116,11 +118,13 @@ class Lanes:
         return x._exp_of_rest(n) * _power_of_two(half + EXPONENT) * _power_of_two(n - half + EXPONENT)
 
     def decay(self) -> Lanes:
-        """exp of lanes that are 0 or below, somewhat quicker; what is smaller than 1e-307 is 0."""
-        x = self.at_least(-708.0)
-        shifted = x.times_plus(LOG2_E, EXPONENT)
-        result = x._exp_of_rest(shifted - EXPONENT) * _power_of_two(shifted)
-        return self._lanes(self._other(0.0)).where(self.compared("<", -707.0), result)
+        """exp of lanes that are 0 or below, somewhat quicker; what is smaller than 1e-307 is 0, whatever the steps before make of it."""
+        b = self.builder
+        shifted = self.times_plus(LOG2_E, WHOLE)
+        result = self._exp_of_rest(shifted - WHOLE)
+        exponent = b.shl(b.bitcast(shifted.value, WORDS), _words(52))
+        scaled = self._lanes(b.bitcast(b.add(b.bitcast(result.value, WORDS), exponent), DOUBLES))  # times 2 ** n
+        return self._lanes(self._other(0.0)).where(self.compared("<", -707.0), scaled)
 
     def _exp_of_rest(self, n: Lanes) -> Lanes:
         """exp(self - n log 2), n the nearest whole number of log 2."""

@@ -44,12 +44,14 @@ def add_shares(joint: np.ndarray, entries: np.ndarray, rows: int, n_components: 
 
 @compiled
 def tables(cells: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """The groups' table (K', S) of the cells' log densities (C + 1, K')."""
-    table = np.zeros((cells.shape[1], members.shape[0]))
-    for entry in range(members.shape[0]):
-        for m in range(members.shape[1]):
-            for k in range(cells.shape[1]):
-                table[k, entry] += cells[int(members[entry, m]), k]
+    """The table (K', S) of the cells' log densities (C + 1, K') and of their sums."""
+    n_cells = cells.shape[0]
+    table = np.zeros((cells.shape[1], n_cells + members.shape[0]))
+    for k in range(cells.shape[1]):
+        for cell in range(n_cells):
+            table[k, cell] = cells[cell, k]
+        for number in range(members.shape[0]):
+            table[k, n_cells + number] = table[k, int(members[number, 0])] + table[k, int(members[number, 1])]
     return table
 
 
@@ -57,10 +59,13 @@ def tables(cells: np.ndarray, members: np.ndarray) -> np.ndarray:
 def by_cell(buckets: np.ndarray, members: np.ndarray, n_cells: int) -> np.ndarray:
     """Sums by cell (C + 1, K') of sums by entry (K', S)."""
     sums = np.zeros((n_cells + 1, buckets.shape[0]))
-    for entry in range(members.shape[0]):
-        for m in range(members.shape[1]):
-            for k in range(buckets.shape[0]):
-                sums[int(members[entry, m]), k] += buckets[k, entry]
+    for k in range(buckets.shape[0]):
+        held = buckets[k].copy()
+        for number in range(members.shape[0] - 1, -1, -1):
+            for i in range(2):
+                held[int(members[number, i])] += held[n_cells + 1 + number]
+        for cell in range(n_cells + 1):
+            sums[cell, k] = held[cell]
     return sums
 
 

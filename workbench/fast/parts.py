@@ -50,9 +50,11 @@ class Parts:
 
     parts: tuple[Part, ...]
 
-    def log_cells(self, known: Coded, placed: np.ndarray) -> np.ndarray:
-        """Log densities of the cells (G, C, lanes) under parameters (G, M, lanes)."""
-        return np.concatenate([part.step.log_cells(part.known(known)[0], placed[:, part.numbers]) for part in self.parts], axis=1)
+    def log_cells(self, known: Coded, placed: np.ndarray, cells: np.ndarray, first: int) -> None:
+        """Log densities of the cells into first .. of (G, C', lanes) under parameters (G, M, lanes)."""
+        for part in self.parts:
+            own, where = part.known(known)
+            part.step.log_cells(own, placed[:, part.numbers], cells, first + where.start)
 
     def summarise(self, known: Coded, cells: np.ndarray) -> tuple[np.ndarray, ...]:
         """The sums of each block's statistics, one block after the other, of sums by cell."""

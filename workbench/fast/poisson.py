@@ -11,13 +11,13 @@ from workbench.models import Expectation, Mixture
 from workbench.models.families.poisson import PoissonStatistics
 
 
-def _log_cells(known: Coded, rates: np.ndarray) -> np.ndarray:
+def _log_cells(known: Coded, rates: np.ndarray, cells: np.ndarray, first: int) -> None:
     """x log rate - rate - log x!."""
     from scipy.special import gammaln
 
     value = known.value[:, None]
     logs = np.where(value > 0.0, value * np.log(rates)[:, known.feature], 0.0)
-    return np.asarray(logs - rates[:, known.feature] - gammaln(value + 1.0))
+    cells[:, first : first + known.n_cells] = logs - rates[:, known.feature] - gammaln(value + 1.0)
 
 
 def _summarise(known: Coded, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

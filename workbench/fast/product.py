@@ -130,9 +130,9 @@ class Mixed:
         return Expectation.joined([self._part(weights[own], block.take(own), parameters[own], own) for own in fits])
 
     def _part(self, weights: np.ndarray, block: Components, parameters: np.ndarray, which: slice) -> Expectation:
+        cells = np.zeros((*weights.shape[:1], self.rows.known.n_cells + 1, *weights.shape[1:]))  # the last: a cell that was not observed
         with np.errstate(divide="ignore", invalid="ignore"):
-            cells = self.parts.log_cells(self.rows.known, np.swapaxes(parameters, 1, 2))
-        cells = np.concatenate([cells, np.zeros((cells.shape[0], 1, cells.shape[2]))], axis=1)  # a cell that was not observed
+            self.parts.log_cells(self.rows.known, np.swapaxes(parameters, 1, 2), cells, 0)
         counts = self.counts if self.counts.shape[0] == 1 else read_only(self.counts[which])
         e_step = self._matrices if type(block).__name__ in MATRICES else self._axes
         own, totals, sums = e_step(weights, block, cells, counts)

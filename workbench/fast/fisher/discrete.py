@@ -2,7 +2,7 @@
 
 Coordinates are ``probs`` (K, D_b) of binary features, ``rates`` (K, D_p) of counts and ``levels`` (K, M), the probabilities of all
 levels of all features with levels, one after the other; what a family has not has no columns. Data are those of
-:class:`workbench.fast.codes.Coded`, as doubles: codes (N', G), members (S, M), and what each cell (C) is: its kind, its column in
+:class:`workbench.fast.codes.Coded`, as doubles: codes (N', G), members (S, 2), and what each cell (C) is: its kind, its column in
 the coordinates of that kind, and its value.
 """
 
@@ -77,5 +77,5 @@ def value_and_gradient(
     cells = log_cells(probs, rates, levels, kind, column, value)
     constant = np.full(cells.shape[1], -np.inf)
     constant[: log_weights.size] = log_weights
-    total, summed, sums = expectation(cells, constant, codes, members.astype(np.int64), counts)
+    total, summed, sums = expectation(cells, constant, codes.astype(np.int64) * WIDTH, members.astype(np.int64), counts)
     return (np.array(total), summed[: log_weights.size].copy(), *slopes(sums, probs, rates, levels, kind, column, value))

@@ -89,7 +89,8 @@ def with_discrete(
     """The same beside discrete features: by log_weights, c, eps, probs, rates and levels."""
     cells, centres, factors = terms(c, eps, root.item())
     own = discrete.log_cells(probs, rates, levels, kind, column, value)
-    table, totals, buckets = tables(own, members), np.zeros(WIDTH), np.zeros((own.shape[1], members.shape[0]))
+    table, totals = tables(own, members), np.zeros(WIDTH)
+    buckets = np.zeros(table.shape)
     constant, rows = log_weights.copy().reshape(1, -1), counts.copy().reshape(1, -1)
     sums = axis_rows(z, rows, constant, cells, centres, factors, centres, codes, table, 0, 1.0, totals, buckets)
     n, dc, de = slopes(sums, c, centres, factors, root.item())

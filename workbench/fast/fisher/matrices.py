@@ -363,7 +363,8 @@ def with_discrete(
     n, n_seen = np.zeros(n_components), np.zeros(n_components)
     s1, s2 = np.zeros(eps.shape), np.zeros((n_components, features, features))
     cells = discrete.log_cells(probs, rates, levels, kind, column, value)
-    table, totals, buckets = tables(cells, members), np.zeros(WIDTH), np.zeros((cells.shape[1], members.shape[0]))
+    table, totals = tables(cells, members), np.zeros(WIDTH)
+    buckets = np.zeros(table.shape)
     for p in range(masks.shape[0]):
         first, last = int(starts[p]), int(starts[p + 1])
         constant = _under(b, masks[p], log_weights, factor, regression, left)
