@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -141,10 +142,16 @@ class Target:
 def _family(name: str, options: Mapping[str, Any]) -> Family:
     if name not in FAMILIES:
         raise ProblemError(f"there is no family {name!r}; {advice(name, FAMILIES)}")
-    return FAMILIES[name](**options)
+    try:
+        return FAMILIES[name](**options)
+    except (TypeError, ValueError) as error:
+        own = ", ".join(field.name for field in dataclasses.fields(FAMILIES[name])) or "no options"
+        raise ProblemError(f"{name} cannot be made of {dict(options)} ({error}); it takes {own}") from None
 
 
 def _check(data: Dataset, family: Family, n_components: int) -> None:
+    if isinstance(n_components, bool) or not isinstance(n_components, int | np.integer):
+        raise ProblemError(f"n_components is {n_components!r}; give a whole number")
     if n_components < 1:
         raise ProblemError(f"n_components is {n_components}; there must be at least 1")
     if n_components > data.n_rows:

@@ -44,7 +44,7 @@ def diagnostic_rows(
     for row in makers[fit.estimate]:
         yield {"method": label, **row}
     if fit.estimate == "point":
-        for row in itertools.chain(of_curvature(curved), of_refits(fit.left_out, why_not_left_out(problem, fit, curved))):
+        for row in itertools.chain(of_curvature(problem, curved), of_refits(fit.left_out, why_not_left_out(problem, fit, curved))):
             yield {"method": label, **row}
     for message in fit.messages:
         yield _row(label, "message", message, "", None, "")

@@ -10,6 +10,7 @@ import numpy as np
 from workbench.compare.curvature import Curvature, why_no_errors
 from workbench.compare.verdict import check, verdict
 from workbench.fit import LeaveOneOutRefits
+from workbench.problem import Problem
 
 Row = dict[str, Any]
 
@@ -19,7 +20,7 @@ SADDLE = (
 )
 
 
-def of_curvature(curved: Curvature) -> Iterator[Row]:
+def of_curvature(problem: Problem, curved: Curvature) -> Iterator[Row]:
     """Whether the point is a local maximum, how many optima are none, EM's rate there, and why an error is missing."""
     if curved.optima:
         found = len(curved.saddles)
@@ -39,7 +40,10 @@ def of_curvature(curved: Curvature) -> Iterator[Row]:
     if errors is None:
         yield word("standard_errors", "none", None, why_no_errors(curved))
         return
-    fixed = sum(int(np.isnan(value).sum()) for name, value in errors.items() if value.size > 1 or name != "weights")
+    places = problem.family.addresses(problem.data, problem.n_components)  # padding has none
+    fixed = sum(
+        bool(np.isnan(errors[place.parameter][place.index])) for place in places if problem.n_components > 1 or place.parameter != "weights"
+    )
     if fixed:
         yield check("parameters_on_boundary", fixed, None, None, "probabilities of 0 or 1 and rates of 0 have no standard error")
 

@@ -35,11 +35,11 @@ class Look:
 
     @property
     def marker(self) -> str:
-        return MARKERS[self.index % len(MARKERS)]
+        return MARKERS[(self.index + self.index // len(LIGHT)) % len(MARKERS)]  # beyond the colours another pair
 
     @property
     def line(self) -> str | tuple[int, tuple[float, ...]]:
-        return LINES[self.index % len(LINES)]
+        return LINES[(self.index + self.index // len(LIGHT)) % len(LINES)]
 
 
 def component_colour(index: int) -> str:

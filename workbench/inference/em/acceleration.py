@@ -124,7 +124,7 @@ class _History:
         self.df[:, who], self.dg[:, who] = 0.0, 0.0
         return self
 
-    def mixed(self, u: Coordinates, g: Coordinates, fixed: Flags) -> Coordinates:
+    def mixed(self, u: Coordinates, g: Coordinates, fixed: np.ndarray) -> Coordinates:
         """Note a step u -> g, and mix it with those before; ``fixed`` coordinates are g's."""
         f = np.where(fixed, 0.0, g - u)
         known = np.isfinite(self.f).all(axis=-1, keepdims=True)

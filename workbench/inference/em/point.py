@@ -103,8 +103,10 @@ def fit_point(method: Any, problem: Problem, context: Context, ascent: Ascent, s
     method : the kind, with ``restarts`` and ``init``
     split_merge : moves tried on every restart to escape a poor optimum
     """
+    seeds = [context.start_seed(i) for i in range(method.restarts)]
+    with context.clock("compile"):
+        _warmed(ascent, method, problem, seeds[:1])
     with context.clock("run"):
-        seeds = [context.start_seed(i) for i in range(method.restarts)]
         start, names = starts(problem, ascent.steps.prior, method.init, seeds, ascent.steps.engine)
         every = range(method.restarts)
         run = ascent.climb(start, every, path_numbers=PATH_NUMBERS, progress=context.progress)
@@ -137,6 +139,14 @@ def fit_point(method: Any, problem: Problem, context: Context, ascent: Ascent, s
         left_out=without,
         messages=(*moved.sentences(), *_capped(ascent, restarts, best)),
     )
+
+
+def _warmed(ascent: Ascent, method: Any, problem: Problem, seeds: list[int]) -> None:
+    """One iteration of one restart, so that what compiles, or is read from the code cache, is not counted as running."""
+    start, _ = starts(problem, ascent.steps.prior, method.init, seeds, ascent.steps.engine)
+    scheme = ascent.scheme(start, [0], False)
+    ascent.steps.engine.collapsed(next(scheme).mixture, np.ones(problem.data.n_features))
+    next(scheme)
 
 
 def _left_out(problem: Problem, ascent: Ascent, point: Mixture | None, context: Context) -> LeaveOneOutRefits | None:

@@ -14,7 +14,7 @@ from workbench.inference.em.scheme import Steps
 from workbench.inference.em.steps import m_step
 from workbench.models import Mixture
 from workbench.models.mixture import gathered
-from workbench.models.shapes import Flags, Responsibilities
+from workbench.models.shapes import Flags
 
 BETTER = 1e-6
 """Nats an observation by which a moved end must be better: below, it is the same optimum (statistics, section 3)."""
@@ -77,7 +77,7 @@ def _moved(steps: Steps, mixture: Mixture, rng: np.random.Generator) -> Mixture:
     return m_step(statistics, steps.prior, Mixture(statistics.counts, steps.problem.family.maximise(statistics)))
 
 
-def _half(x: np.ndarray, mass: np.ndarray, rng: np.random.Generator) -> Responsibilities:
+def _half(x: np.ndarray, mass: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Which rows (N,) of standardised ``x`` are nearer to the second of two rows drawn from a component, by cells that all have."""
     total = mass.sum()
     one, two = x[rng.choice(mass.size, size=2, p=mass / total)] if total > 0 else x[rng.choice(mass.size, size=2)]

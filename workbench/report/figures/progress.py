@@ -45,7 +45,7 @@ def progress(stem: str, traces: Mapping[str, pd.DataFrame], looks: Mapping[str, 
         frame(axes, ends, starts)
         stretched(axes, 1.0 if column == "iteration" else max(min(firsts, default=1.0), 1e-4), last)
         axes.set(xlabel="iteration" if column == "iteration" else "seconds", ylabel=axis(objective_name))
-        axes.legend(loc="lower right")
+        axes.figure.legend(loc="outside upper center", ncols=4, handlelength=1.6, columnspacing=1.0)
 
     return panel(stem, 2.9, paint)
 

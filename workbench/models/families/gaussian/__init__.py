@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.data.spelling import advice
 from workbench.models.components import Components
 from workbench.models.families.family import Family
 from workbench.models.families.gaussian import moments
@@ -69,6 +70,10 @@ class Gaussian(Family):
     hyperparameters: ClassVar[tuple[str, ...]] = ("mean", "mean_strength", "dof", "scale")
 
     covariance: Literal["full", "tied", "diagonal", "spherical"] = "full"
+
+    def __post_init__(self) -> None:
+        if self.covariance not in STRUCTURES:
+            raise ValueError(f"there is no covariance {self.covariance!r}; {advice(self.covariance, STRUCTURES)}")
 
     @property
     def structure(self) -> Structure:
