@@ -9,15 +9,14 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge, Gt
 
-from workbench.fit import Estimate, Fit
 from workbench.inference.em.climb import Stop
 from workbench.inference.em.engine import EngineName, engine
-from workbench.inference.em.point import Ascent, em_polish, fit_point, refuses
+from workbench.inference.em.kind import Kind
+from workbench.inference.em.point import Ascent, em_polish
 from workbench.inference.em.scheme import Iteration, Scheme, Steps
 from workbench.inference.em.starts import Init, interior
 from workbench.inference.line_search import backtracked
 from workbench.inference.method import Context
-from workbench.inference.options import check_options
 from workbench.models import Mixture, Prior
 from workbench.models.mixture import gathered
 from workbench.models.shapes import Coordinates
@@ -32,7 +31,7 @@ CURVED = 1e-10
 
 
 @dataclass(frozen=True)
-class Gradient:
+class Gradient(Kind):
     """Ascent of log p(x | theta), or of log p(x, theta), by its gradient in unconstrained coordinates.
 
     The gradient is that of E_q log p(x, z | theta) with the statistics of theta's own E step (Fisher's identity; Salakhutdinov,
@@ -68,10 +67,6 @@ class Gradient:
     """
 
     kind: ClassVar[str] = "gradient"
-    estimate: ClassVar[Estimate] = "point"
-    revision: ClassVar[int] = 1
-    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
-    compiles: ClassVar[bool] = False
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"
@@ -81,30 +76,20 @@ class Gradient:
     objective: Literal["likelihood", "posterior"] = "likelihood"
     engine: EngineName = "fast"
 
-    def __post_init__(self) -> None:
-        check_options(self)
-
-    def refuses(self, problem: Problem) -> str | None:
-        return refuses(self, problem)
-
-    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
-        """Run every restart, polish the ends, and report the best regular optimum."""
-        context = context or Context.default(problem)
-        if (reason := self.refuses(problem)) is not None:
-            raise ValueError(reason)
+    def ascent(self, problem: Problem, context: Context) -> Ascent:
+        """Every restart uphill by the gradient alone."""
         steps = Steps(problem, problem.prior if self.objective == "posterior" else None, engine(self.engine, context.threads))
 
         def scheme(start: Mixture, restarts: Sequence[int], show: bool) -> Scheme:
             return ascending(start, steps, self.optimiser)
 
-        ascent = Ascent(
+        return Ascent(
             steps=steps,
             scheme=scheme,
             stop=Stop(tol=self.tol, max_iter=self.max_iter),
             objective_name="log_posterior" if self.objective == "posterior" else "log_likelihood",
             polish=em_polish(steps),
         )
-        return fit_point(self, problem, context, ascent)
 
 
 def ascending(start: Mixture, steps: Steps, optimiser: Optimiser) -> Scheme:

@@ -10,13 +10,12 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge, Gt
 
-from workbench.fit import Estimate, Fit
 from workbench.inference.em.climb import Stop, climb
-from workbench.inference.em.point import POLISH, Ascent, fit_point
+from workbench.inference.em.kind import Kind
+from workbench.inference.em.point import POLISH, Ascent
 from workbench.inference.em.scheme import Iteration, Scheme, Steps
 from workbench.inference.em.steps import hard
 from workbench.inference.method import Context
-from workbench.inference.options import check_options
 from workbench.models import Expectation, Mixture
 from workbench.models.families.gaussian import independent
 from workbench.models.families.gaussian.independent import DiagonalStatistics
@@ -27,7 +26,7 @@ from workbench.problem import Problem
 
 
 @dataclass(frozen=True)
-class KMeans:
+class KMeans(Kind):
     """k-means: every row to its nearest centre, every centre to the mean of its rows (Lloyd 1982), in the data's own units.
 
     Climbs minus the sum of squared distances. It is classification EM of a spherical mixture with equal weights as the common
@@ -56,42 +55,32 @@ class KMeans:
     """
 
     kind: ClassVar[str] = "kmeans"
-    estimate: ClassVar[Estimate] = "point"
-    revision: ClassVar[int] = 1
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
-    compiles: ClassVar[bool] = False
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Literal["kmeans++", "random_rows"] = "kmeans++"
     tol: Annotated[float, Gt(0)] = 1e-12
     max_iter: Annotated[int, Ge(1)] = 1_000
 
-    def __post_init__(self) -> None:
-        check_options(self)
-
     def refuses(self, problem: Problem) -> str | None:
         if problem.family.name != "gaussian":
             return f"kmeans needs columns with distances, and the family is {problem.family.name}; use hard_em"
         return None
 
-    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
-        """Run every restart to a partition that its own centres give again, and report the best regular one."""
-        context = context or Context.default(problem)
-        if (reason := self.refuses(problem)) is not None:
-            raise ValueError(reason)
+    def ascent(self, problem: Problem, context: Context) -> Ascent:
+        """Every restart to a partition that its own centres give again."""
         steps = Steps(problem, likelihood=False)
 
         def scheme(start: Mixture, restarts: Sequence[int], show: bool) -> Scheme:
             return lloyd(start, steps, show)
 
-        ascent = Ascent(
+        return Ascent(
             steps=steps,
             scheme=scheme,
             stop=Stop(tol=self.tol, max_iter=self.max_iter, relative=True),
             objective_name="negative_sum_of_squares",
             polish=lambda ends: climb(lloyd(ends, steps, False), ends.weights.shape[0], steps, POLISH),
         )
-        return fit_point(self, problem, context, ascent)
 
 
 def lloyd(start: Mixture, steps: Steps, show: bool) -> Scheme:

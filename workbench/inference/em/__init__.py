@@ -7,21 +7,20 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
 
-from workbench.fit import Estimate, Fit
 from workbench.inference.em.acceleration import AccelerationName, accelerated
 from workbench.inference.em.climb import Stop
 from workbench.inference.em.engine import EngineName, engine
+from workbench.inference.em.kind import Kind
 from workbench.inference.em.partial import MStepName, moving
-from workbench.inference.em.point import Ascent, em_polish, fit_point, refuses
+from workbench.inference.em.point import Ascent, em_polish
 from workbench.inference.em.scheme import Steps
 from workbench.inference.em.starts import Init
 from workbench.inference.method import Context
-from workbench.inference.options import check_options
 from workbench.problem import Problem
 
 
 @dataclass(frozen=True)
-class EM:
+class EM(Kind):
     """Expectation maximisation, to the maximum of the likelihood or of the posterior (Dempster, Laird & Rubin 1977).
 
     Parameters
@@ -73,10 +72,7 @@ class EM:
     """
 
     kind: ClassVar[str] = "em"
-    estimate: ClassVar[Estimate] = "point"
     revision: ClassVar[int] = 3
-    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
-    compiles: ClassVar[bool] = False
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"
@@ -89,27 +85,21 @@ class EM:
     m_step: MStepName = "exact"
     split_merge: Annotated[int, Ge(0)] = 0
 
-    def __post_init__(self) -> None:
-        check_options(self)
-
     def refuses(self, problem: Problem) -> str | None:
         if self.split_merge and problem.n_components < 3:
             return (
                 f"split_merge needs 3 components (one pair to merge, another to split) and there are {problem.n_components}; leave it out"
             )
-        return refuses(self, problem)
+        return super().refuses(problem)
 
-    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
-        """Run every restart, polish the ends, and report the best regular optimum."""
-        context = context or Context.default(problem)
-        if (reason := self.refuses(problem)) is not None:
-            raise ValueError(reason)
+    def ascent(self, problem: Problem, context: Context) -> Ascent:
+        """EM, its steps extrapolated, its M step partial, as the options say."""
         steps = Steps(problem, problem.prior if self.objective == "posterior" else None, engine(self.engine, context.threads))
-        ascent = Ascent(
+        return Ascent(
             steps=steps,
             scheme=lambda start, restarts, show: accelerated(self.acceleration, *moving(self.m_step, start, steps)),
             stop=Stop(self.stop, self.tol, self.max_iter),
             objective_name="log_posterior" if self.objective == "posterior" else "log_likelihood",
             polish=em_polish(steps),
+            split_merge=self.split_merge,
         )
-        return fit_point(self, problem, context, ascent, self.split_merge)

@@ -9,21 +9,20 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
-from workbench.fit import Estimate, Fit
 from workbench.inference.em.climb import Stop
 from workbench.inference.em.engine import EngineName, engine
-from workbench.inference.em.point import Ascent, em_polish, fit_point, refuses
+from workbench.inference.em.kind import Kind
+from workbench.inference.em.point import Ascent, em_polish
 from workbench.inference.em.scheme import Scheme, Steps
 from workbench.inference.em.starts import Init
 from workbench.inference.em.steps import Power, soft
 from workbench.inference.method import Context
-from workbench.inference.options import check_options
 from workbench.models import Expectation, Mixture
 from workbench.problem import Problem
 
 
 @dataclass(frozen=True)
-class AnnealedEM:
+class AnnealedEM(Kind):
     """EM at falling temperature: q is proportional to p(z | x, theta) ** beta, with beta rising to 1 (Ueda & Nakano 1998).
 
     At a fixed beta it climbs ``annealed_bound`` = beta E_q log p(x, z | theta) + H(q); from one beta to the next that may change
@@ -57,10 +56,6 @@ class AnnealedEM:
     """
 
     kind: ClassVar[str] = "annealed_em"
-    estimate: ClassVar[Estimate] = "point"
-    revision: ClassVar[int] = 1
-    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
-    compiles: ClassVar[bool] = False
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"
@@ -72,22 +67,16 @@ class AnnealedEM:
     max_iter: Annotated[int, Ge(1)] = 10_000
     engine: EngineName = "fast"
 
-    def __post_init__(self) -> None:
-        check_options(self)
-
     def refuses(self, problem: Problem) -> str | None:
         warmest = self.hold * (self.temperatures - 1)
         if self.max_iter <= warmest:
             return (
                 f"max_iter is {self.max_iter} and beta reaches 1 after {warmest} iterations; raise max_iter, or lower hold or temperatures"
             )
-        return refuses(self, problem)
+        return super().refuses(problem)
 
-    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
-        """Run every restart through all temperatures, polish the ends, and report the best regular optimum."""
-        context = context or Context.default(problem)
-        if (reason := self.refuses(problem)) is not None:
-            raise ValueError(reason)
+    def ascent(self, problem: Problem, context: Context) -> Ascent:
+        """Every restart through all temperatures."""
         steps = Steps(problem, None, engine(self.engine, context.threads))
         betas = np.repeat(np.geomspace(self.beta, 1.0, self.temperatures)[:-1], self.hold) if self.temperatures > 1 else np.ones(0)
 
@@ -96,8 +85,7 @@ class AnnealedEM:
             return annealed(start, steps, betas, self.noise, rngs)
 
         stop = Stop(tol=self.tol, max_iter=self.max_iter)
-        ascent = Ascent(steps=steps, scheme=scheme, stop=stop, objective_name="annealed_bound", polish=em_polish(steps))
-        return fit_point(self, problem, context, ascent)
+        return Ascent(steps=steps, scheme=scheme, stop=stop, objective_name="annealed_bound", polish=em_polish(steps))
 
 
 def annealed(start: Mixture, steps: Steps, betas: np.ndarray, noise: float, rngs: list[np.random.Generator]) -> Scheme:

@@ -8,22 +8,21 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt
 
-from workbench.fit import Estimate, Fit
 from workbench.inference.em.climb import Stop, climb
 from workbench.inference.em.engine import EngineName, engine
-from workbench.inference.em.point import POLISH, Ascent, fit_point, refuses
+from workbench.inference.em.kind import Kind
+from workbench.inference.em.point import POLISH, Ascent
 from workbench.inference.em.scheme import Scheme, Steps, plain
 from workbench.inference.em.starts import Init
 from workbench.inference.em.steps import hard
 from workbench.inference.method import Context
-from workbench.inference.options import check_options
 from workbench.models import Mixture
 from workbench.models.terms import Expectation
 from workbench.problem import Problem
 
 
 @dataclass(frozen=True)
-class HardEM:
+class HardEM(Kind):
     """Classification EM: climbs sum_n log p(x_n, z_n | theta) over labels and parameters in turn (Celeux & Govaert 1992).
 
     q is restricted to one label a row, so that the bound is the classification log likelihood and KL to the posterior of the
@@ -51,10 +50,6 @@ class HardEM:
     """
 
     kind: ClassVar[str] = "hard_em"
-    estimate: ClassVar[Estimate] = "point"
-    revision: ClassVar[int] = 1
-    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
-    compiles: ClassVar[bool] = False
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"
@@ -62,30 +57,20 @@ class HardEM:
     max_iter: Annotated[int, Ge(1)] = 10_000
     engine: EngineName = "fast"
 
-    def __post_init__(self) -> None:
-        check_options(self)
-
-    def refuses(self, problem: Problem) -> str | None:
-        return refuses(self, problem)
-
-    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
-        """Run every restart to a partition that its own parameters give again, and report the best regular one."""
-        context = context or Context.default(problem)
-        if (reason := self.refuses(problem)) is not None:
-            raise ValueError(reason)
+    def ascent(self, problem: Problem, context: Context) -> Ascent:
+        """Every restart to a partition that its own parameters give again."""
         steps = Steps(problem, None, engine(self.engine, context.threads))
 
         def scheme(start: Mixture, restarts: Sequence[int], show: bool) -> Scheme:
             return plain(start, steps, hard, classification)
 
-        ascent = Ascent(
+        return Ascent(
             steps=steps,
             scheme=scheme,
             stop=Stop(tol=self.tol, max_iter=self.max_iter),
             objective_name="classification_log_likelihood",
             polish=lambda ends: climb(scheme(ends, (), False), ends.weights.shape[0], steps, POLISH),
         )
-        return fit_point(self, problem, context, ascent)
 
 
 def classification(expectation: Expectation) -> Any:

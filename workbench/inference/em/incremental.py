@@ -10,21 +10,20 @@ import numpy as np
 from annotated_types import Ge, Gt
 
 from workbench.data import Dataset
-from workbench.fit import Estimate, Fit
 from workbench.inference.em.climb import Stop
 from workbench.inference.em.engine import EngineName, engine
-from workbench.inference.em.point import Ascent, em_polish, fit_point, refuses
+from workbench.inference.em.kind import Kind
+from workbench.inference.em.point import Ascent, em_polish
 from workbench.inference.em.scheme import Iteration, Scheme, Steps
 from workbench.inference.em.starts import Init
 from workbench.inference.method import Context
-from workbench.inference.options import check_options
 from workbench.models import Mixture, Statistics
 from workbench.models.shapes import PerFit, Responsibilities
 from workbench.problem import Problem
 
 
 @dataclass(frozen=True)
-class IncrementalEM:
+class IncrementalEM(Kind):
     """EM a block of rows at a time: q of the block, then theta from the statistics of all blocks (Neal & Hinton 1998).
 
     Both half steps raise L(q, theta) with q as it stands: of other blocks still from older parameters. So it climbs ``bound``,
@@ -56,10 +55,6 @@ class IncrementalEM:
     """
 
     kind: ClassVar[str] = "incremental_em"
-    estimate: ClassVar[Estimate] = "point"
-    revision: ClassVar[int] = 1
-    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
-    compiles: ClassVar[bool] = False
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"
@@ -68,24 +63,15 @@ class IncrementalEM:
     max_iter: Annotated[int, Ge(1)] = 10_000
     engine: EngineName = "fast"
 
-    def __post_init__(self) -> None:
-        check_options(self)
-
-    def refuses(self, problem: Problem) -> str | None:
-        return refuses(self, problem)
-
-    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
-        """Run every restart, polish the ends, and report the best regular optimum."""
-        context = context or Context.default(problem)
-        if (reason := self.refuses(problem)) is not None:
-            raise ValueError(reason)
+    def ascent(self, problem: Problem, context: Context) -> Ascent:
+        """Every restart sweep by sweep."""
         steps = Steps(problem, None, engine(self.engine, context.threads))
 
         def scheme(start: Mixture, restarts: Sequence[int], show: bool) -> Scheme:
             return sweeping(start, steps, self.blocks, show)
 
         stop = Stop(tol=self.tol, max_iter=self.max_iter)
-        return fit_point(self, problem, context, Ascent(steps, scheme, stop, "bound", em_polish(steps)))
+        return Ascent(steps, scheme, stop, "bound", em_polish(steps))
 
 
 def sweeping(start: Mixture, steps: Steps, n_blocks: int, show: bool) -> Scheme:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from workbench.inference.em.climb import Climb, Stop, climb
 from workbench.inference.em.ledger import ledger
 from workbench.inference.em.scheme import Scheme, Steps
 from workbench.inference.em.splits import BETTER, Moves, escaped, replaced
-from workbench.inference.em.starts import misfit, starts
+from workbench.inference.em.starts import starts
 from workbench.inference.method import Context
 from workbench.models import Mixture
 from workbench.problem import Problem
@@ -33,6 +33,9 @@ PATH_NUMBERS = 20_000_000
 EVERY_NUMBER = sys.maxsize
 LEDGER_NUMBERS = 2_000_000_000
 """Cells times components times iterations up to which the reported restart is run again for its ledger: some ten seconds."""
+
+if TYPE_CHECKING:
+    from workbench.inference.em.kind import Kind
 
 Polish = Callable[[Mixture], Climb]
 
@@ -50,6 +53,7 @@ class Ascent:
     polish : follows the ends to working precision
     reports_end : whether the point is where the best restart stopped, and not its polished end: of kinds that settle around a
         solution, whose polished ends only say which optimum each is near
+    split_merge : moves tried on every restart to escape a poor optimum
     """
 
     steps: Steps
@@ -58,6 +62,7 @@ class Ascent:
     objective_name: str
     polish: Polish
     reports_end: bool = False
+    split_merge: int = 0
 
     def climb(self, start: Mixture, restarts: Sequence[int], **options: Any) -> Climb:
         return climb(self.scheme(start, restarts, False), len(restarts), self.steps, self.stop, **options)
@@ -82,27 +87,8 @@ def em_polish(steps: Steps) -> Polish:
     return polish
 
 
-def refuses(method: Any, problem: Problem) -> str | None:
-    """What the kinds of EM refuse alike."""
-    if getattr(method, "objective", "likelihood") == "posterior":
-        if problem.prior is None:
-            return problem.no_prior
-        key = problem.family.no_interior_mode(problem.prior.numbers())
-        if key is not None:
-            return f"objective: posterior needs {key} of at least 1 (below it no interior mode is guaranteed); raise prior.{key}"
-    if method.init == "prior" and problem.prior is None:
-        return problem.no_prior
-    return misfit(method.init, problem) if isinstance(method.init, Mapping) else None
-
-
-def fit_point(method: Any, problem: Problem, context: Context, ascent: Ascent, split_merge: int = 0) -> Fit:
-    """Run every restart, polish the ends, and report the best regular optimum.
-
-    Parameters
-    ----------
-    method : the kind, with ``restarts`` and ``init``
-    split_merge : moves tried on every restart to escape a poor optimum
-    """
+def fit_point(method: Kind, problem: Problem, context: Context, ascent: Ascent) -> Fit:
+    """Run every restart of ``method`` (its ``restarts`` and ``init``), polish the ends, and report the best regular optimum."""
     seeds = [context.start_seed(i) for i in range(method.restarts)]
     with context.clock("compile"):
         _warmed(ascent, method, problem, seeds[:1])
@@ -112,8 +98,8 @@ def fit_point(method: Any, problem: Problem, context: Context, ascent: Ascent, s
         run = ascent.climb(start, every, path_numbers=PATH_NUMBERS, progress=context.progress)
         context.progress("polishing", math.nan)
         polished, moved = ascent.polish(run.mixture), Moves(0, 0)
-        if split_merge:
-            polished, moved = escaped(ascent.steps, polished, ascent.polish, split_merge, [context.noise_seed(i) for i in every])
+        if ascent.split_merge:
+            polished, moved = escaped(ascent.steps, polished, ascent.polish, ascent.split_merge, [context.noise_seed(i) for i in every])
         restarts = _restarts(problem, ascent, run, polished, seeds, names)
         best = _settled(problem, restarts, best_regular(restarts)) if ascent.reports_end else best_regular(restarts)
         chosen = [] if best < 0 else [best]
@@ -141,7 +127,7 @@ def fit_point(method: Any, problem: Problem, context: Context, ascent: Ascent, s
     )
 
 
-def _warmed(ascent: Ascent, method: Any, problem: Problem, seeds: list[int]) -> None:
+def _warmed(ascent: Ascent, method: Kind, problem: Problem, seeds: list[int]) -> None:
     """One iteration of one restart, so that what compiles, or is read from the code cache, is not counted as running."""
     start, _ = starts(problem, ascent.steps.prior, method.init, seeds, ascent.steps.engine)
     scheme = ascent.scheme(start, [0], False)

@@ -9,21 +9,20 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge, Lt
 
-from workbench.fit import Estimate, Fit
 from workbench.inference.em.climb import Stop
-from workbench.inference.em.point import Ascent, em_polish, fit_point, refuses
+from workbench.inference.em.kind import Kind
+from workbench.inference.em.point import Ascent, em_polish
 from workbench.inference.em.scheme import Iteration, Scheme, Steps
 from workbench.inference.em.starts import Init
 from workbench.inference.em.steps import soft
 from workbench.inference.method import Context
-from workbench.inference.options import check_options
 from workbench.models import Expectation, Mixture, Statistics
 from workbench.models.shapes import Counts, LogDensity, LogJoint, Responsibilities
 from workbench.problem import Problem
 
 
 @dataclass(frozen=True)
-class SampledEM:
+class SampledEM(Kind):
     """EM whose E step draws labels instead of averaging over them: it wanders about a solution, and out of poor ones.
 
     With one draw this is stochastic EM (Celeux & Diebolt 1985), with several Monte-Carlo EM (Wei & Tanner 1990). The point is
@@ -55,10 +54,7 @@ class SampledEM:
     """
 
     kind: ClassVar[str] = "sampled_em"
-    estimate: ClassVar[Estimate] = "point"
-    revision: ClassVar[int] = 1
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
-    compiles: ClassVar[bool] = False
 
     restarts: Annotated[int, Ge(1)] = 20
     init: Init | dict[str, Any] = "mixed"
@@ -66,19 +62,13 @@ class SampledEM:
     max_iter: Annotated[int, Ge(2)] = 200
     burn_in: Annotated[float, Ge(0), Lt(1)] = 0.5
 
-    def __post_init__(self) -> None:
-        check_options(self)
-
     def refuses(self, problem: Problem) -> str | None:
         if (problem.data.counts % 1.0 != 0.0).any():
             return "sampled_em draws a label for each row and the counts are not whole numbers; use em"
-        return refuses(self, problem)
+        return super().refuses(problem)
 
-    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
-        """Run every restart through its iterations and report the average of the one with the highest log likelihood."""
-        context = context or Context.default(problem)
-        if (reason := self.refuses(problem)) is not None:
-            raise ValueError(reason)
+    def ascent(self, problem: Problem, context: Context) -> Ascent:
+        """Every restart through its iterations; the average with the highest log likelihood is reported."""
         steps = Steps(problem)
         seed = context.noise_seed
 
@@ -87,8 +77,7 @@ class SampledEM:
             return sampled(start, steps, rngs, self.draws, self.max_iter, int(self.burn_in * self.max_iter), show)
 
         stop = Stop(rule="never", max_iter=self.max_iter)
-        ascent = Ascent(steps=steps, scheme=scheme, stop=stop, objective_name="log_likelihood", polish=em_polish(steps), reports_end=True)
-        return fit_point(self, problem, context, ascent)
+        return Ascent(steps=steps, scheme=scheme, stop=stop, objective_name="log_likelihood", polish=em_polish(steps), reports_end=True)
 
 
 def sampled(

@@ -9,20 +9,19 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from workbench.fit import Estimate, Fit
 from workbench.inference.em.climb import Stop
 from workbench.inference.em.engine import EngineName, engine
-from workbench.inference.em.point import Ascent, em_polish, fit_point, refuses
+from workbench.inference.em.kind import Kind
+from workbench.inference.em.point import Ascent, em_polish
 from workbench.inference.em.scheme import Scheme, Steps
 from workbench.inference.em.starts import Init
 from workbench.inference.method import Context
-from workbench.inference.options import check_options
 from workbench.models import Mixture, Statistics
 from workbench.problem import Problem
 
 
 @dataclass(frozen=True)
-class StochasticEM:
+class StochasticEM(Kind):
     """Stepwise EM: S <- (1 - rho_t) S + rho_t (N / n_t) S_t after every block of rows, then an M step (Cappe & Moulines 2009).
 
     S_t are the statistics of a block of n_t rows, rho_t = (t + 2) ** -decay. An iteration is one pass over the data, in an order
@@ -54,10 +53,6 @@ class StochasticEM:
     """
 
     kind: ClassVar[str] = "stochastic_em"
-    estimate: ClassVar[Estimate] = "point"
-    revision: ClassVar[int] = 1
-    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
-    compiles: ClassVar[bool] = False
 
     restarts: Annotated[int, Ge(1)] = 20
     init: Init | dict[str, Any] = "mixed"
@@ -66,25 +61,15 @@ class StochasticEM:
     max_iter: Annotated[int, Ge(1)] = 100
     engine: EngineName = "fast"
 
-    def __post_init__(self) -> None:
-        check_options(self)
-
-    def refuses(self, problem: Problem) -> str | None:
-        return refuses(self, problem)
-
-    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
-        """Run every restart through its passes and report the one with the highest log likelihood."""
-        context = context or Context.default(problem)
-        if (reason := self.refuses(problem)) is not None:
-            raise ValueError(reason)
+    def ascent(self, problem: Problem, context: Context) -> Ascent:
+        """Every restart through its passes; the end with the highest log likelihood is reported."""
         steps = Steps(problem, None, engine(self.engine, context.threads))
 
         def scheme(start: Mixture, restarts: Sequence[int], show: bool) -> Scheme:
             return stepwise(start, steps, self.batch_size, self.decay, context.noise_seed, show)
 
         stop = Stop(rule="never", max_iter=self.max_iter)
-        ascent = Ascent(steps=steps, scheme=scheme, stop=stop, objective_name="log_likelihood", polish=em_polish(steps), reports_end=True)
-        return fit_point(self, problem, context, ascent)
+        return Ascent(steps=steps, scheme=scheme, stop=stop, objective_name="log_likelihood", polish=em_polish(steps), reports_end=True)
 
 
 def stepwise(start: Mixture, steps: Steps, batch_size: int, decay: float, seed: Callable[[int], int], show: bool) -> Scheme:
