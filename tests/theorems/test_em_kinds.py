@@ -197,3 +197,13 @@ def test_more_starts_end_at_known_optima(init: str, n_components: int) -> None:
     known = {3: -1114.43987290, 2: -1157.16505342}[n_components]
     reached = fit.log_posterior if init == "prior" else fit.log_likelihood
     assert reached.item() == pytest.approx(known, abs=1e-5)
+
+
+@pytest.mark.parametrize("acceleration", ["none", "squarem", "anderson"])
+@pytest.mark.parametrize(("name", "family"), [("old_faithful", "gaussian"), ("house_votes", "bernoulli")])
+def test_no_extrapolated_step_of_a_partial_m_step_is_booked_as_one(acceleration: str, name: str, family: str) -> None:
+    method = EM(restarts=4, m_step="gradient", acceleration=acceleration, max_iter=100)  # type: ignore[arg-type]
+    book = method.fit(Problem(load_built_in(name), family, 3)).ledger
+    assert book is not None
+    assert (np.diff(book.bound) >= -1e-9).all()
+    assert "M" in book.half_step

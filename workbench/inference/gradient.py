@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -13,12 +13,11 @@ from workbench.inference.em.climb import Stop
 from workbench.inference.em.engine import EngineName, engine
 from workbench.inference.em.kind import Kind
 from workbench.inference.em.point import Ascent, em_polish
-from workbench.inference.em.scheme import Iteration, Scheme, Steps
+from workbench.inference.em.scheme import LEAP, Iteration, Scheme, Steps
 from workbench.inference.em.starts import Init, interior
 from workbench.inference.line_search import backtracked
 from workbench.inference.method import Context
 from workbench.models import Mixture, Prior
-from workbench.models.mixture import gathered
 from workbench.models.shapes import Coordinates
 from workbench.problem import Problem
 
@@ -99,7 +98,7 @@ def ascending(start: Mixture, steps: Steps, optimiser: Optimiser) -> Scheme:
     memory = _Memory(here.u.shape[0], chart.dim, MEMORY if optimiser == "lbfgs" else 0)
     while True:
         keep = yield here.iteration
-        if keep is not None and not np.all(keep):
+        if keep is not None:
             here, memory = here.take(keep), memory.take(keep)
         there, stays = _moved(chart, steps, here, memory)
         again = stays & memory.filled
@@ -125,21 +124,9 @@ class _Place:
     @staticmethod
     def joined(parts: list[tuple[np.ndarray, _Place]]) -> _Place:
         """One batch of parts that are numbered by their fits."""
-        parts = [(numbers, place) for numbers, place in parts if numbers.size]
-        if len(parts) == 1:
-            return parts[0][1]
         order = np.argsort(np.concatenate([numbers for numbers, _ in parts]), kind="stable")
-        places = [place for _, place in parts]
-        each = [place.iteration for place in places]
-        iteration = replace(
-            each[0],
-            mixture=gathered([one.mixture for one in each]),
-            expectation=type(each[0].expectation).joined([one.expectation for one in each]),
-            objective=np.concatenate([one.objective for one in each]),
-            plain=np.concatenate([one.plain for one in each]),
-        )
-        u, slope = (np.concatenate([getattr(place, name) for place in places]) for name in ("u", "slope"))
-        return _Place(u[order], iteration.take(order), slope[order])
+        u, slope = (np.concatenate([getattr(place, name) for _, place in parts])[order] for name in ("u", "slope"))
+        return _Place(u, Iteration.numbered([(numbers, place.iteration) for numbers, place in parts]), slope)
 
 
 def _arrived(chart: Prior, steps: Steps, u: Coordinates) -> _Place:
@@ -150,7 +137,7 @@ def _arrived(chart: Prior, steps: Steps, u: Coordinates) -> _Place:
         slope = chart.slope(u, iteration.expectation.statistics)
         if steps.prior is not None:
             slope = slope + steps.prior.log_density_slope(u)
-    return _Place(u, replace(iteration, plain=np.zeros(u.shape[0], bool)), slope)
+    return _Place(u, iteration.led(LEAP), slope)
 
 
 def _moved(chart: Prior, steps: Steps, here: _Place, memory: _Memory) -> tuple[_Place, np.ndarray]:

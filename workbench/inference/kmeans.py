@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt
 from workbench.inference.em.climb import Stop, climb
 from workbench.inference.em.kind import Kind
 from workbench.inference.em.point import POLISH, Ascent
-from workbench.inference.em.scheme import Iteration, Scheme, Steps
+from workbench.inference.em.scheme import EXACT, Iteration, Scheme, Steps
 from workbench.inference.em.steps import hard
 from workbench.inference.method import Context
 from workbench.models import Expectation, Mixture
@@ -89,7 +89,7 @@ def lloyd(start: Mixture, steps: Steps, show: bool) -> Scheme:
     while True:
         iteration, centres = _evaluated(mixture, steps, show)
         keep = yield iteration
-        if keep is not None and not np.all(keep):
+        if keep is not None:
             iteration, centres = iteration.take(keep), centres[keep]
         # Under one covariance matrix the M step would expect missing cells; Lloyd's centres are means of what was seen.
         read = steps.maximise(iteration)
@@ -113,7 +113,7 @@ def _evaluated(mixture: Mixture, steps: Steps, show: bool) -> tuple[Iteration, M
             squares += (nearness.max(axis=-1) * counts).sum(axis=-1)
             shares.append(q)
     total, seen = functools.reduce(Expectation.merge, parts), functools.reduce(DiagonalStatistics.merge, cells)
-    found = Iteration(mixture, total, squares, np.ones(squares.size, bool), assign=hard)
+    found = Iteration(mixture, total, squares, np.full(squares.size, EXACT), assign=hard)
     if show:
         found = replace(found, shares=np.concatenate(shares, axis=1))
     return found, np.where(seen.seen > 0, seen.means, centres)

@@ -14,7 +14,7 @@ from workbench.models import Mixture, Prior
 from workbench.models.information import Information, observed_information
 from workbench.models.information.chart import snapped_components
 from workbench.models.information.louis import FLAT
-from workbench.models.mixture import gathered
+from workbench.models.mixture import gathered, numbered
 
 CLOSE = 1e-8
 """A refit is done when the distance to its optimum, in standard errors of the full fit, is estimated to be less."""
@@ -236,8 +236,7 @@ class _Ends:
             self.parts.append((who, mixture))
 
     def mixture(self) -> Mixture:
-        who = np.concatenate([index for index, _ in self.parts])
-        return gathered([mixture for _, mixture in self.parts]).take(np.argsort(who, kind="stable"))
+        return numbered(self.parts)
 
 
 class _State:
@@ -297,8 +296,7 @@ def chosen(who: np.ndarray, yes: Mixture, no: Mixture) -> Mixture:
     """Fit by fit the one or the other."""
     if who.all() or not who.any():
         return yes if who.all() else no
-    order = np.argsort(np.concatenate([np.flatnonzero(who), np.flatnonzero(~who)]), kind="stable")
-    return gathered([yes.take(who), no.take(~who)]).take(order)
+    return numbered([(np.flatnonzero(who), yes.take(who)), (np.flatnonzero(~who), no.take(~who))])
 
 
 def _placed(all_of_them: Mixture, some: Mixture, where: np.ndarray, kept: np.ndarray) -> Mixture:

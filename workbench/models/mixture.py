@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,6 +148,12 @@ def stacked(mixtures: list[Mixture]) -> Mixture:
 def gathered(mixtures: list[Mixture]) -> Mixture:
     """Several batches one after the other, along the first axis."""
     return combined(mixtures, np.concatenate)
+
+
+def numbered(parts: Sequence[tuple[np.ndarray, Mixture]]) -> Mixture:
+    """One batch of several parts, each with the numbers of its fits, in the order of the numbers."""
+    order = np.argsort(np.concatenate([numbers for numbers, _ in parts]), kind="stable")
+    return gathered([mixture for _, mixture in parts]).take(order)
 
 
 def combined(mixtures: list[Mixture], join: Callable[[list[np.ndarray]], np.ndarray]) -> Mixture:

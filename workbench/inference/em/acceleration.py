@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
-from workbench.inference.em.scheme import Iteration, Scheme, Steps, plain
+from workbench.inference.em.scheme import LEAP, Iteration, Scheme, Steps, plain
 from workbench.models import Mixture, Prior
-from workbench.models.mixture import combined, gathered
+from workbench.models.mixture import combined
 from workbench.models.shapes import Coordinates, Flags
 
 AccelerationName = Literal["none", "squarem", "anderson"]
@@ -142,35 +141,17 @@ class _History:
 
 def _safeguarded(steps: Steps, point: Mixture, fallback: Mixture, floor: np.ndarray, wanted: Flags) -> tuple[Iteration, Flags]:
     """The E step at ``point`` where it is ``wanted`` and not below ``floor``, else at ``fallback``; and who was accepted."""
-    tried = np.flatnonzero(wanted)
-    accepted = np.zeros(floor.size, bool)
-    at_point = None
+    tried, accepted = np.flatnonzero(wanted), np.zeros(floor.size, bool)
+    parts = []
     if tried.size:
-        at_point = steps.evaluate(point.take(tried))
-        accepted[tried] = at_point.objective >= floor[tried]
-        if accepted.all():
-            return replace(at_point, plain=np.zeros(floor.size, bool)), accepted
+        there = steps.evaluate(point.take(tried)).led(LEAP)
+        good = there.objective >= floor[tried]
+        accepted[tried] = good
+        parts.append((tried[good], there if good.all() else there.take(good)))
     rest = np.flatnonzero(~accepted)
-    at_fallback = steps.evaluate(fallback.take(rest))
-    if at_point is None or not accepted.any():
-        return at_fallback, accepted
-    good = at_point.take(accepted[tried])
-    good = replace(good, plain=np.zeros(good.plain.size, bool))
-    blank = _placed(good, at_fallback, accepted)
-    return blank, accepted
-
-
-def _placed(accepted: Iteration, dropped: Iteration, who: Flags) -> Iteration:
-    """Two complementary batches in the order of ``who``."""
-    order = np.argsort(np.concatenate([np.flatnonzero(who), np.flatnonzero(~who)]), kind="stable")
-    both = replace(
-        accepted,
-        mixture=gathered([accepted.mixture, dropped.mixture]),
-        expectation=type(accepted.expectation).joined([accepted.expectation, dropped.expectation]),
-        objective=np.concatenate([accepted.objective, dropped.objective]),
-        plain=np.concatenate([accepted.plain, dropped.plain]),
-    )
-    return both.take(order)
+    if rest.size:
+        parts.append((rest, steps.evaluate(fallback.take(rest))))
+    return Iteration.numbered(parts), accepted
 
 
 def _index(keep: np.ndarray | None) -> np.ndarray | slice:
@@ -178,4 +159,4 @@ def _index(keep: np.ndarray | None) -> np.ndarray | slice:
 
 
 def _kept(iteration: Iteration, keep: np.ndarray | None) -> Iteration:
-    return iteration if keep is None or np.all(keep) else iteration.take(keep)
+    return iteration if keep is None else iteration.take(keep)

@@ -13,7 +13,7 @@ from workbench.inference.em.climb import Stop
 from workbench.inference.em.engine import EngineName, engine
 from workbench.inference.em.kind import Kind
 from workbench.inference.em.point import Ascent, em_polish
-from workbench.inference.em.scheme import Scheme, Steps
+from workbench.inference.em.scheme import LEAP, Scheme, Steps
 from workbench.inference.em.starts import Init
 from workbench.inference.em.steps import Power, soft
 from workbench.inference.method import Context
@@ -96,9 +96,9 @@ def annealed(start: Mixture, steps: Steps, betas: np.ndarray, noise: float, rngs
         assign = Power(beta) if beta < 1.0 else soft
         iteration = steps.evaluate(mixture, assign, lambda e, beta=beta: beta * e.expected_complete + e.entropy)  # type: ignore[misc]
         if shaken:  # the M step's statistics were not those of any q
-            iteration = replace(iteration, plain=np.zeros_like(iteration.plain))
+            iteration = iteration.led(LEAP)
         keep = yield replace(iteration, rises=beta == before and not shaken, settles=beta == 1.0 and before == 1.0)
-        if keep is not None and not np.all(keep):
+        if keep is not None:
             iteration, rngs = iteration.take(keep), [rng for rng, going in zip(rngs, keep, strict=True) if going]
         step, before = step + 1, beta
         after = float(betas[step]) if step < betas.size else 1.0

@@ -13,7 +13,7 @@ from workbench.fit import Path, Status, Trace
 from workbench.inference.em.scheme import Iteration, Scheme, Steps
 from workbench.inference.method import silent
 from workbench.models import Mixture
-from workbench.models.mixture import gathered
+from workbench.models.mixture import gathered, numbered
 
 LOST = 1e-10
 """A component with less than this many rows is lost to maximum likelihood."""
@@ -187,10 +187,8 @@ class _Record:
         order = np.lexsort((columns[1], columns[0]))
         trace = Trace(*(column[order] for column in columns))
         path = Path(trace.restart, trace.iteration, gathered(self.mixtures).take(order)) if self.mixtures else None
-        who = np.concatenate([index for index, _ in self.ends])
-        ends = gathered([mixture for _, mixture in self.ends]).take(np.argsort(who, kind="stable"))
         status = tuple(STATUSES[code] for code in self.status)
-        return Climb(ends, self.objective, self.log_likelihood, self.iterations, self._gain_left(), status, trace, path)
+        return Climb(numbered(self.ends), self.objective, self.log_likelihood, self.iterations, self._gain_left(), status, trace, path)
 
     def _gain_left(self) -> np.ndarray:
         """Aitken: from the last two gains, if plain steps made them, what a geometric series would still add (statistics, section 3)."""

@@ -14,7 +14,7 @@ from workbench.inference.em.climb import Stop
 from workbench.inference.em.engine import EngineName, engine
 from workbench.inference.em.kind import Kind
 from workbench.inference.em.point import Ascent, em_polish
-from workbench.inference.em.scheme import Iteration, Scheme, Steps
+from workbench.inference.em.scheme import LEAP, Iteration, Scheme, Steps
 from workbench.inference.em.starts import Init
 from workbench.inference.method import Context
 from workbench.models import Mixture, Statistics
@@ -79,7 +79,7 @@ def sweeping(start: Mixture, steps: Steps, n_blocks: int, show: bool) -> Scheme:
     state = _State.begun(start, steps, n_blocks, show)
     while True:
         keep = yield state.iteration(steps)
-        if keep is not None and not np.all(keep):
+        if keep is not None:
             state = state.take(keep)
         state = state.swept(steps)
 
@@ -126,8 +126,7 @@ class _State:
         with np.errstate(all="ignore"):
             expected = self.mixture.terms().expected(_merged([part.statistics for part in self.parts]))
             bound = np.sum([part.fixed for part in self.parts], axis=0) + expected
-        plain = np.zeros(bound.size, bool)
-        return replace(steps.evaluate(self.mixture), objective=bound, plain=plain, shares=self.shares)
+        return replace(steps.evaluate(self.mixture).led(LEAP), objective=bound, shares=self.shares)
 
     def swept(self, steps: Steps) -> _State:
         """E and M step block by block. The total is the blocks before, renewed, and those after, as they were: each merged once

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from workbench.fit import Ledger
-from workbench.inference.em.scheme import Iteration, Scheme
+from workbench.inference.em.scheme import LEAP, Iteration, Scheme
 from workbench.models import Mixture
 from workbench.models.mixture import rows_per_block
 from workbench.models.shapes import Responsibilities
@@ -33,8 +33,7 @@ def ledger(problem: Problem, scheme: Scheme, n_iterations: int) -> Ledger:
         theta = now.mixture.take(0)
         log_prior = float(problem.log_prior(theta))
         own = _share(problem, now)
-        moved = bool(now.plain[0]) if now.moved is None else now.moved
-        halves = {"M": before, "E": own} if before is not None and moved and now.shares is None else {"E": own}
+        halves = {"M": before, "E": own} if before is not None and now.by[0] != LEAP and now.shares is None else {"E": own}
         sums, held = _sums(problem, theta, [share for share in halves.values() if share is not None])
         for half, each in zip(halves, sums, strict=True):
             rows.append((iteration - (half == "M"), half, *each, log_prior))

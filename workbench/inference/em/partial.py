@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from workbench.inference.em.scheme import Iteration, Steps
+from workbench.inference.em.scheme import PARTIAL, Iteration, Steps
 from workbench.inference.em.starts import interior
 from workbench.inference.line_search import backtracked
 from workbench.models import Mixture, Statistics
-from workbench.models.mixture import gathered
+from workbench.models.mixture import numbered
 from workbench.models.shapes import Coordinates
 
 NEARBY = 1e-5
@@ -42,8 +42,7 @@ class PartialSteps(Steps):
 
     def evaluate(self, *arguments: Any, **options: Any) -> Iteration:
         """As EM's, reached by an M half step that is none of EM's own."""
-        found = super().evaluate(*arguments, **options)
-        return replace(found, plain=np.zeros_like(found.plain), moved=True)
+        return super().evaluate(*arguments, **options).led(PARTIAL)
 
     def maximise(self, iteration: Iteration) -> Mixture:
         """A step uphill, or the mixture itself where none rises."""
@@ -65,8 +64,7 @@ class PartialSteps(Steps):
             taken, parts = backtracked(evaluate, u, direction, rise, self._value(current, statistics), length)
         stays = np.flatnonzero(taken == 0.0)
         parts = [*parts, (stays, current.take(stays))] if stays.size else parts
-        order = np.argsort(np.concatenate([which for which, _ in parts]), kind="stable")
-        return gathered([mixture for _, mixture in parts]).take(order)
+        return numbered(parts)
 
     def _value(self, mixture: Mixture, statistics: Statistics) -> np.ndarray:
         """E_q log p(x, z | theta), but for a constant, plus the log prior density of MAP."""

@@ -12,7 +12,7 @@ from annotated_types import Ge, Lt
 from workbench.inference.em.climb import Stop
 from workbench.inference.em.kind import Kind
 from workbench.inference.em.point import Ascent, em_polish
-from workbench.inference.em.scheme import Iteration, Scheme, Steps
+from workbench.inference.em.scheme import LEAP, Iteration, Scheme, Steps
 from workbench.inference.em.starts import Init
 from workbench.inference.em.steps import soft
 from workbench.inference.method import Context
@@ -89,7 +89,7 @@ def sampled(
     while True:
         iteration = _drawn(mixture, steps, rngs, draws, show)
         keep = yield replace(iteration, rises=False)
-        if keep is not None and not np.all(keep):
+        if keep is not None:
             iteration, rngs = iteration.take(keep), [rng for rng, going in zip(rngs, keep, strict=True) if going]
             total = None if total is None else total.take(keep)
         statistics = iteration.expectation.statistics
@@ -115,7 +115,7 @@ def _drawn(mixture: Mixture, steps: Steps, rngs: list[np.random.Generator], draw
         mixture,
         Expectation.joined([part.expectation for part in parts]),
         np.concatenate([part.objective for part in parts]),
-        np.zeros(len(parts), bool),
+        np.full(len(parts), LEAP),
         shares=np.stack(shares) if show else None,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +13,12 @@ from workbench.data import Dataset
 from workbench.inference.em.engine import BOOK, Engine
 from workbench.inference.em.steps import Assign, soft
 from workbench.models import Expectation, Mixture, Prior
+from workbench.models.mixture import gathered
 from workbench.models.shapes import PerFit
 from workbench.problem import Problem
+
+LEAP, PARTIAL, EXACT = range(3)
+"""What may lead from one iteration to the next."""
 
 Objective = Callable[[Expectation], PerFit]
 """What a kind climbs, without the prior's density, from its E step."""
@@ -27,8 +31,8 @@ class Iteration:
     Attributes
     ----------
     objective : (restart,)
-    plain : (restart,), whether a plain step led here from the iteration before: no extrapolation between, no partial M step
-    moved : whether an M half step led here, theta moving while q stayed; as ``plain`` where None
+    by : (restart,), what led here from the iteration before: ``EXACT``, EM's own M step; ``PARTIAL``, an M step that only goes
+        uphill; ``LEAP``, neither, as theta did not move while q stayed
     rises : whether the objective may be compared with the iteration's before, and may not be lower
     settles : whether the scheme may stop here: not while a temperature is still to change
     assign : how q followed from the mixture
@@ -38,12 +42,37 @@ class Iteration:
     mixture: Mixture
     expectation: Expectation
     objective: np.ndarray
-    plain: np.ndarray
-    moved: bool | None = None
+    by: np.ndarray
     rises: bool = True
     settles: bool = True
     assign: Assign = soft
     shares: np.ndarray | None = None
+
+    @property
+    def plain(self) -> np.ndarray:
+        """Whether EM's own step led here, (restart,)."""
+        return np.asarray(self.by == EXACT)
+
+    def led(self, by: int) -> Iteration:
+        """The same, with ``by`` leading to all of it."""
+        return replace(self, by=np.full_like(self.by, by))
+
+    @classmethod
+    def numbered(cls, parts: Sequence[tuple[np.ndarray, Iteration]]) -> Iteration:
+        """One batch of several parts of one iteration, each with the numbers of its fits, in the order of the numbers."""
+        parts = [(numbers, part) for numbers, part in parts if numbers.size]
+        each = [part for _, part in parts]
+        if len(each) == 1:
+            return each[0]
+        order = np.argsort(np.concatenate([numbers for numbers, _ in parts]), kind="stable")
+        joined = replace(
+            each[0],
+            mixture=gathered([part.mixture for part in each]),
+            expectation=Expectation.joined([part.expectation for part in each]),
+            objective=np.concatenate([part.objective for part in each]),
+            by=np.concatenate([part.by for part in each]),
+        )
+        return joined.take(order)
 
     def take(self, index: Any) -> Iteration:
         """Index the batch."""
@@ -52,13 +81,13 @@ class Iteration:
             mixture=self.mixture.take(index),
             expectation=self.expectation.take(index),
             objective=self.objective[index],
-            plain=self.plain[index],
+            by=self.by[index],
             shares=None if self.shares is None else self.shares[index],
         )
 
 
 Scheme = Generator[Iteration, Any, None]
-"""Yields iterations; is sent an index of the batch, to go on with those fits alone."""
+"""Yields iterations; is sent an index of the batch, to go on with those fits alone, or None to go on with all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +121,7 @@ class Steps:
             value = np.asarray(expectation.log_likelihood if objective is None else objective(expectation))
             if self.prior is not None:
                 value = value + self.prior.log_density(mixture)
-        return Iteration(mixture, expectation, value, np.ones(mixture.weights.shape[0], bool), assign=assign)
+        return Iteration(mixture, expectation, value, np.full(mixture.weights.shape[0], EXACT), assign=assign)
 
     def maximise(self, iteration: Iteration) -> Mixture:
         """The M step after ``iteration``."""
@@ -106,7 +135,7 @@ def plain(start: Mixture, steps: Steps, assign: Assign = soft, objective: Object
     while True:
         iteration = steps.evaluate(mixture, assign, objective, counts)
         keep = yield iteration
-        if keep is not None and not np.all(keep):
+        if keep is not None:
             iteration = iteration.take(keep)
             counts = counts if counts is None or np.ndim(counts) == 1 else counts[keep]
         mixture = steps.maximise(iteration)

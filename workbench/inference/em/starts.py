@@ -13,7 +13,7 @@ from workbench.inference.em.partition import partition
 from workbench.inference.em.scheme import Steps, plain
 from workbench.inference.em.steps import m_step
 from workbench.models import Mixture, Prior
-from workbench.models.mixture import BLOCK, gathered, stacked
+from workbench.models.mixture import BLOCK, gathered, numbered, stacked
 from workbench.models.shapes import Coordinates
 from workbench.problem import Problem
 
@@ -109,12 +109,11 @@ def starts(
     halves = ("random_rows", "random_responsibilities")
     names = tuple(halves[i % 2] if init == "mixed" else init for i in range(len(seeds)))
     steps = Steps(problem, prior, engine or BOOK)
-    parts, order = [], []
+    parts = []
     for name in dict.fromkeys(names):
         mine = [i for i, other in enumerate(names) if other == name]
-        parts.append(STARTS[name](steps, [np.random.default_rng(seeds[i]) for i in mine]))
-        order += mine
-    return gathered(parts).take(np.argsort(order)), names
+        parts.append((np.array(mine), STARTS[name](steps, [np.random.default_rng(seeds[i]) for i in mine])))
+    return numbered(parts), names
 
 
 def interior(chart: Prior, mixture: Mixture) -> Coordinates:

@@ -13,7 +13,7 @@ from workbench.inference.em.climb import Stop
 from workbench.inference.em.engine import EngineName, engine
 from workbench.inference.em.kind import Kind
 from workbench.inference.em.point import Ascent, em_polish
-from workbench.inference.em.scheme import Scheme, Steps
+from workbench.inference.em.scheme import LEAP, Scheme, Steps
 from workbench.inference.em.starts import Init
 from workbench.inference.method import Context
 from workbench.models import Mixture, Statistics
@@ -79,8 +79,8 @@ def stepwise(start: Mixture, steps: Steps, batch_size: int, decay: float, seed: 
     shares = np.asarray(start.responsibilities(steps.data.x)) if show else None
     taken, passes = 0, 0
     while True:
-        keep = yield replace(iteration, rises=False, plain=np.zeros(iteration.plain.size, bool), shares=shares)
-        if keep is not None and not np.all(keep):
+        keep = yield replace(iteration.led(LEAP), rises=False, shares=shares)
+        if keep is not None:
             iteration, statistics = iteration.take(keep), statistics.take(keep)
             shares = None if shares is None else shares[keep]
         order = np.random.default_rng(seed(passes)).permutation(steps.data.n_rows)
