@@ -131,6 +131,24 @@ class Dataset:
         return float(self.counts[~np.isnan(self.x).all(axis=1)].sum())
 
     @functools.cached_property
+    def column_moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance (D,) of each column's observed cells, divisor their number; 0 where there are none."""
+        seen = ~np.isnan(self.x)
+        weights = seen * self.counts[:, None]
+        total = np.maximum(weights.sum(axis=0), 1.0)
+        mean = (np.where(seen, self.x, 0.0) * weights).sum(axis=0) / total
+        mean = np.where(seen, self.x - mean, 0.0).T @ self.counts / total + mean  # again from the differences: no digits lost
+        constant = np.where(seen, self.x, -np.inf).max(axis=0) <= np.where(seen, self.x, np.inf).min(axis=0)
+        deviations = np.where(seen & ~constant, self.x - mean, 0.0)
+        return mean, self.counts @ deviations**2 / total
+
+    @property
+    def spread(self) -> np.ndarray:
+        """Standard deviations (D,) of the observed cells, 1 where a column does not vary: a scale to measure by."""
+        variance = self.column_moments[1]
+        return np.where(variance > 0, np.sqrt(variance), 1.0)
+
+    @functools.cached_property
     def fingerprint(self) -> str:
         """Hex SHA-256 of what a fit sees: the names of features and levels, the cells and the counts."""
         digest = hashlib.sha256("\x1f".join(self.features).encode())

@@ -61,7 +61,7 @@ class Refitting:
         self.metric = info.observed if maximum else info.complete
         self.scales = np.sqrt(np.diagonal(self.metric))
         self.probe = data.x[np.argsort(np.isnan(data.x).sum(axis=1), kind="stable")[:2]]
-        self.spread = _spread(data)
+        self.spread = data.spread
 
     def run(self, start: Mixture, left: np.ndarray) -> Refitted:
         """Refits without the units ``left`` (refit, row), all from ``start``.
@@ -316,12 +316,3 @@ def _replaced(all_of_them: Any, some: Any, who: np.ndarray) -> Any:
 
 def repeated(mixture: Mixture, count: int) -> Mixture:
     return mixture.reshaped(1, *mixture.batch_shape).take(np.zeros(count, int))
-
-
-def _spread(data: Dataset) -> np.ndarray:
-    """Standard deviations of the observed cells, 1 where a column does not vary."""
-    observed = ~np.isnan(data.x)
-    total = np.maximum((data.counts[:, None] * observed).sum(axis=0), 1e-300)
-    mean = np.where(observed, data.counts[:, None] * data.x, 0.0).sum(axis=0) / total
-    variance = np.where(observed, data.counts[:, None] * (data.x - mean) ** 2, 0.0).sum(axis=0) / total
-    return np.where(variance > 0, np.sqrt(variance), 1.0)

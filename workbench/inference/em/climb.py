@@ -81,7 +81,7 @@ class _Record:
         self.steps, self.stop = steps, stop
         self.room = path_numbers
         self.began = time.perf_counter()
-        self.scale = spread(steps)
+        self.scale = steps.data.spread
         self.chart = steps.chart if stop.rule == "parameters" else None
         self.gains, self.plain = np.full((2, count), np.nan), np.zeros((2, count), bool)
         self.objective, self.log_likelihood = np.full(count, np.nan), np.full(count, np.nan)
@@ -196,15 +196,3 @@ class _Record:
             ratio = self.gains[1] / self.gains[0]
             left = np.where((ratio > 0) & (ratio < 1), self.gains[1] * ratio / (1.0 - ratio), np.nan)
         return np.where(self.plain.all(axis=0) & (left >= 0.0), left, np.nan)
-
-
-def spread(steps: Steps) -> np.ndarray:
-    """Standard deviations (D,) of the observed cells, rows by their counts; 1 where a column does not vary."""
-    x, counts = steps.data.x, steps.data.counts[:, None]
-    observed = ~np.isnan(x)
-    total = np.maximum((counts * observed).sum(axis=0), 1e-300)
-    mean = np.where(observed, counts * x, 0.0).sum(axis=0) / total
-    variance = np.where(observed, counts * (x - mean) ** 2, 0.0).sum(axis=0) / total
-    with np.errstate(invalid="ignore"):
-        varies = np.where(observed, x, -np.inf).max(axis=0) > np.where(observed, x, np.inf).min(axis=0)
-    return np.where(varies, np.sqrt(variance), 1.0)

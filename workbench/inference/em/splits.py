@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.fit import Status
-from workbench.inference.em.climb import Climb, spread
+from workbench.inference.em.climb import Climb
 from workbench.inference.em.scheme import Steps
-from workbench.inference.em.steps import m_step
+from workbench.inference.em.starts import from_responsibilities
 from workbench.models import Mixture
 from workbench.models.mixture import gathered
 from workbench.models.shapes import Flags
@@ -68,13 +68,12 @@ def _moved(steps: Steps, mixture: Mixture, rng: np.random.Generator) -> Mixture:
     mass = np.maximum(counts @ shares, 1e-12)
     mass[[i, j]] = 0.0
     k = int(rng.choice(mass.size, p=mass / mass.sum()))
-    half = _half(steps.data.x / spread(steps), shares[:, k] * counts, rng)
+    half = _half(steps.data.x / steps.data.spread, shares[:, k] * counts, rng)
     shares[:, i] += shares[:, j]
     shares[:, j] = shares[:, k] * half
     shares[:, k] *= 1.0 - half
     shares = (1.0 - BLEND) * shares + BLEND / shares.shape[1]
-    statistics = steps.problem.family.statistics(steps.data, shares[None])
-    return m_step(statistics, steps.prior, Mixture(statistics.counts, steps.problem.family.maximise(statistics)))
+    return from_responsibilities(steps, shares[None])
 
 
 def _half(x: np.ndarray, mass: np.ndarray, rng: np.random.Generator) -> np.ndarray:

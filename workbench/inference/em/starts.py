@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from workbench.inference.em.climb import spread
 from workbench.inference.em.engine import BOOK, Engine
 from workbench.inference.em.partition import partition
 from workbench.inference.em.scheme import Steps, plain
@@ -62,7 +61,7 @@ def kmeans(steps: Steps, rngs: Generators) -> Mixture:
     x = _filled(steps.problem)
     z = _standardised(x, steps.data.counts)
     shares = [partition(z, steps.data.counts, z[_seeds(steps.problem, z, rng)]) for rng in rngs]
-    return gathered([_maximised(steps, share[None]) for share in shares])
+    return gathered([from_responsibilities(steps, share[None]) for share in shares])
 
 
 def em_short(steps: Steps, rngs: Generators) -> Mixture:
@@ -72,7 +71,7 @@ def em_short(steps: Steps, rngs: Generators) -> Mixture:
     last = next(scheme)
     for _ in range(SHORT_STEPS):
         last = next(scheme)
-    collapsed = steps.engine.collapsed(last.mixture, spread(steps))
+    collapsed = steps.engine.collapsed(last.mixture, steps.data.spread)
     objective = np.where(np.isfinite(last.objective) & ~collapsed, last.objective, -np.inf).reshape(len(rngs), SHORT_RUNS)
     return last.mixture.take(np.arange(len(rngs)) * SHORT_RUNS + objective.argmax(axis=1))
 
@@ -171,10 +170,10 @@ def _gathered(steps: Steps, rngs: Generators, shares: Callable[[np.random.Genera
     """The M step of every generator's responsibilities (N, K), as many at a time as stay in cache."""
     size = max(1, BLOCK // (steps.data.x.size * steps.problem.n_components))
     batches = (rngs[i : i + size] for i in range(0, len(rngs), size))
-    return gathered([_maximised(steps, np.stack([shares(rng) for rng in batch])) for batch in batches])
+    return gathered([from_responsibilities(steps, np.stack([shares(rng) for rng in batch])) for batch in batches])
 
 
-def _maximised(steps: Steps, responsibilities: np.ndarray) -> Mixture:
+def from_responsibilities(steps: Steps, responsibilities: np.ndarray) -> Mixture:
     """The M step of complete responsibilities (restart, N, K), before there are parameters."""
     statistics = steps.problem.family.statistics(steps.data, responsibilities)
     return m_step(statistics, steps.prior, Mixture(statistics.counts, steps.problem.family.maximise(statistics)))
@@ -190,9 +189,7 @@ def _filled(problem: Problem) -> np.ndarray:
     x = problem.data.x
     if problem.data.complete:
         return x
-    weights = np.where(np.isnan(x), 0.0, problem.data.counts[:, None])
-    means = (weights * np.nan_to_num(x)).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-300)
-    return np.where(np.isnan(x), means, x)
+    return np.where(np.isnan(x), problem.data.column_moments[0], x)
 
 
 def _standardised(x: np.ndarray, counts: np.ndarray) -> np.ndarray:

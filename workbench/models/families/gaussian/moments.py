@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models.families.gaussian.single import SMALLEST_CORRELATION_EIGENVALUE, column_moments, single
+from workbench.models.families.gaussian.single import SMALLEST_CORRELATION_EIGENVALUE, single
 from workbench.models.prior import PriorError
 
 
@@ -37,7 +37,7 @@ def filled(rows: np.ndarray, data: Dataset) -> np.ndarray:
     """``rows`` (..., D) with the means of the columns' observed cells where a cell is missing."""
     if data.complete:
         return rows
-    return np.where(np.isnan(rows), column_moments(data)[0], rows)
+    return np.where(np.isnan(rows), data.column_moments[0], rows)
 
 
 def spread(matrix: np.ndarray) -> np.ndarray:

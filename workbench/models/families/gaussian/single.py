@@ -38,19 +38,6 @@ def once(function: Callable[[Dataset], Moments]) -> Callable[[Dataset], Moments]
 
 
 @once
-def column_moments(data: Dataset) -> Moments:
-    """Mean and variance (D,) of each column's observed cells, divisor their number; 0 where there are none."""
-    seen = ~np.isnan(data.x)
-    weights = seen * data.counts[:, None]
-    total = np.maximum(weights.sum(axis=0), 1.0)
-    mean = (np.where(seen, data.x, 0.0) * weights).sum(axis=0) / total
-    mean = np.where(seen, data.x - mean, 0.0).T @ data.counts / total + mean  # again from the differences: no digits lost
-    constant = np.where(seen, data.x, -np.inf).max(axis=0) <= np.where(seen, data.x, np.inf).min(axis=0)
-    deviations = np.where(seen & ~constant, data.x - mean, 0.0)
-    return mean, data.counts @ deviations**2 / total
-
-
-@once
 def single(data: Dataset) -> Moments:
     """Mean (D,) and covariance (D, D) of the K = 1 maximum-likelihood Gaussian of the observed cells, by EM to working precision.
 
@@ -58,7 +45,7 @@ def single(data: Dataset) -> Moments:
     a step costs nothing by row. Columns that never vary have variance 0. Where the likelihood has no bound, as for collinear
     columns, it stops at a matrix that is singular in working precision.
     """
-    centre, variance = column_moments(data)
+    centre, variance = data.column_moments
     sd = np.sqrt(variance)
     varies = np.flatnonzero(variance > 0)
     mean, covariance = centre.copy(), np.zeros((centre.size, centre.size))
