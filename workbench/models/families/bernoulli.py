@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models.components import Components, Regularity
+from workbench.models.components import Components
+from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, sums, with_zeros
 from workbench.models.families.family import Family
 from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior, plain, positive
 from workbench.models.shapes import (
     Coordinates,
-    Flags,
     Labels,
     LogJoint,
     PerComponent,
@@ -24,29 +24,21 @@ from workbench.models.shapes import (
     Rows,
     Weights,
 )
-from workbench.models.terms import Statistics, labelled
-
-LOG_ZERO = -1e30
-"""Stands for log 0 inside a matrix product, where -inf times a feature that is not there would be nan."""
+from workbench.models.terms import labelled
 
 
 @dataclass(frozen=True, eq=False)
-class BernoulliStatistics(Statistics):
+class BernoulliStatistics(Sums):
     """Counts N_k, and for each feature the weighted number of ones and of observed cells."""
 
     counts: PerComponent
     ones: Probs
     seen: Probs
 
-    def merge(self, other: BernoulliStatistics) -> BernoulliStatistics:
-        return BernoulliStatistics(self.counts + other.counts, self.ones + other.ones, self.seen + other.seen)
-
 
 def statistics(x: Rows, responsibilities: Responsibilities) -> BernoulliStatistics:
     """Weighted sums over the observed cells."""
-    weights = np.swapaxes(responsibilities, -1, -2)  # (*batch, K, N)
-    observed = ~np.isnan(x)
-    return BernoulliStatistics(weights.sum(axis=-1), weights @ np.where(observed, x, 0.0), weights @ observed.astype(float))
+    return BernoulliStatistics(*sums(x, responsibilities))
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +56,7 @@ class BernoulliTerms:
     def log_joint(self, x: Rows) -> LogJoint:
         ones, zeros = (x == 1.0).astype(float), (x == 0.0).astype(float)
         total = ones @ np.swapaxes(self.log_probs, -1, -2) + zeros @ np.swapaxes(self.log_complements, -1, -2)
-        return np.asarray(np.where(total < LOG_ZERO / 2.0, -np.inf, total) + self.constant[..., None, :])
+        return np.asarray(with_zeros(total) + self.constant[..., None, :])
 
     def statistics(self, x: Rows, responsibilities: Responsibilities) -> BernoulliStatistics:
         return statistics(x, responsibilities)
@@ -76,7 +68,7 @@ class BernoulliTerms:
 
 
 @dataclass(frozen=True, eq=False)
-class BernoulliComponents(Components):
+class BernoulliComponents(BoundedComponents):
     """Independent binary features.
 
     Attributes
@@ -90,7 +82,7 @@ class BernoulliComponents(Components):
 
     def terms(self, weights: Weights) -> BernoulliTerms:
         with np.errstate(divide="ignore", invalid="ignore"):
-            logs = np.maximum(np.log(self.probs), LOG_ZERO)
+            logs = finite_log(self.probs)
             complements = np.maximum(np.log1p(-self.probs), LOG_ZERO)
             return BernoulliTerms(np.log(weights), logs, complements)
 
@@ -107,13 +99,6 @@ class BernoulliComponents(Components):
         empty = np.isnan(x)[:, None, :]
         probs = self.probs[..., None, :, :]
         return np.where(empty, probs, x[:, None, :]), np.where(empty, probs * (1.0 - probs), 0.0)
-
-    def regularity(self, weights: Weights, data: Dataset) -> Regularity:
-        """The likelihood is bounded: nothing is singular."""
-        return Regularity.regular(self.batch_shape)
-
-    def collapsed(self, scale: np.ndarray) -> Flags:
-        return np.zeros(self.batch_shape, bool)
 
 
 @dataclass(frozen=True, eq=False)

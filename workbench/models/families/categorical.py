@@ -14,7 +14,8 @@ from jaxtyping import Float
 
 from workbench.data import Dataset
 from workbench.data.levels import with_levels
-from workbench.models.components import Components, Regularity
+from workbench.models.components import Components
+from workbench.models.families.discrete import BoundedComponents, Sums, finite_log, with_zeros
 from workbench.models.families.family import Address, Family
 from workbench.models.prior import (
     PROBABILITY_BOUNDARY,
@@ -28,7 +29,6 @@ from workbench.models.prior import (
 )
 from workbench.models.shapes import (
     Coordinates,
-    Flags,
     Labels,
     LevelProbs,
     LogJoint,
@@ -38,10 +38,7 @@ from workbench.models.shapes import (
     Rows,
     Weights,
 )
-from workbench.models.terms import Statistics, labelled
-
-LOG_ZERO = -1e30
-"""Stands for log 0 inside a matrix product, where -inf times a level that is not there would be nan."""
+from workbench.models.terms import labelled
 
 
 def one_hot(x: Float[np.ndarray, "*rows D"], n_levels: int) -> np.ndarray:
@@ -50,14 +47,11 @@ def one_hot(x: Float[np.ndarray, "*rows D"], n_levels: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class CategoricalStatistics(Statistics):
+class CategoricalStatistics(Sums):
     """Counts N_k, and for each feature the weighted number of cells at each level."""
 
     counts: PerComponent
     totals: LevelProbs
-
-    def merge(self, other: CategoricalStatistics) -> CategoricalStatistics:
-        return CategoricalStatistics(self.counts + other.counts, self.totals + other.totals)
 
 
 def statistics(x: Rows, responsibilities: Responsibilities, n_levels: int) -> CategoricalStatistics:
@@ -81,7 +75,7 @@ class CategoricalTerms:
     def log_joint(self, x: Rows) -> LogJoint:
         flat = self.log_probs.reshape(*self.constant.shape, -1)
         total = one_hot(x, self.log_probs.shape[-1]) @ np.swapaxes(flat, -1, -2)
-        return np.asarray(np.where(total < LOG_ZERO / 2.0, -np.inf, total) + self.constant[..., None, :])
+        return np.asarray(with_zeros(total) + self.constant[..., None, :])
 
     def statistics(self, x: Rows, responsibilities: Responsibilities) -> CategoricalStatistics:
         return statistics(x, responsibilities, self.log_probs.shape[-1])
@@ -93,7 +87,7 @@ class CategoricalTerms:
 
 
 @dataclass(frozen=True, eq=False)
-class CategoricalComponents(Components):
+class CategoricalComponents(BoundedComponents):
     """Independent features with levels.
 
     Attributes
@@ -107,7 +101,7 @@ class CategoricalComponents(Components):
 
     def terms(self, weights: Weights) -> CategoricalTerms:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return CategoricalTerms(np.log(weights), np.maximum(np.log(self.probs), LOG_ZERO))
+            return CategoricalTerms(np.log(weights), finite_log(self.probs))
 
     def maximise(self, statistics: CategoricalStatistics) -> CategoricalComponents:
         """Weighted shares of the observed cells; a feature never seen in a component stays as it is."""
@@ -128,13 +122,6 @@ class CategoricalComponents(Components):
         """Probability of each level of each cell given the label (*batch, N, K, D, L): 1 at the level that was observed."""
         known = one_hot(x, self.probs.shape[-1]).reshape(*x.shape, -1)[:, None]
         return np.where(np.isnan(x)[:, None, :, None], self.probs[..., None, :, :, :], known)
-
-    def regularity(self, weights: Weights, data: Dataset) -> Regularity:
-        """The likelihood is bounded: nothing is singular."""
-        return Regularity.regular(self.batch_shape)
-
-    def collapsed(self, scale: np.ndarray) -> Flags:
-        return np.zeros(self.batch_shape, bool)
 
 
 @dataclass(frozen=True, eq=False)

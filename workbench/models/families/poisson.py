@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models.components import Components, Regularity
+from workbench.models.components import Components
+from workbench.models.families.discrete import BoundedComponents, Sums, finite_log, sums, with_zeros
 from workbench.models.families.family import Family
 from workbench.models.prior import ComponentsPrior, Prior, PriorError, plain, positive
 from workbench.models.shapes import (
     Coordinates,
-    Flags,
     Labels,
     LogJoint,
     PerComponent,
@@ -24,32 +24,24 @@ from workbench.models.shapes import (
     Rows,
     Weights,
 )
-from workbench.models.terms import Statistics, labelled
-
-LOG_ZERO = -1e30
-"""Stands for log 0 inside a matrix product, where -inf times a count of 0 would be nan."""
+from workbench.models.terms import labelled
 
 RATE_BOUNDARY = 30.0
 """A log rate beyond this is a rate below 1e-13: at the boundary 0, which EM approaches without end."""
 
 
 @dataclass(frozen=True, eq=False)
-class PoissonStatistics(Statistics):
+class PoissonStatistics(Sums):
     """Counts N_k, and for each feature the weighted sum of ``x`` and the weighted number of observed cells."""
 
     counts: PerComponent
     totals: Rates
     seen: Rates
 
-    def merge(self, other: PoissonStatistics) -> PoissonStatistics:
-        return PoissonStatistics(self.counts + other.counts, self.totals + other.totals, self.seen + other.seen)
-
 
 def statistics(x: Rows, responsibilities: Responsibilities) -> PoissonStatistics:
     """Weighted sums over the observed cells."""
-    weights = np.swapaxes(responsibilities, -1, -2)  # (*batch, K, N)
-    observed = ~np.isnan(x)
-    return PoissonStatistics(weights.sum(axis=-1), weights @ np.where(observed, x, 0.0), weights @ observed.astype(float))
+    return PoissonStatistics(*sums(x, responsibilities))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +63,7 @@ class PoissonTerms:
         values = np.where(observed, x, 0.0)
         total = values @ np.swapaxes(self.log_rates, -1, -2) - observed.astype(float) @ np.swapaxes(self.rates, -1, -2)
         factorials = gammaln(values + 1.0).sum(axis=-1)
-        return np.asarray(np.where(total < LOG_ZERO / 2.0, -np.inf, total) - factorials[:, None] + self.constant[..., None, :])
+        return np.asarray(with_zeros(total) - factorials[:, None] + self.constant[..., None, :])
 
     def statistics(self, x: Rows, responsibilities: Responsibilities) -> PoissonStatistics:
         return statistics(x, responsibilities)
@@ -83,7 +75,7 @@ class PoissonTerms:
 
 
 @dataclass(frozen=True, eq=False)
-class PoissonComponents(Components):
+class PoissonComponents(BoundedComponents):
     """Independent counts.
 
     Attributes
@@ -97,7 +89,7 @@ class PoissonComponents(Components):
 
     def terms(self, weights: Weights) -> PoissonTerms:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return PoissonTerms(np.log(weights), np.maximum(np.log(self.rates), LOG_ZERO), self.rates)
+            return PoissonTerms(np.log(weights), finite_log(self.rates), self.rates)
 
     def maximise(self, statistics: PoissonStatistics) -> PoissonComponents:
         """Weighted means of the observed cells; a feature never seen in a component stays as it is."""
@@ -110,13 +102,6 @@ class PoissonComponents(Components):
         """Mean and variance of each cell given its row's observed cells and the label: the rate, twice."""
         rates = np.where(np.isnan(x)[..., None, :], self.rates[..., None, :, :], 0.0)
         return rates + np.nan_to_num(x)[:, None, :], rates
-
-    def regularity(self, weights: Weights, data: Dataset) -> Regularity:
-        """The likelihood is bounded: nothing is singular."""
-        return Regularity.regular(self.batch_shape)
-
-    def collapsed(self, scale: np.ndarray) -> Flags:
-        return np.zeros(self.batch_shape, bool)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,51 @@
+"""What families of independent discrete features have in common: sums of what was seen, log 0 kept finite, no singular solutions."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.models.components import Components, Regularity
+from workbench.models.shapes import Flags, LogJoint, Responsibilities, Rows, Weights
+from workbench.models.terms import Statistics
+
+LOG_ZERO = -1e30
+"""Stands for log 0 inside a matrix product, where -inf times a cell that is not there, or a count of 0, would be nan."""
+
+
+def finite_log(p: np.ndarray) -> np.ndarray:
+    """log p with ``LOG_ZERO`` for log 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.maximum(np.log(p), LOG_ZERO)
+
+
+def with_zeros(total: LogJoint) -> LogJoint:
+    """Sums of finite logs, -inf again where a log 0 is among them."""
+    return np.where(total < LOG_ZERO / 2.0, -np.inf, total)
+
+
+def sums(x: Rows, responsibilities: Responsibilities) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counts N_k, weighted sums of the observed cells, and weighted numbers of them."""
+    weights = np.swapaxes(responsibilities, -1, -2)  # (*batch, K, N)
+    observed = ~np.isnan(x)
+    return weights.sum(axis=-1), weights @ np.where(observed, x, 0.0), weights @ observed.astype(float)
+
+
+class Sums(Statistics):
+    """Statistics that are sums alone: those of two sets of rows add up, field by field."""
+
+    def merge[S: Sums](self: S, other: S) -> S:
+        return type(self)(*(mine + theirs for mine, theirs in zip(self.arrays(), other.arrays(), strict=True)))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BoundedComponents(Components):
+    """Components whose likelihood is bounded: nothing is singular."""
+
+    def regularity(self, weights: Weights, data: Dataset) -> Regularity:
+        return Regularity.regular(self.batch_shape)
+
+    def collapsed(self, scale: np.ndarray) -> Flags:
+        return np.zeros(self.batch_shape, bool)
