@@ -11,10 +11,11 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Regularity
 from workbench.models.families.gaussian import independent, moments
+from workbench.models.families.gaussian.conjugate import ConjugatePrior
 from workbench.models.families.gaussian.independent import DiagonalStatistics, DiagonalTerms
 from workbench.models.families.gaussian.missing import LOG_2PI
 from workbench.models.families.gaussian.structure import Structure
-from workbench.models.prior import ComponentsPrior, numeric, plain, positive
+from workbench.models.prior import numeric, positive
 from workbench.models.shapes import Cells, Coordinates, Flags, Labels, Means, PerFit, Rows, Variances, Weights
 
 
@@ -69,7 +70,7 @@ class DiagonalComponents(Components):
 
 
 @dataclass(frozen=True, eq=False)
-class NormalInverseGamma(ComponentsPrior):
+class NormalInverseGamma(ConjugatePrior):
     """The normal-inverse-Wishart of one dimension, feature by feature: variance ~ inverse-gamma(dof / 2, scale / 2).
 
     Leading axes: none for a prior, (*batch, K) after an update.
@@ -79,15 +80,6 @@ class NormalInverseGamma(ComponentsPrior):
     mean, scale : ndarray (..., D)
     mean_strength, dof : ndarray () of a prior, (*batch, K, D) after an update: features may be seen more or less often
     """
-
-    mean: np.ndarray
-    mean_strength: np.ndarray
-    dof: np.ndarray
-    scale: np.ndarray
-
-    @property
-    def n_features(self) -> int:
-        return int(self.mean.shape[-1])
 
     def log_density(self, components: DiagonalComponents) -> PerFit:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -123,14 +115,6 @@ class NormalInverseGamma(ComponentsPrior):
     def _from_coordinates(self, c: np.ndarray, eps: np.ndarray) -> DiagonalComponents:
         variances = self.scale / c
         return DiagonalComponents(self.mean + np.sqrt(variances / self.mean_strength) * eps, variances)
-
-    def numbers(self) -> dict[str, Any]:
-        return {
-            "mean": plain(self.mean),
-            "mean_strength": float(self.mean_strength),
-            "dof": float(self.dof),
-            "scale": plain(self.scale),
-        }
 
     def dim(self, n_components: int) -> int:
         return 2 * n_components * self.n_features

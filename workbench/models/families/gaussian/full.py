@@ -11,11 +11,11 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Regularity
 from workbench.models.families.gaussian import moments, wishart
+from workbench.models.families.gaussian.conjugate import ConjugatePrior
 from workbench.models.families.gaussian.missing import LOG_2PI
 from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms, collapsed, log_constants, precision_factors, statistics
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, smallest_eigenvalue, transposed
-from workbench.models.prior import ComponentsPrior, plain
 from workbench.models.shapes import Cells, Coordinates, Covariances, Flags, Labels, Means, PerFit, Rows, Weights
 
 
@@ -76,7 +76,7 @@ class FullComponents(Components):
 
 
 @dataclass(frozen=True, eq=False)
-class NormalInverseWishart(ComponentsPrior):
+class NormalInverseWishart(ConjugatePrior):
     """means | covariances ~ N(mean, covariance / mean_strength), covariances ~ inverse-Wishart(dof, scale).
 
     Leading axes: none for a prior, (*batch, K) after an update. Bishop 2006, eqs 10.60-10.63; Gelman et al. 2013, section 3.6.
@@ -87,15 +87,6 @@ class NormalInverseWishart(ComponentsPrior):
     mean_strength, dof : ndarray (...)
     scale : ndarray (..., D, D)
     """
-
-    mean: np.ndarray
-    mean_strength: np.ndarray
-    dof: np.ndarray
-    scale: np.ndarray
-
-    @property
-    def n_features(self) -> int:
-        return int(self.mean.shape[-1])
 
     def log_density(self, components: FullComponents) -> PerFit:
         size = self.n_features
@@ -130,14 +121,6 @@ class NormalInverseWishart(ComponentsPrior):
         root = cholesky(self.scale) @ transposed(inverse(bartlett))
         shift = np.einsum("...ij,...j->...i", root, eps) / np.sqrt(self.mean_strength)[..., None]
         return FullComponents(self.mean + shift, root @ transposed(root))
-
-    def numbers(self) -> dict[str, Any]:
-        return {
-            "mean": plain(self.mean),
-            "mean_strength": float(self.mean_strength),
-            "dof": float(self.dof),
-            "scale": self.scale.tolist(),
-        }
 
     def dim(self, n_components: int) -> int:
         return n_components * (self.n_features * (self.n_features + 3) // 2)

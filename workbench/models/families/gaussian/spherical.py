@@ -11,10 +11,11 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Regularity
 from workbench.models.families.gaussian import independent, moments
+from workbench.models.families.gaussian.conjugate import ConjugatePrior
 from workbench.models.families.gaussian.independent import DiagonalStatistics, DiagonalTerms
 from workbench.models.families.gaussian.missing import LOG_2PI
 from workbench.models.families.gaussian.structure import Structure
-from workbench.models.prior import ComponentsPrior, numeric, plain, positive
+from workbench.models.prior import numeric, positive
 from workbench.models.shapes import Cells, Coordinates, Flags, Labels, Means, PerComponent, PerFit, Rows, Variances, Weights
 
 
@@ -77,7 +78,7 @@ class SphericalComponents(Components):
 
 
 @dataclass(frozen=True, eq=False)
-class SphericalNormalInverseGamma(ComponentsPrior):
+class SphericalNormalInverseGamma(ConjugatePrior):
     """means | variances ~ N(mean, variance / mean_strength I), variances ~ inverse-gamma(dof / 2, scale / 2).
 
     Leading axes: none for a prior, (*batch, K) after an update. Fraley & Raftery 2007, section 3.2 (scale here is theirs).
@@ -88,15 +89,6 @@ class SphericalNormalInverseGamma(ComponentsPrior):
     mean_strength : ndarray () of a prior, (*batch, K, D) after an update: features may be seen more or less often
     dof, scale : ndarray (...)
     """
-
-    mean: np.ndarray
-    mean_strength: np.ndarray
-    dof: np.ndarray
-    scale: np.ndarray
-
-    @property
-    def n_features(self) -> int:
-        return int(self.mean.shape[-1])
 
     def log_density(self, components: SphericalComponents) -> PerFit:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -131,14 +123,6 @@ class SphericalNormalInverseGamma(ComponentsPrior):
     def _from_coordinates(self, c: np.ndarray, eps: np.ndarray) -> SphericalComponents:
         variances = self.scale / c
         return SphericalComponents(self.mean + np.sqrt(variances[..., None] / self.mean_strength) * eps, variances)
-
-    def numbers(self) -> dict[str, Any]:
-        return {
-            "mean": plain(self.mean),
-            "mean_strength": float(self.mean_strength),
-            "dof": float(self.dof),
-            "scale": float(self.scale),
-        }
 
     def dim(self, n_components: int) -> int:
         return n_components * (self.n_features + 1)

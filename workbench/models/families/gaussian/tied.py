@@ -11,11 +11,11 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Regularity
 from workbench.models.families.gaussian import moments, wishart
+from workbench.models.families.gaussian.conjugate import ConjugatePrior
 from workbench.models.families.gaussian.missing import LOG_2PI
 from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms, collapsed, log_constants, precision_factors
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, smallest_eigenvalue, transposed
-from workbench.models.prior import ComponentsPrior, plain
 from workbench.models.shapes import Cells, Coordinates, Flags, Labels, Means, PerFit, Rows, SharedCovariance, Weights
 
 
@@ -73,7 +73,7 @@ class TiedComponents(Components):
 
 
 @dataclass(frozen=True, eq=False)
-class TiedNormalInverseWishart(ComponentsPrior):
+class TiedNormalInverseWishart(ConjugatePrior):
     """means | covariances ~ N(mean, covariances / mean_strength) for every component, one covariances ~ inverse-Wishart(dof, scale).
 
     Attributes
@@ -83,15 +83,6 @@ class TiedNormalInverseWishart(ComponentsPrior):
     dof : ndarray () or (*batch)
     scale : ndarray (D, D) or (*batch, D, D)
     """
-
-    mean: np.ndarray
-    mean_strength: np.ndarray
-    dof: np.ndarray
-    scale: np.ndarray
-
-    @property
-    def n_features(self) -> int:
-        return int(self.mean.shape[-1])
 
     def log_density(self, components: TiedComponents) -> PerFit:
         size, count = self.n_features, components.n_components
@@ -139,14 +130,6 @@ class TiedNormalInverseWishart(ComponentsPrior):
         root = cholesky(self.scale) @ transposed(inverse(bartlett))
         shift = eps @ transposed(root) / np.sqrt(self.mean_strength)[..., None]
         return TiedComponents(self.mean + shift, root @ transposed(root))
-
-    def numbers(self) -> dict[str, Any]:
-        return {
-            "mean": plain(self.mean),
-            "mean_strength": float(self.mean_strength),
-            "dof": float(self.dof),
-            "scale": self.scale.tolist(),
-        }
 
     def dim(self, n_components: int) -> int:
         size = self.n_features
