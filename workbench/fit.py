@@ -82,11 +82,6 @@ class Path:
     iteration: np.ndarray
     mixture: Mixture
 
-    def of_restart(self, restart: int) -> Path:
-        """The rows of one restart, in order of iteration."""
-        rows = np.flatnonzero(self.restart == restart)
-        return Path(self.restart[rows], self.iteration[rows], self.mixture.take(rows))
-
 
 @dataclass(frozen=True, eq=False)
 class Ledger:

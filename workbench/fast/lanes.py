@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 WIDTH = 8
 """Rows in a register."""
 DOUBLE, WORD = ir.DoubleType(), ir.IntType(64)
-DOUBLES, WORDS, BITS = ir.VectorType(DOUBLE, WIDTH), ir.VectorType(WORD, WIDTH), ir.VectorType(ir.IntType(1), WIDTH)
+DOUBLES, WORDS = ir.VectorType(DOUBLE, WIDTH), ir.VectorType(WORD, WIDTH)
 
 EXP = (
     0.5000000000000001, 0.16666666666666669, 0.04166666666662413, 0.008333333333330062, 0.0013888888917213717,
