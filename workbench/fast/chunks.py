@@ -13,6 +13,8 @@ ROWS, CHUNKS = 1024, 64
 """A chunk has at least so many rows where there are several, and there are at most so many: it follows from their number alone."""
 BLOCK = 128
 """Rows that a kernel works on at a time: K + D columns of them stay in the first cache."""
+PIECES = 8
+"""Pieces a thread that the work is cut into; which thread takes a piece changes no bit of its sums."""
 ALONE = 1_000_000
 """Numbers (rows x components x features x fits) below which threads cost more than they save."""
 
@@ -51,15 +53,17 @@ def run(
         e_step(0, n_fits, 0, n_chunks, size, partial, *arguments)
         return partial
     total = n_fits if by_fit else n_chunks
-    edges = [total * part // parts for part in range(parts + 1)]
+    pieces = min(total, PIECES * parts)
+    left = iter(range(pieces))
 
-    def share(part: int) -> None:
-        first, last = edges[part], edges[part + 1]
-        spans = (first, last, 0, n_chunks) if by_fit else (0, n_fits, first, last)
-        e_step(*spans, size, partial, *arguments)
+    def share() -> None:
+        for piece in left:  # a thread that a neighbour holds up takes fewer pieces
+            first, last = total * piece // pieces, total * (piece + 1) // pieces
+            spans = (first, last, 0, n_chunks) if by_fit else (0, n_fits, first, last)
+            e_step(*spans, size, partial, *arguments)
 
-    others = [_pool(threads - 1).submit(share, part) for part in range(1, parts)]
-    share(0)
+    others = [_pool(threads - 1).submit(share) for _ in range(1, parts)]
+    share()
     for other in others:
         other.result()
     return partial
