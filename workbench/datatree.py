@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.fit import Fit, LeaveOneOutRefits, Ledger, Path, Restarts, Status, Trace
+from workbench.fit import Evidence, Fit, LeaveOneOutRefits, Ledger, Path, Restarts, Status, Trace
 from workbench.models import FAMILIES, Mixture
 from workbench.problem import Problem
 
@@ -21,7 +21,7 @@ def to_tree(problem: Problem, fit: Fit, label: str) -> Any:
 
     Groups: ``posterior`` (what is reported), ``sample_stats`` (densities of the draws and the sampler's own),
     ``log_likelihood`` (``x``: chain, draw, row), ``observed_data``, ``restarts``, ``polished``, ``trace``, ``path``, ``ledger``,
-    ``left_out``, ``approximation``; those that a method has.
+    ``left_out``, ``approximation``, ``evidence``; those that a method has.
     """
     import xarray as xr
 
@@ -35,7 +35,7 @@ def to_tree(problem: Problem, fit: Fit, label: str) -> Any:
             stats["log_q"] = fit.log_q
         groups["sample_stats"] = xr.Dataset({name: (("chain", "draw"), value) for name, value in stats.items()})
         groups["log_likelihood"] = _row_densities(problem, fit.draws)
-    groups |= _restart_groups(fit) | _step_groups(fit) | _left_out_group(fit)
+    groups |= _restart_groups(fit) | _step_groups(fit) | _left_out_group(fit) | _evidence_group(fit)
     if fit.approximation:
         dims = {1: ("coordinate",), 2: ("coordinate", "coordinate_2")}
         groups["approximation"] = xr.Dataset({name: (dims[value.ndim], value) for name, value in fit.approximation.items()})
@@ -74,6 +74,7 @@ def from_tree(tree: Any) -> Fit:
         ledger=_read_ledger(tree),
         left_out=_read_left_out(tree),
         approximation={} if approximation is None else {str(name): approximation[name].values for name in approximation.data_vars},
+        evidence=_read_evidence(tree),
         messages=tuple(json.loads(attrs["messages"])),
     )
 
@@ -191,6 +192,25 @@ def _read_left_out(tree: Any) -> LeaveOneOutRefits | None:
     found = {str(name): group[name].values for name in group.data_vars}
     elpd = found.pop("elpd")
     return LeaveOneOutRefits(elpd, **{name: int(value) for name, value in found.items()})
+
+
+def _evidence_group(fit: Fit) -> dict[str, Any]:
+    import xarray as xr
+
+    if not fit.evidence:
+        return {}
+    names = ("estimator", "log_evidence", "mcse", "trusted", "note")
+    kinds = {"estimator": object, "note": object, "trusted": np.int8}
+    columns = {name: np.array([getattr(each, name) for each in fit.evidence], dtype=kinds.get(name, float)) for name in names}
+    return {"evidence": xr.Dataset({name: (("estimate",), value) for name, value in columns.items()})}
+
+
+def _read_evidence(tree: Any) -> tuple[Evidence, ...]:
+    group = tree.children.get("evidence")
+    if group is None:
+        return ()
+    rows = zip(*(group[name].values for name in ("estimator", "log_evidence", "mcse", "trusted", "note")), strict=True)
+    return tuple(Evidence(str(name), float(value), float(mcse), bool(trusted), str(note)) for name, value, mcse, trusted, note in rows)
 
 
 def _named(data: Any, names: Mapping[str, Any]) -> Any:

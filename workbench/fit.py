@@ -170,6 +170,26 @@ class LeaveOneOutRefits:
     iterations: int
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """An estimate of log p(x), or a bound of it, in nats.
+
+    Attributes
+    ----------
+    estimator : ``exact``, ``smc``, ``bridge``, ``importance``, ``laplace``, ``bic``; ``elbo``, ``elbo_symmetrised``, ``elbo_labels``
+    log_evidence : its value; of an ELBO the bound
+    mcse : Monte-Carlo standard error, 0 where nothing is drawn, nan where it cannot be told
+    trusted : whether it may stand for log p(x): no bound may, nor an estimate whose own diagnostics deny it
+    note : what denies it, and what to do; empty if trusted
+    """
+
+    estimator: str
+    log_evidence: float
+    mcse: float
+    trusted: bool = True
+    note: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Fit:
     """A fitted mixture, whatever method made it.
@@ -190,6 +210,7 @@ class Fit:
     reported : the restart that is reported, or -1
     approximation : ``mean`` (dim,) and ``scale_tril`` (dim, dim) of q in unconstrained coordinates
     objective_name : what the method maximises
+    evidence : estimates of log p(x) and bounds of it that the method gives
     seconds : ``compile`` and ``run``
     options : the method's options by their YAML names
     messages : warnings and remarks of the method and its libraries
@@ -214,6 +235,7 @@ class Fit:
     ledger: Ledger | None = None
     left_out: LeaveOneOutRefits | None = None
     approximation: Mapping[str, np.ndarray] = field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()
     messages: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

@@ -12,11 +12,12 @@ from workbench.compare.cell import Cell
 from workbench.compare.curvature import curvature
 from workbench.compare.diagnostics import diagnostic_rows
 from workbench.compare.differences import agreement_rows, parameter_rows
+from workbench.compare.evidence import estimates, evidence_rows
 from workbench.compare.imputations import imputation_rows
 from workbench.compare.optima import optima
-from workbench.compare.scoring import evidence_rows, failure_row, likelihood_row
+from workbench.compare.scoring import failure_row, likelihood_row
 from workbench.compare.settled import Settled, settle
-from workbench.fit import Fit
+from workbench.fit import Evidence, Fit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,17 +26,19 @@ COLUMNS = {
     "likelihoods": "method kind estimate n_components log_likelihood log_likelihood_best log_posterior elbo elbo_mcse log_evidence "
     "log_evidence_mcse elpd_loo elpd_loo_se pareto_k_max held_out_lpd n_parameters aic bic icl entropy relative_entropy status "
     "seconds_compile seconds_run",
-    "restarts": "method restart start_seed init iterations objective_name objective gain_left log_likelihood log_posterior status optimum",
+    "restarts": "method restart start_seed init iterations objective_name objective polished_objective gain_left log_likelihood "
+    "log_posterior status optimum",
     "components": "method component weight count rows_assigned mean_responsibility_assigned",
     "assignments": "method row id label responsibility",
     "path": "method restart iteration parameter component feature feature_2 level value",
-    "optima": "method optimum objective log_likelihood log_posterior gap restarts share local_maximum singular spurious posterior_share",
+    "optima": "method optimum objective log_likelihood log_posterior gap restarts share local_maximum singular spurious posterior_share "
+    "lost_components",
     "responsibilities": "method row component mean sd",
     "imputations": "method row feature level mean sd",
     "agreement": "method_a method_b mean_total_variation max_total_variation adjusted_rand rows_with_other_label coclustering_difference",
     "parameters": "method parameter component feature feature_2 level row mean sd lower upper truth",
     "trace": "method restart iteration seconds objective_name objective",
-    "evidence": "method estimator log_evidence mcse kl kl_mcse reference",
+    "evidence": "method estimator log_evidence mcse kl kl_mcse reference trusted note",
     "diagnostics": "method quantity value threshold verdict advice",
 }
 WHOLE = frozenset(
@@ -53,6 +56,7 @@ WHOLE = frozenset(
         "n_parameters",
         "iteration",
         "rows_with_other_label",
+        "lost_components",
     ]
 )
 """Columns of whole numbers, which stay whole beside empty cells."""
@@ -116,26 +120,28 @@ def _numeric(part: np.ndarray) -> bool:
 
 def _of_cell(cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
     settled = settle(cell)
+    known = {label: estimates(cell, fit, settled.get(label)) for label, fit in cell.fits.items()}
     for label in {**cell.fits, **cell.failures}:
         if label in cell.failures:
             yield "likelihoods", failure_row(label, cell, cell.failures[label])
         else:
-            yield from _of_fit(label, cell, cell.fits[label], settled.get(label))
+            yield from _of_fit(label, cell, cell.fits[label], settled.get(label), known[label])
     for row in agreement_rows(cell, settled):
         yield "agreement", row
+    for row in evidence_rows(known):
+        yield "evidence", row
 
 
-def _of_fit(label: str, cell: Cell, fit: Fit, settled: Settled | None) -> Iterator[tuple[str, dict[str, Any]]]:
+def _of_fit(label: str, cell: Cell, fit: Fit, settled: Settled | None, known: tuple[Evidence, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
     problem = cell.problem
     found = optima(problem, fit)
     curved = curvature(problem, fit, found)
     sources: dict[str, Any] = {
-        "likelihoods": [likelihood_row(label, cell, fit, settled)],
+        "likelihoods": [likelihood_row(label, cell, fit, settled, known)],
         "restarts": tables.restart_rows(label, fit, found),
         "optima": tables.optimum_rows(label, problem, fit, found, curved),
         "trace": tables.trace_rows(label, fit),
         "path": tables.path_rows(label, problem, fit.path),
-        "evidence": evidence_rows(label, cell, fit),
         "diagnostics": diagnostic_rows(label, problem, fit, settled, found, curved),
     }
     if settled is not None:

@@ -1,24 +1,24 @@
-"""``likelihoods.csv``, ``evidence.csv``: one row a fit, one row an estimate; what a method cannot have is empty."""
+"""``likelihoods.csv``: one row a fit; what a method cannot have is empty."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from workbench.compare.bounds import elbo, symmetrised_elbo
+from workbench.compare.bounds import elbo
 from workbench.compare.cell import Cell, Failure
+from workbench.compare.evidence import best_estimate
 from workbench.compare.predictive import leave_one_out
 from workbench.compare.scores import entropies, held_out_lpd, information_criteria
 from workbench.compare.settled import Settled
-from workbench.fit import Fit
+from workbench.fit import Evidence, Fit
 
 Row = dict[str, Any]
 
 
-def likelihood_row(label: str, cell: Cell, fit: Fit, settled: Settled | None) -> Row:
-    """Every score that this kind of estimate has."""
+def likelihood_row(label: str, cell: Cell, fit: Fit, settled: Settled | None, known: tuple[Evidence, ...]) -> Row:
+    """Every score that this kind of estimate has; ``known`` is what it says of the log evidence."""
     row: Row = {
         "method": label,
         "kind": fit.kind,
@@ -40,6 +40,8 @@ def likelihood_row(label: str, cell: Cell, fit: Fit, settled: Settled | None) ->
     }
     if (bound := elbo(fit)) is not None:
         row |= {"elbo": bound.value, "elbo_mcse": bound.mcse}
+    if fit.estimate != "point" and (own := best_estimate(known)) is not None:
+        row |= {"log_evidence": own.log_evidence, "log_evidence_mcse": own.mcse}
     if (loo := leave_one_out(cell.problem, fit)) is not None:
         row |= {"elpd_loo": loo.elpd, "elpd_loo_se": loo.se, "pareto_k_max": loo.pareto_k_max}
     if cell.held_out is not None:
@@ -58,13 +60,6 @@ def failure_row(label: str, cell: Cell, failure: Failure) -> Row:
         "status": failure.status,
         "seconds_run": failure.seconds,
     }
-
-
-def evidence_rows(label: str, cell: Cell, fit: Fit) -> Iterator[Row]:
-    """The bounds that a fit gives; a KL only where some estimator gives a reference, which none does yet."""
-    for name, bound in (("elbo", elbo(fit)), ("elbo_symmetrised", symmetrised_elbo(cell.problem, fit))):
-        if bound is not None:
-            yield {"method": label, "estimator": name, "log_evidence": bound.value, "mcse": bound.mcse}
 
 
 def _finite(value: float) -> float | None:

@@ -1,0 +1,53 @@
+"""One reference a cell: bounds are measured by the estimate that may be believed most, and estimates survive the disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from workbench.compare.assembly import assemble
+from workbench.compare.cell import Cell
+from workbench.compare.evidence import best_estimate
+from workbench.data.builtin import load_built_in
+from workbench.datatree import from_tree, to_tree
+from workbench.fit import Evidence
+from workbench.inference import EM
+from workbench.problem import Problem
+
+
+def test_exact_is_believed_first_then_the_smallest_error_and_never_a_bound() -> None:
+    bound = Evidence("elbo", -9.0, 0.0, trusted=False)
+    loose, close = Evidence("smc", -10.0, 0.3), Evidence("bridge", -10.1, 0.01)
+    assert best_estimate((bound,)) is None
+    assert best_estimate((bound, loose, close)) is close
+    assert best_estimate((close, Evidence("exact", -10.2, 0.0))) == Evidence("exact", -10.2, 0.0)
+    assert best_estimate((Evidence("smc", -10.0, math.nan),)) is None
+
+
+def test_kl_of_a_bound_is_what_it_is_below_the_cells_reference() -> None:
+    problem = Problem(load_built_in("old_faithful"), "gaussian", 2)
+    point = EM(restarts=5, objective="posterior").fit(problem)
+    known = (
+        Evidence("elbo_labels", -1180.0, 0.0, trusted=False),
+        Evidence("bridge", -1177.7, 0.01),
+        Evidence("smc", -1190.0, 3.0, False, "spread"),
+    )
+    draws = dataclasses.replace(point, estimate="sample", evidence=known)
+    tables = assemble([Cell({}, problem, fits={"em_map": point, "nuts": draws})])
+    rows = tables["evidence"].set_index(["method", "estimator"])
+    assert rows.loc[("em_map", "bic"), "log_evidence"] == pytest.approx(-tables["likelihoods"]["bic"].iloc[0] / 2.0)
+    assert rows.loc[("nuts", "elbo_labels"), "kl"] == pytest.approx(2.3)
+    assert rows.loc[("nuts", "elbo_labels"), "reference"] == "bridge"
+    assert rows["kl"].notna().sum() == 1
+    assert tables["likelihoods"]["log_evidence"].iloc[1] == -1177.7
+
+
+def test_estimates_survive_the_disk() -> None:
+    problem = Problem(load_built_in("old_faithful"), "gaussian", 2)
+    given = (Evidence("smc", -1177.7, 0.2, False, "the chains disagree; raise particles"), Evidence("elbo_labels", -1180.0, math.nan))
+    fit = dataclasses.replace(EM(restarts=5, objective="posterior").fit(problem), evidence=given)
+    again = from_tree(to_tree(problem, fit, "em"))
+    assert again.evidence[0] == given[0]
+    assert math.isnan(again.evidence[1].mcse)

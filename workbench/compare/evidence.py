@@ -1,0 +1,60 @@
+"""``evidence.csv``: every estimate of log p(x) and every bound of it, one reference a cell, and what each bound is below that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from workbench.compare.bounds import elbo, symmetrised_elbo
+from workbench.compare.cell import Cell
+from workbench.compare.scores import information_criteria
+from workbench.compare.settled import Settled
+from workbench.fit import Evidence, Fit
+
+Row = dict[str, Any]
+
+BOUNDS = ("elbo", "elbo_symmetrised", "elbo_labels")
+"""Estimators that bound log p(x) from below: with labels summed out, averaged over the relabellings too, and with labels in q."""
+ROUGH = "BIC leaves out everything that does not grow with N: a rough figure, with an error of several nats"
+
+
+def estimates(cell: Cell, fit: Fit, settled: Settled | None) -> tuple[Evidence, ...]:
+    """What a fit says of the log evidence, each estimator once: its own estimates, bounds from its draws, a point's BIC."""
+    found = {each.estimator: each for each in fit.evidence}
+    for name, bound in (("elbo", elbo(fit)), ("elbo_symmetrised", symmetrised_elbo(cell.problem, fit))):
+        if bound is not None:
+            found.setdefault(name, Evidence(name, bound.value, bound.mcse, False))
+    if settled is not None and fit.estimate == "point":
+        bic = information_criteria(cell.problem, fit, settled.rows.mean).get("bic")
+        if bic is not None and math.isfinite(bic):
+            found["bic"] = Evidence("bic", -bic / 2.0, math.nan, False, ROUGH)
+    return tuple(found.values())
+
+
+def best_estimate(found: tuple[Evidence, ...]) -> Evidence | None:
+    """The one to be believed: an exact one, else of those that may stand for log p(x) the one with the smallest error."""
+    trusted = [each for each in found if each.trusted and math.isfinite(each.log_evidence) and math.isfinite(each.mcse)]
+    return min(trusted, key=lambda each: (each.estimator != "exact", each.mcse), default=None)
+
+
+def reference(known: Mapping[str, tuple[Evidence, ...]]) -> Evidence | None:
+    """The one estimate that every bound of a cell is measured by."""
+    return best_estimate(tuple(each for found in known.values() for each in found))
+
+
+def evidence_rows(known: Mapping[str, tuple[Evidence, ...]]) -> Iterator[Row]:
+    """A row an estimate, fits in the config's order; a KL for bounds, where the cell has a reference.
+
+    KL(q || p(theta | x)) = log p(x) - ELBO (of ``elbo_labels``: of q over parameters and labels); the errors are independent,
+    or the reference's is the smaller.
+    """
+    truth = reference(known)
+    for label, found in known.items():
+        for each in found:
+            row = {"method": label, "estimator": each.estimator, "log_evidence": each.log_evidence, "mcse": each.mcse}
+            row |= {"trusted": each.trusted, "note": each.note}
+            if each.estimator in BOUNDS and truth is not None:
+                kl, error = truth.log_evidence - each.log_evidence, math.hypot(truth.mcse, each.mcse)
+                row |= {"kl": kl, "kl_mcse": error, "reference": truth.estimator}
+            yield row
