@@ -39,6 +39,17 @@ def test_restarts_and_optima_tell_one_story(name: str, family: str, n_components
     assert all(row["log_likelihood"] == pytest.approx(row["objective"], rel=1e-9) for row in regular)
 
 
+def test_the_polished_end_of_a_restart_is_its_optimums() -> None:
+    """With split-and-merge moves after it, far from where the restart stopped."""
+    problem = Problem(load_built_in("old_faithful"), "gaussian", 3)
+    fit = EM(restarts=20, split_merge=3).fit(problem)
+    found = optima(problem, fit)
+    rows = list(tables.restart_rows("em", fit, found))
+    for row in rows:
+        assert row["polished_objective"] == pytest.approx(found[row["optimum"]].objective, abs=1e-6 * problem.data.n_rows)
+    assert max(row["polished_objective"] - row["objective"] for row in rows) > 1.0
+
+
 def rows_of(blocks: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     """Blocks of rows as rows."""
     found = []

@@ -19,7 +19,11 @@ Row = dict[str, Any]
 
 
 def restart_rows(label: str, fit: Fit, found: list[Optimum]) -> Iterator[Row]:
-    """``restarts.csv``: how every restart stopped, and the optimum it belongs to."""
+    """``restarts.csv``: how every restart stopped, and the optimum it belongs to.
+
+    ``objective`` is where the restart stopped; ``polished_objective``, in the same unit, is the same end followed to working
+    precision, after split-and-merge moves where there are any: what optima are told apart by.
+    """
     restarts = fit.restarts
     if restarts is None:
         return
@@ -33,6 +37,7 @@ def restart_rows(label: str, fit: Fit, found: list[Optimum]) -> Iterator[Row]:
             "iterations": int(restarts.iterations[i]),
             "objective_name": fit.objective_name,
             "objective": restarts.objective[i],
+            "polished_objective": None if restarts.polished_objective is None else float(restarts.polished_objective[i]),
             "gain_left": restarts.gain_left[i],
             "log_likelihood": restarts.log_likelihood[i],
             "log_posterior": restarts.log_posterior[i],
