@@ -79,6 +79,16 @@ def test_restarts_at_strange_ends() -> None:
     assert text.endswith("3 at none.")
 
 
+def test_restarts_that_lost_a_component() -> None:
+    """Optima of fewer components are regular, and said to be what they are."""
+    ends = [optimum(0, -1130.264, 80, lost_components=0.0), optimum(1, -1135.36, 20, lost_components=1.0)]
+    text = said(likelihoods=[point()], restarts=restarts(80, 20, 0), optima=ends)
+    assert "20 at a worse one, 5.1 nats lower; 20 of these lost a component (no row is left to it): theirs are optima of fewer." in text
+    assert "lost" not in said(
+        likelihoods=[point()], restarts=restarts(80, 20, 0), optima=[optimum(0, -1130.264, 80), optimum(1, -1135.36, 20)]
+    )
+
+
 def test_a_maximum_below_another_point_is_said_to_be_none() -> None:
     both = [point(log_likelihood_best=-1130.264), point("em_map", log_likelihood=-1129.0, log_likelihood_best=-1129.0)]
     text = said(likelihoods=both, restarts=restarts(100, 0), optima=[optimum(0, -1130.264, 100)])

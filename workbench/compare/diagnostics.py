@@ -80,9 +80,13 @@ def _of_restarts(fit: Fit, found: list[Optimum]) -> Iterator[Row]:
     yield check(
         "share_singular", singular, 0.0, singular == 0.0, "singular ends are left out of best; em with objective: posterior has none"
     )
+    ended = {
+        status: {i for i, own in enumerate(fit.restarts.status) if own is status} for status in (Status.SINGULAR, Status.LOST_COMPONENT)
+    }
+    ended[Status.LOST_COMPONENT].update(i for optimum in found if optimum.lost for i in optimum.restarts)
     for status, quantity in ((Status.SINGULAR, "share_collapsed"), (Status.LOST_COMPONENT, "share_lost_component")):
-        if count := sum(each is status for each in fit.restarts.status):
-            yield check(quantity, count / n_restarts, None, None, status.value)
+        if ended[status]:
+            yield check(quantity, len(ended[status]) / n_restarts, None, None, status.value)
     capped = sum(status.name == "MAX_ITER" for status in fit.restarts.status) / n_restarts
     yield check("share_at_max_iter", capped, 0.0, capped == 0.0, "raise max_iter: these restarts had not converged when they stopped")
 

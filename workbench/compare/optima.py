@@ -8,6 +8,7 @@ import numpy as np
 
 from workbench.compare.labels import assigned
 from workbench.fit import Fit, Restarts, Status
+from workbench.inference.em.climb import LOST
 from workbench.models import Mixture
 from workbench.problem import Problem
 
@@ -30,12 +31,15 @@ class Optimum:
     restarts : numbers of the restarts that ended here, best first
     objective : polished
     singular, spurious : by statistics, section 3
+    lost : components of weight 0. Where losing one is nothing singular (tied covariance, discrete families), this is an optimum of
+        fewer components, regular like any other
     """
 
     restarts: tuple[int, ...]
     objective: float
     singular: bool
     spurious: bool
+    lost: int = 0
 
     @property
     def regular(self) -> bool:
@@ -49,11 +53,19 @@ def optima(problem: Problem, fit: Fit) -> list[Optimum]:
         return []
     groups = _groups(problem, restarts, restarts.polished, restarts.polished_objective)
     singular, spurious = np.asarray(restarts.singular), np.asarray(restarts.spurious)
+    gone = lost(problem, restarts.polished).sum(axis=-1)
     found = [
-        Optimum(tuple(group), float(restarts.polished_objective[group[0]]), bool(singular[group[0]]), bool(spurious[group[0]]))
+        Optimum(
+            tuple(group), float(restarts.polished_objective[group[0]]), *(flags[group[0]].item() for flags in (singular, spurious, gone))
+        )
         for group in groups
     ]
     return sorted(found, key=lambda optimum: (not optimum.regular, -np.nan_to_num(optimum.objective, nan=-np.inf)))
+
+
+def lost(problem: Problem, mixture: Mixture) -> np.ndarray:
+    """Which components have no row left (*batch, K)."""
+    return np.asarray(mixture.weights * problem.data.counts.sum() < LOST)
 
 
 def _groups(problem: Problem, restarts: Restarts, polished: Mixture, objective: np.ndarray) -> list[list[int]]:
@@ -61,9 +73,9 @@ def _groups(problem: Problem, restarts: Restarts, polished: Mixture, objective: 
 
     A restart that went wrong is at no optimum.
     """
-    kinds = np.asarray(restarts.singular) + 2 * np.asarray(restarts.spurious)
+    kinds = np.asarray(restarts.singular) + 2 * np.asarray(restarts.spurious) + 4 * lost(problem, polished).sum(axis=-1)
     ends = (Status.SINGULAR, Status.LOST_COMPONENT)
-    run_off = [i for i, status in enumerate(restarts.status) if status in ends and kinds[i] == 1]
+    run_off = [i for i, status in enumerate(restarts.status) if status in ends and kinds[i] % 4 == 1]
     usable = np.array([status.at_optimum for status in restarts.status])
     usable[run_off] = False
     order = [int(i) for i in np.argsort(-objective, kind="stable") if usable[i]]
@@ -80,6 +92,12 @@ def _groups(problem: Problem, restarts: Restarts, polished: Mixture, objective: 
     return [*groups, run_off] if run_off else groups
 
 
+def _filled(mixture: Mixture, gone: np.ndarray) -> Mixture:
+    """Lost components with the parameters of the heaviest, as nothing determines their own."""
+    heaviest = mixture.weights.argmax(axis=-1)[..., None]
+    return Mixture(mixture.weights, mixture.components.relabelled(np.where(gone, heaviest, np.arange(mixture.n_components))))
+
+
 class _Matcher:
     """Which ends have equal parameters, up to a permutation of components."""
 
@@ -87,7 +105,7 @@ class _Matcher:
         count = min(problem.data.n_rows, GROUPING_ROWS, max(50, MATCHING_NUMBERS // polished.weights.size))
         rows = np.linspace(0, problem.data.n_rows - 1, count).astype(int)
         x, self.counts = problem.data.x[rows], problem.data.counts[rows, None]
-        self.polished = polished
+        self.polished = _filled(polished, lost(problem, polished))
         self.chart = problem.family.coordinates(problem.data, problem.n_components)  # which no prior moves
         with np.errstate(invalid="ignore"):  # of what has run off to infinity
             self.shares = np.nan_to_num(polished.responsibilities(x))

@@ -67,6 +67,7 @@ def optimum_rows(label: str, problem: Problem, fit: Fit, found: list[Optimum], c
             "local_maximum": curved.is_maximum(number),
             "singular": optimum.singular,
             "spurious": optimum.spurious,
+            "lost_components": optimum.lost,
             "posterior_share": None,
         }
 

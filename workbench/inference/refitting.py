@@ -62,6 +62,7 @@ class Refitting:
         self.scales = np.sqrt(np.diagonal(self.metric))
         self.probe = data.x[np.argsort(np.isnan(data.x).sum(axis=1), kind="stable")[:2]]
         self.spread = data.spread
+        self.alive = info.chart.mixture.weights > 0  # what the full fit had lost, no refit loses
 
     def run(self, start: Mixture, left: np.ndarray) -> Refitted:
         """Refits without the units ``left`` (refit, row), all from ``start``.
@@ -181,7 +182,7 @@ class Refitting:
     def _wrong(self, expectation: Any, after: Mixture, length: np.ndarray) -> np.ndarray:
         bad = np.full(length.size, GOING)
         if self.prior is None:
-            bad[expectation.statistics.counts.min(axis=-1) < LOST] = LOST_ONE
+            bad[expectation.statistics.counts[..., self.alive].min(axis=-1) < LOST] = LOST_ONE
         failed = ~np.isfinite(length) | ~np.isfinite(expectation.log_likelihood)
         bad[self.engine.collapsed(after, self.spread) | failed] = SINGULAR
         return bad

@@ -51,6 +51,11 @@ class Components(ABC):
         name = next(name for name, dims in self.dims.items() if dims[:1] == ("component",))
         return int(getattr(self, name).shape[-len(self.dims[name])])
 
+    @property
+    def lost_is_singular(self) -> bool:
+        """Whether losing a component, whose weight is then 0, is one of the singular ends: where its count is (statistics, section 3)."""
+        return True
+
     def map[C: Components](self: C, function: Callable[[np.ndarray], np.ndarray]) -> C:
         """The same family with ``function`` applied to every parameter array."""
         return type(self)(**{name: function(array) for name, array in self.parameters().items()})

@@ -174,8 +174,8 @@ class Prior:
         return np.concatenate([weights, rest], axis=-1), jacobian + rest_jacobian
 
     def bounded(self, mixture: Mixture, near: float = PROBABILITY_BOUNDARY) -> Coordinates:
-        """Coordinates to compare two solutions by: all beyond logits of ``near`` are alike; nan where a weight is 0."""
-        weights = np.clip(simplex_forward(mixture.weights)[0], -near, near)
+        """Coordinates to compare two solutions by: all beyond logits of ``near`` are alike, weights of 0 among them."""
+        weights = np.clip(simplex_forward(np.maximum(mixture.weights, np.exp(-near)))[0], -near, near)
         return np.concatenate([weights, self.components.bounded(mixture.components, near)], axis=-1)
 
     def unflatten(self, u: Coordinates) -> tuple[Mixture, PerFit]:

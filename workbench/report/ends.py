@@ -40,7 +40,7 @@ def ended_at_optima(method: str, restarts: pd.DataFrame, optima: pd.DataFrame) -
         best = regular.iloc[0]
         hits = "All" if best["restarts"] == total else f"{count(best['restarts'])} of"
         start = f"{hits} {total} restarts of {method} ended {at} the best optimum, {name} {nats(best['objective'])}"
-    parts = [start, *worse(regular.iloc[1:], at, unit(objective)), *strangers(optima, at)]
+    parts = [start, *worse(regular.iloc[1:], at, unit(objective)), *smaller(regular), *strangers(optima, at)]
     unplaced = total - int(optima["restarts"].sum())
     if unplaced > 0:
         parts.append(f"{unplaced} {at} none")
@@ -69,6 +69,13 @@ def strangers(optima: pd.DataFrame, at: str) -> Iterator[str]:
         these = optima[optima[column].isin([True])]
         if len(these):
             yield f"{count(these['restarts'].sum())} {at} {column} ones ({meaning}), never counted as best"
+
+
+def smaller(regular: pd.DataFrame) -> Iterator[str]:
+    """Regular optima of fewer components."""
+    these = regular[regular["lost_components"] > 0]
+    if len(these):
+        yield f"{count(these['restarts'].sum())} of these lost a component (no row is left to it): theirs are optima of fewer"
 
 
 def ended_between(method: str, restarts: pd.DataFrame) -> str:

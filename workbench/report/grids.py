@@ -40,7 +40,7 @@ def optima_of(cell: Slice, method: str, table: pd.DataFrame) -> Grid:
     shown = regular[:MOST_OPTIMA] + strange[:MOST_STRANGE]
     rows = []
     for row in shown:
-        texts = [nats(row["objective"]), nats(row["gap"]), count(row["restarts"]), fraction(row["share"]), end(row)]
+        texts = [nats(row["objective"]), nats(row["gap"]), count(row["restarts"]), fraction(row["share"]), kind_of_end(row)]
         texts += [decided(row[column]) if column == "local_maximum" else fraction(row[column]) for column in extra]
         rows.append((Head(count(row["optimum"])), tuple(Field(text, numeric=i != 4) for i, text in enumerate(texts))))
     notes = [f"{len(every) - len(shown)} more in the table."] if len(every) > len(shown) else []
@@ -52,6 +52,12 @@ def optima_of(cell: Slice, method: str, table: pd.DataFrame) -> Grid:
 
 def end(row: dict[str, Any]) -> str:
     return "singular" if row["singular"] is True else "spurious" if row["spurious"] is True else "regular"
+
+
+def kind_of_end(row: dict[str, Any]) -> str:
+    """With the components that are lost there, where that is nothing singular."""
+    gone = row["lost_components"]
+    return f"{end(row)}, {count(gone)} lost" if end(row) == "regular" and gone > 0 else end(row)
 
 
 def decided(value: Any) -> str:

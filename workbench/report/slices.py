@@ -21,10 +21,10 @@ WORDS = {"method", "method_a", "method_b", "kind", "estimate", "status", "init",
 WORDS |= {"objective_name", "half_step", "estimator", "reference", "quantity", "value", "threshold", "verdict", "advice"}
 READ = {  # the columns that the page reads, by table
     "likelihoods": "method estimate status",
-    "restarts": "method restart objective_name objective optimum status",
+    "restarts": "method restart objective_name objective polished_objective optimum status",
     "components": "method component weight count rows_assigned mean_responsibility_assigned",
     "assignments": "method row id label responsibility",
-    "optima": "method optimum objective gap restarts share local_maximum singular spurious posterior_share",
+    "optima": "method optimum objective gap restarts share local_maximum singular spurious posterior_share lost_components",
     "responsibilities": "method row component mean",
     "agreement": "method_a method_b mean_total_variation max_total_variation adjusted_rand rows_with_other_label coclustering_difference",
     "parameters": "method parameter component feature feature_2 level row mean sd lower upper truth",

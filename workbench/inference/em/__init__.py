@@ -72,7 +72,7 @@ class EM(Kind):
     """
 
     kind: ClassVar[str] = "em"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"

@@ -14,6 +14,7 @@ from workbench.inference.em.scheme import Iteration, Scheme, Steps
 from workbench.inference.method import silent
 from workbench.models import Mixture
 from workbench.models.mixture import gathered, numbered
+from workbench.models.shapes import Flags
 
 LOST = 1e-10
 """A component with less than this many rows is lost to maximum likelihood."""
@@ -29,12 +30,14 @@ class Stop:
     """When a restart stops: ``rule`` is what may change by less than ``tol``; ``relative`` scales it by the objective.
 
     ``never`` runs all ``max_iter`` iterations, of schemes that do not converge: that is their end, and no failure.
+    ``past_loss``: a restart that has lost a component, if that is nothing singular, goes on with the others.
     """
 
     rule: str = "objective"
     tol: float = 1e-8
     max_iter: int = 10_000
     relative: bool = False
+    past_loss: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,12 @@ class Climb:
     status: tuple[Status, ...]
     trace: Trace
     path: Path | None
+
+    @property
+    def ran_off(self) -> Flags:
+        """Which restarts ended singular: collapsed, or without a component that needs rows of its own; (restart,)."""
+        ends = (Status.SINGULAR, Status.LOST_COMPONENT) if self.mixture.components.lost_is_singular else (Status.SINGULAR,)
+        return np.array([status in ends for status in self.status])
 
 
 def climb(
@@ -123,10 +132,17 @@ class _Record:
             status[gain < -FALL * size] = CODES[Status.FELL]
         status[~np.isfinite(objective)] = CODES[Status.NOT_FINITE]
         if self.steps.prior is None:
-            status[iteration.expectation.statistics.counts.min(axis=-1) < LOST] = CODES[Status.LOST_COMPONENT]
+            self._mark_lost(status, iteration)
         if self.steps.likelihood:
             status[self.steps.engine.collapsed(iteration.mixture, self.scale)] = CODES[Status.SINGULAR]
         return status
+
+    def _mark_lost(self, status: np.ndarray, iteration: Iteration) -> None:
+        """Without a component a restart ends; one that goes past it is said to be without when it has settled."""
+        lost = iteration.expectation.statistics.counts.min(axis=-1) < LOST
+        if self.stop.past_loss and not iteration.mixture.components.lost_is_singular:
+            lost &= np.isin(status, [CODES[Status.CONVERGED], CODES[Status.MAX_ITER]])
+        status[lost] = CODES[Status.LOST_COMPONENT]
 
     def _settled(self, iteration: Iteration, gain: np.ndarray, size: np.ndarray) -> np.ndarray:
         if self.stop.rule == "parameters":

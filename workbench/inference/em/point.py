@@ -13,7 +13,7 @@ import numpy as np
 
 from workbench.fit import Fit, LeaveOneOutRefits, Ledger, Path, Restarts, Status, maximised
 from workbench.inference.em.acceleration import squarem
-from workbench.inference.em.climb import Climb, Stop, climb
+from workbench.inference.em.climb import LOST, Climb, Stop, climb
 from workbench.inference.em.ledger import ledger
 from workbench.inference.em.scheme import Scheme, Steps
 from workbench.inference.em.splits import BETTER, Moves, escaped, replaced
@@ -22,9 +22,9 @@ from workbench.inference.method import Context
 from workbench.models import Mixture
 from workbench.problem import Problem
 
-POLISH = Stop(tol=1e-14, max_iter=5_000, relative=True)
+POLISH = Stop(tol=1e-14, max_iter=5_000, relative=True, past_loss=True)
 """How far every restart is followed before optima are compared: until the objective changes by rounding alone."""
-FINE = Stop(rule="parameters", tol=1e-8, max_iter=500)
+FINE = Stop(rule="parameters", tol=1e-8, max_iter=500, past_loss=True)
 """How far parameters are followed after that."""
 OTHERS_IN_PATH = 20
 """Restarts beside the reported one whose parameters are kept by iteration."""
@@ -76,15 +76,24 @@ def em_polish(steps: Steps) -> Polish:
     """
 
     def polish(ends: Mixture) -> Climb:
-        rough = climb(squarem(ends, steps), ends.weights.shape[0], steps, POLISH)
-        settled = np.flatnonzero([status is Status.CONVERGED for status in rough.status])
+        rough = climb(squarem(_without_lost(ends, steps), steps), ends.weights.shape[0], steps, POLISH)
+        good = [status in (Status.CONVERGED, Status.LOST_COMPONENT) for status in rough.status]
+        settled = np.flatnonzero(np.array(good) & ~rough.ran_off)
         if not settled.size:
             return rough
-        fine = climb(squarem(rough.mixture.take(settled), steps), settled.size, steps, FINE)
-        good = [status in (Status.CONVERGED, Status.MAX_ITER) for status in fine.status]
+        fine = climb(squarem(_without_lost(rough.mixture.take(settled), steps), steps), settled.size, steps, FINE)
+        good = [status in (Status.CONVERGED, Status.MAX_ITER, Status.LOST_COMPONENT) for status in fine.status]
         return replaced(rough, settled[good], fine, np.flatnonzero(good))
 
     return polish
+
+
+def _without_lost(mixture: Mixture, steps: Steps) -> Mixture:
+    """The same with weights of lost components at 0 altogether, where their parameters stay as they are."""
+    if steps.prior is not None:
+        return mixture
+    counts = mixture.weights * steps.data.counts.sum()
+    return Mixture(np.where(counts < LOST, 0.0, mixture.weights), mixture.components)
 
 
 def fit_point(method: Kind, problem: Problem, context: Context, ascent: Ascent) -> Fit:
@@ -164,8 +173,7 @@ def _restarts(problem: Problem, ascent: Ascent, run: Climb, polished: Climb, see
     # With a proper prior the objective is bounded and its modes are what they are.
     if ascent.steps.likelihood and ascent.steps.prior is None:
         regularity = polished.mixture.components.regularity(polished.mixture.weights, problem.data)
-        ended = np.array([status in (Status.SINGULAR, Status.LOST_COMPONENT) for status in (*run.status, *polished.status)])
-        singular = regularity.singular | ended.reshape(2, -1).any(axis=0)
+        singular = np.asarray(regularity.singular | run.ran_off | polished.ran_off)
         spurious = regularity.spurious & ~singular
     return Restarts(
         start_seed=np.array(seeds),

@@ -76,7 +76,7 @@ class SampledEM(Kind):
             rngs = [np.random.default_rng(seed(i)) for i in restarts]
             return sampled(start, steps, rngs, self.draws, self.max_iter, int(self.burn_in * self.max_iter), show)
 
-        stop = Stop(rule="never", max_iter=self.max_iter)
+        stop = Stop(rule="never", max_iter=self.max_iter, past_loss=True)
         return Ascent(steps=steps, scheme=scheme, stop=stop, objective_name="log_likelihood", polish=em_polish(steps), reports_end=True)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.fit import Status
 from workbench.inference.em.climb import Climb
 from workbench.inference.em.scheme import Steps
 from workbench.inference.em.starts import from_responsibilities
@@ -85,7 +84,7 @@ def _half(x: np.ndarray, mass: np.ndarray, rng: np.random.Generator) -> np.ndarr
 
 
 def _regular(steps: Steps, ends: Climb) -> Flags:
-    good = np.array([status.at_optimum and status not in (Status.SINGULAR, Status.LOST_COMPONENT) for status in ends.status])
+    good = np.array([status.at_optimum for status in ends.status]) & ~ends.ran_off
     if steps.prior is not None:
         return good
     regularity = ends.mixture.components.regularity(ends.mixture.weights, steps.data)

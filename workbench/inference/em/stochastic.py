@@ -68,7 +68,7 @@ class StochasticEM(Kind):
         def scheme(start: Mixture, restarts: Sequence[int], show: bool) -> Scheme:
             return stepwise(start, steps, self.batch_size, self.decay, context.noise_seed, show)
 
-        stop = Stop(rule="never", max_iter=self.max_iter)
+        stop = Stop(rule="never", max_iter=self.max_iter, past_loss=True)
         return Ascent(steps=steps, scheme=scheme, stop=stop, objective_name="log_likelihood", polish=em_polish(steps), reports_end=True)
 
 

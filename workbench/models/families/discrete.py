@@ -44,6 +44,11 @@ class Sums(Statistics):
 class BoundedComponents(Components):
     """Components whose likelihood is bounded: nothing is singular."""
 
+    @property
+    def lost_is_singular(self) -> bool:
+        """Without it this is an optimum of fewer components, like any other."""
+        return False
+
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:
         return Regularity.regular(self.batch_shape)
 

@@ -57,6 +57,11 @@ class TiedComponents(Components):
     def conditional(self, x: Rows) -> tuple[Cells, Cells]:
         return self.terms(np.ones(self.means.shape[:-1])).conditional(x)
 
+    @property
+    def lost_is_singular(self) -> bool:
+        """The covariance is that of all components: none needs rows of its own."""
+        return False
+
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:
         """By eigenvalue alone: no single component can collapse (statistics, section 3).
 

@@ -174,6 +174,10 @@ class ProductComponents(Components):
                 found[..., columns, :] = block.level_probabilities(x[:, columns])
         return found
 
+    @property
+    def lost_is_singular(self) -> bool:
+        return any(block.lost_is_singular for block in self.blocks)
+
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:
         """Singular, or spurious, if a block is."""
         found = self.each(lambda block, columns: block.regularity(weights, data.only(data.features[columns])))
