@@ -9,6 +9,7 @@ from workbench.inference.em import acceleration
 from workbench.inference.em.climb import Stop, climb
 from workbench.inference.em.engine import Fast
 from workbench.inference.em.scheme import Steps, plain
+from workbench.inference.mixing import Mixing
 from workbench.models import Mixture
 from workbench.models.families.categorical import CategoricalComponents
 from workbench.models.families.gaussian.diagonal import DiagonalComponents
@@ -76,3 +77,30 @@ def test_a_limit_of_1_is_not_the_end_of_longer_steps(monkeypatch: pytest.MonkeyP
     for _ in range(12):  # three a cycle
         next(scheme)
     assert limits == [4.0, 2.0, 1.0, 4.0]
+
+
+def test_mixing_solves_linear_iterations_in_as_many_steps_as_coordinates() -> None:
+    """g(u) = A u + b: after dim differences the mixed point is the fixed point, whatever the scales (Walker & Ni 2011, theorem 2.2).
+
+    A fit that forgets its differences is one plain step further; the others do not notice.
+    """
+    rng = np.random.default_rng(5)
+    dim, count = 3, 4
+    slopes, shift = rng.normal(size=(count, dim, dim)) / 4.0, rng.normal(size=(count, dim))
+    wanted = np.linalg.solve(np.eye(dim) - slopes, shift[..., None])[..., 0]
+    for scales in (1.0, np.array([1.0, 20.0, 0.05])):
+        mixing, u = Mixing(count, dim, dim, ridge=1e-15), np.zeros((count, dim))
+        for step in range(dim + 1):
+            image = np.einsum("fij,fj->fi", slopes, u) + shift
+            after = mixing.mended(image - u, image, scales)
+            if step == 0:
+                np.testing.assert_array_equal(after, image)  # nothing to mix with
+            u = after
+        np.testing.assert_allclose(u, wanted, atol=1e-7)
+    who = np.arange(count) == 1
+    mixing.forget(who, last=True)
+    np.testing.assert_array_equal(mixing.filled, ~who)
+    image = np.einsum("fij,fj->fi", slopes, u + 1.0) + shift
+    after = mixing.mended(image - (u + 1.0), image)
+    np.testing.assert_array_equal(after[1], image[1])
+    assert (np.abs(after - image).max(axis=1)[~who] > 0.01).all()

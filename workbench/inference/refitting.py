@@ -10,6 +10,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.inference.em.climb import LOST
 from workbench.inference.em.engine import Engine
+from workbench.inference.mixing import Mixing
 from workbench.models import Mixture, Prior
 from workbench.models.information import Information, observed_information
 from workbench.models.information.chart import snapped_components
@@ -32,6 +33,8 @@ TOGETHER = 32
 """Mixtures and rows of which all pairs are worked out for the sake of those of one number."""
 MEMORY = 3
 """Differences of steps by which the next one is mended."""
+RIDGE = 1e-12
+"""Relative ridge of the least squares that mends it."""
 
 GOING, DONE, SINGULAR, LOST_ONE, IMPOSSIBLE = range(5)
 """How a refit stands: not converged; converged; singular; a component lost; no density for a row that was left out."""
@@ -165,7 +168,7 @@ class Refitting:
             long = short @ self.stretch.T
             distance = self._length(long)
             bad = self._wrong(expectation, after, distance)
-            moved = self.chart.shifted(after, state.mended(here, long, self.scales) - short)
+            moved = self.chart.shifted(after, state.mixing.mended(long, here + long, self.scales) - (here + short))
             inside = ~np.isnan(moved.log_joint(self.probe)).any(axis=(-1, -2)) & (bad == GOING)
         state.advance(after, moved, objective, inside)
         return distance, bad
@@ -248,44 +251,26 @@ class _State:
     mixture, before, safe : now, one step earlier, and where EM's own last step led
     objective : of the step before
     stretched : whether the last step was
-    place, step : coordinates one step earlier, and the stretched step from there
-    places, steps : (MEMORY, refit, coordinate), differences of the two, the last one first; 0 where there is none
+    mixing : of the stretched steps
     """
 
     def __init__(self, mixture: Mixture, count: int, size: int) -> None:
         self.mixture, self.before, self.safe = mixture, mixture, mixture
         self.objective, self.stretched = np.full(count, -np.inf), np.zeros(count, bool)
-        self.place, self.step = np.full((count, size), np.nan), np.full((count, size), np.nan)
-        self.places, self.steps = np.zeros((MEMORY, count, size)), np.zeros((MEMORY, count, size))
+        self.mixing = Mixing(count, size, MEMORY, RIDGE)
 
     def take(self, index: np.ndarray) -> _State:
         other = _State(self.mixture.take(index), 0, 0)
         other.before, other.safe = self.before.take(index), self.safe.take(index)
         other.objective, other.stretched = self.objective[index], self.stretched[index]
-        other.place, other.step = self.place[index], self.step[index]
-        other.places, other.steps = self.places[:, index], self.steps[:, index]
+        other.mixing = self.mixing.take(index)
         return other
 
     def take_back(self, who: np.ndarray) -> None:
         """EM's own step instead of the stretched one, and nothing of what was remembered."""
         self.mixture = chosen(who, self.safe, self.mixture)
         self.stretched = self.stretched & ~who
-        self.place[who] = np.nan
-        self.places[:, who] = self.steps[:, who] = 0.0
-
-    def mended(self, place: np.ndarray, step: np.ndarray, scales: np.ndarray) -> np.ndarray:
-        """Note a stretched step, and mix it with those before: step - (dX + dF) gamma, gamma the least squares of dF gamma = step."""
-        known = np.isfinite(self.place).all(axis=-1, keepdims=True) & np.isfinite(step)
-        for memory, now, then in ((self.places, place, self.place), (self.steps, step, self.step)):
-            memory[1:] = memory[:-1].copy()
-            memory[0] = np.where(known, now - np.where(known, then, 0.0), 0.0)
-        self.place, self.step = place, step
-        scaled = np.nan_to_num(self.steps * scales)
-        gram = np.einsum("ibm,jbm->bij", scaled, scaled)
-        gram = gram + np.eye(MEMORY) * (1e-12 * np.einsum("bii->b", gram) + 1e-300)[:, None, None]
-        right = np.einsum("ibm,bm->bi", scaled, np.nan_to_num(step * scales))
-        gamma = np.linalg.solve(gram, right[..., None])[..., 0]
-        return np.asarray(step - np.einsum("bi,ibm->bm", gamma, self.places + self.steps))
+        self.mixing.forget(who, last=True)
 
     def advance(self, plain: Mixture, stretched: Mixture, objective: np.ndarray, inside: np.ndarray) -> None:
         self.before, self.safe = self.mixture, plain

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from workbench.inference.em.scheme import LEAP, Iteration, Scheme, Steps, plain
+from workbench.inference.mixing import Mixing
 from workbench.models import Mixture, Prior
 from workbench.models.mixture import combined
 from workbench.models.shapes import Coordinates, Flags
@@ -82,61 +83,25 @@ def _repaired(point: Mixture, image: Mixture) -> Mixture:
 def anderson(start: Mixture, steps: Steps) -> Scheme:
     """Anderson's mixing of the last few EM steps (Walker & Ni 2011), dropped for plain EM where the objective would fall.
 
-    With g the EM map and f = g(u) - u in unconstrained coordinates, the next point is g - (dG) gamma with gamma the
-    least-squares solution of (dF) gamma = f over the last ``MEMORY`` differences.
+    g is the EM map in unconstrained coordinates, f(u) = g(u) - u; see :class:`workbench.inference.mixing.Mixing`. Coordinates
+    on the boundary are left to EM.
     """
     chart = steps.chart
     now = steps.evaluate(start)
-    history = _History(start.weights.shape[0], chart.dim)
+    history = Mixing(start.weights.shape[0], chart.dim, MEMORY, RIDGE)
     while True:
         keep = yield now
         now, history = _kept(now, keep), history.take(_index(keep))
         image = steps.maximise(now)
         with np.errstate(all="ignore"):
             u, g = chart.flatten(now.mixture)[0], chart.flatten(image)[0]
-            point, _ = chart.unflatten(history.mixed(u, g, _fixed(chart, u, g)))
+            fixed = _fixed(chart, u, g)
+            mended = history.mended(np.where(fixed, 0.0, g - u), np.where(fixed, 0.0, g))
+            point, _ = chart.unflatten(np.where(fixed, g, mended))
         point = _repaired(point, image)
         after, accepted = _safeguarded(steps, point, image, now.objective, history.filled)
-        history = history.forgetting(~accepted & history.filled)
+        history.forget(~accepted & history.filled)
         now = after
-
-
-class _History:
-    """The last differences of f and of g, (MEMORY, restart, dim); ``filled`` says who has any."""
-
-    def __init__(self, count: int, dim: int) -> None:
-        self.f, self.g = np.full((count, dim), np.nan), np.full((count, dim), np.nan)
-        self.df, self.dg = np.zeros((MEMORY, count, dim)), np.zeros((MEMORY, count, dim))
-
-    @property
-    def filled(self) -> Flags:
-        return np.asarray((self.df != 0.0).any(axis=(0, 2)))
-
-    def take(self, index: np.ndarray | slice) -> _History:
-        other = _History(0, self.f.shape[1])
-        other.f, other.g = self.f[index], self.g[index]
-        other.df, other.dg = self.df[:, index], self.dg[:, index]
-        return other
-
-    def forgetting(self, who: Flags) -> _History:
-        """Start anew after a point that was dropped."""
-        self.df[:, who], self.dg[:, who] = 0.0, 0.0
-        return self
-
-    def mixed(self, u: Coordinates, g: Coordinates, fixed: np.ndarray) -> Coordinates:
-        """Note a step u -> g, and mix it with those before; ``fixed`` coordinates are g's."""
-        f = np.where(fixed, 0.0, g - u)
-        known = np.isfinite(self.f).all(axis=-1, keepdims=True)
-        clean = np.where(fixed, 0.0, g)
-        self.df = np.concatenate([np.where(known, f - np.nan_to_num(self.f), 0.0)[None], self.df[:-1]])
-        self.dg = np.concatenate([np.where(known, clean - np.nan_to_num(self.g), 0.0)[None], self.dg[:-1]])
-        self.f, self.g = f, clean
-        a = np.moveaxis(self.df, 0, -1)  # (restart, dim, MEMORY)
-        gram = np.swapaxes(a, -1, -2) @ a
-        scale = np.trace(gram, axis1=-2, axis2=-1)[:, None, None]
-        ridge = np.where(scale > 0, scale * RIDGE, 1.0) * np.eye(MEMORY)
-        gamma = np.linalg.solve(gram + ridge, (np.swapaxes(a, -1, -2) @ f[..., None]))[..., 0]
-        return np.where(fixed, g, clean - np.einsum("mrd,rm->rd", self.dg, gamma))
 
 
 def _safeguarded(steps: Steps, point: Mixture, fallback: Mixture, floor: np.ndarray, wanted: Flags) -> tuple[Iteration, Flags]:
