@@ -12,6 +12,7 @@ import numpy as np
 
 from workbench.compare.bounds import elbo
 from workbench.compare.curvature import Curvature
+from workbench.compare.identification import of_identification
 from workbench.compare.optima import Optimum
 from workbench.compare.points import of_curvature, of_refits
 from workbench.compare.predictive import FEWEST_DRAWS, array_statistics, why_not_left_out
@@ -40,6 +41,8 @@ def diagnostic_rows(
 ) -> Iterator[Row]:
     """The checks that apply to this kind of estimate."""
     yield _row(label, "status", fit.status.value, "", fit.status.good, "" if fit.status.good else fit.status.value)
+    for row in of_identification(problem):
+        yield {"method": label, **row}
     makers = {"point": _of_restarts(fit, found), "approximation": _of_approximation(fit), "sample": _of_sample(fit, settled)}
     for row in makers[fit.estimate]:
         yield {"method": label, **row}

@@ -237,6 +237,9 @@ class Bernoulli(Family):
     def n_parameters(self, n_components: int, data: Dataset) -> int:
         return n_components - 1 + n_components * data.n_features
 
+    def n_outcomes(self, data: Dataset) -> int:
+        return int(2 ** int((~np.isnan(data.x)).any(axis=0).sum()))
+
     def coordinates(self, data: Dataset, n_components: int) -> Prior:
         flat = np.ones(data.n_features)
         return Prior(np.ones(n_components), Beta(flat, flat))

@@ -5,6 +5,7 @@ Features need not have equally many levels: arrays over levels are as long as th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -335,6 +336,9 @@ class Categorical(Family):
 
     def n_parameters(self, n_components: int, data: Dataset) -> int:
         return n_components - 1 + n_components * sum(n - 1 for n in data.n_levels)
+
+    def n_outcomes(self, data: Dataset) -> int:
+        return math.prod(data.n_levels)
 
     def coordinates(self, data: Dataset, n_components: int) -> Prior:
         return Prior(np.ones(n_components), self.components_prior({"alpha": 1.0}, data))

@@ -139,6 +139,10 @@ class Family(ABC):
     def n_parameters(self, n_components: int, data: Dataset) -> int:
         """Free parameters of the structure, weights K - 1."""
 
+    def n_outcomes(self, data: Dataset) -> int | None:
+        """How many different complete rows there can be, over the columns with an observed cell; None where that is no finite number."""
+        return None
+
     @abstractmethod
     def coordinates(self, data: Dataset, n_components: int) -> Prior:
         """A prior used for its unconstrained coordinates alone, on any data, however degenerate."""

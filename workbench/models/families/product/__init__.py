@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -225,6 +226,10 @@ class Product(Family):
     def n_parameters(self, n_components: int, data: Dataset) -> int:
         own = (block.family.n_parameters(n_components, part) for block, part in zip(self.blocks, self.parts(data), strict=True))
         return n_components - 1 + sum(number - (n_components - 1) for number in own)
+
+    def n_outcomes(self, data: Dataset) -> int | None:
+        each = [block.family.n_outcomes(own) for block, own in zip(self.blocks, self.parts(data), strict=True)]
+        return None if None in each else math.prod(number for number in each if number is not None)
 
     def coordinates(self, data: Dataset, n_components: int) -> Prior:
         priors = (block.family.coordinates(own, n_components).components for block, own in zip(self.blocks, self.parts(data), strict=True))
