@@ -11,7 +11,7 @@ import numpy as np
 from annotated_types import Ge, Gt, MinLen
 
 from workbench.fit import Estimate, Fit, Restarts, Status, Trace
-from workbench.inference.em.starts import interior, starts
+from workbench.inference.em.begin import begin, unbegun
 from workbench.inference.method import Context
 from workbench.inference.options import check_options
 from workbench.inference.pymc.ascent import Ascent, Schedule, ascend
@@ -22,7 +22,7 @@ from workbench.problem import Problem
 if TYPE_CHECKING:
     from workbench.inference.pymc.step import Gaussian
 
-Init = Literal["random_rows", "random_responsibilities", "mixed", "kmeans++"]
+Init = Literal["random_rows", "random_responsibilities", "mixed", "kmeans++", "prior", "em"]
 START_SCALE = 0.1
 """Standard deviation of q at the start. PyMC's own (0.7 to 1.3) throws a start away: first ELBOs 2,000 nats below it."""
 CELLS = 50_000_000
@@ -39,7 +39,7 @@ class ADVI:
     Parameters
     ----------
     restarts : number of starts
-    init : kind of start of the mean
+    init : kind of start of the mean; ``em``: where MAP-EM ends from random rows
     draws : draws from the best q that are kept
     rates : Adam's learning rates, one after the other
     window : steps whose mean ELBO is compared with the windows before
@@ -80,7 +80,7 @@ class ADVI:
         check_options(self)
 
     def refuses(self, problem: Problem) -> str | None:
-        return refusal(problem, self.likelihood)
+        return refusal(problem, self.likelihood) or unbegun(problem, self.init)
 
     def fit(self, problem: Problem, context: Context | None = None) -> Fit:
         """Compile, unless this process has compiled the same family, K and D before; climb from every start; draw from the best.
@@ -97,8 +97,8 @@ class ADVI:
             raise ValueError(reason)
         with captured() as messages:
             seeds = [context.start_seed(i) for i in range(self.restarts)]
-            start, names = starts(problem, problem.prior, self.init, seeds)
-            ascents = self._ascents(problem, context, interior(problem.coordinates, start))
+            u, names = begin(problem, self.init, seeds)
+            ascents = self._ascents(problem, context, u)
         with context.clock("run"):
             ends = [_End.of(problem, ascent, context.noise_seed(i), self.draws) for i, ascent in enumerate(ascents)]
             best = _best(ends)

@@ -11,7 +11,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from workbench.fit import Estimate, Fit, Status
-from workbench.inference.em.starts import interior, starts
+from workbench.inference.em.begin import begin, unbegun
 from workbench.inference.method import Context
 from workbench.inference.options import check_options
 from workbench.inference.pymc.choices import Likelihood, refusal
@@ -21,7 +21,7 @@ from workbench.problem import Problem
 if TYPE_CHECKING:
     from workbench.inference.pymc.chains import Chains, Settings
 
-Init = Literal["random_rows", "random_responsibilities", "kmeans++"]
+Init = Literal["random_rows", "random_responsibilities", "kmeans++", "prior", "em"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class NUTS:
     chains : number of chains
     draws : kept draws of each chain
     tune : warm-up draws of each chain, which are not kept
-    init : kind of start, drawn anew for every chain
+    init : kind of start, drawn anew for every chain; ``em``: where MAP-EM ends from random rows
     sampler : ``nutpie``, or PyMC's own
     target_accept : mean acceptance that the step size is tuned to
     max_treedepth : a trajectory has at most 2**max_treedepth - 1 steps
@@ -72,7 +72,7 @@ class NUTS:
         check_options(self)
 
     def refuses(self, problem: Problem) -> str | None:
-        return refusal(problem, self.likelihood)
+        return refusal(problem, self.likelihood) or unbegun(problem, self.init)
 
     def fit(self, problem: Problem, context: Context | None = None) -> Fit:
         """Compile, unless this process has compiled the same family, K and D before; then sample."""
@@ -140,5 +140,4 @@ class NUTS:
 
 def _start(problem: Problem, init: str, seed: int) -> np.ndarray:
     """Flat coordinates of a start drawn from a chain's own seed, so that the number of cores changes nothing."""
-    mixture, _ = starts(problem, problem.prior, init, [seed])
-    return np.ascontiguousarray(interior(problem.coordinates, mixture)[0])
+    return np.ascontiguousarray(begin(problem, init, [seed])[0][0])
