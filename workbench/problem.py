@@ -39,9 +39,9 @@ class Problem:
     Raises
     ------
     ProblemError
-        If the family cannot model the data, or K exceeds the number of rows.
+        If the family cannot model the data, K exceeds the number of rows, or the prior is none of the above.
     PriorError
-        If a hyperparameter is impossible.
+        If a hyperparameter is impossible or unknown; the message names it.
 
     Examples
     --------
@@ -167,7 +167,9 @@ def _numbers(data: Dataset, family: Family, n_components: int, prior: str | Mapp
         return None, "this problem was made without a prior; give one"
     if isinstance(prior, Prior):
         return prior, ""
-    given = {} if isinstance(prior, str) else dict(prior)
+    if not isinstance(prior, Mapping) and prior != "default":
+        raise ProblemError(f"prior is {prior!r}; give 'default', hyperparameters by name, a Prior, or None")
+    given = dict(prior) if isinstance(prior, Mapping) else {}
     try:
         numbers = family.complete(given, data, n_components)
     except PriorError as error:

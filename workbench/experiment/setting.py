@@ -172,7 +172,7 @@ def _pose(loaded: Loaded, family: Family, model: Model, config: Config) -> tuple
             problem = Problem(data, family, n_components, "default" if given is None else given)
         except PriorError as error:
             block, _, key = (error.key or "").rpartition(".")
-            faults.append(Fault(("model", "prior", *filter(None, (block, key))), str(error)))
+            faults.append(Fault(("model", "prior", *filter(None, (block, key))), error.what))
             section = given.get(block) if block and given else given
             if not isinstance(section, dict) or key not in section:
                 return None, faults

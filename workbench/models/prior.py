@@ -19,16 +19,22 @@ PROBABILITY_BOUNDARY = 20.0
 
 
 class PriorError(ValueError):
-    """A prior that cannot be formed, or has impossible numbers.
+    """A prior that cannot be formed, or has impossible numbers; as text one line that names the hyperparameter, as in
+    ``prior.mean_strength is 0.0; every entry must be above 0``.
 
     Attributes
     ----------
-    key : the hyperparameter at fault, or None when the default cannot be worked out from the data
+    what : what is wrong; what to do
+    key : the hyperparameter at fault, ``BLOCK.KEY`` of a product's, or None when the default cannot be worked out from the data
     """
 
-    def __init__(self, message: str, key: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, what: str, key: str | None = None) -> None:
+        super().__init__(what, key)
+        self.what = what
         self.key = key
+
+    def __str__(self) -> str:
+        return self.what if self.key is None else f"prior.{self.key} {self.what}"
 
 
 class ComponentsPrior(ABC):

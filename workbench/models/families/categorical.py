@@ -329,7 +329,7 @@ class Categorical(Family):
             try:
                 found.append(numeric(own, "alpha", (n_levels,)))
             except PriorError as error:
-                raise PriorError(f"for {feature} {error}", "alpha") from None
+                raise PriorError(f"for {feature} {error.what}", "alpha") from None
             if not (found[-1] > 0).all():
                 raise PriorError(f"for {feature} is {own}; every entry must be above 0", "alpha")
         return found

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.data.spelling import advice
 from workbench.models.components import Components
 from workbench.models.mixture import Mixture
 from workbench.models.prior import ComponentsPrior, Prior, PriorError, positive
@@ -158,7 +159,7 @@ class Family(ABC):
         known = self.prior_keys
         for key in numbers:
             if key not in known:
-                raise PriorError(f"is not a hyperparameter of {self.name}; there are {', '.join(known)}", key)
+                raise PriorError(f"is not a hyperparameter of {self.name}; {advice(key, known)}", key)
         for key in known:
             if key not in numbers:
                 raise PriorError("is missing; give it, or a default can be worked out only from regular data", key)

@@ -197,7 +197,7 @@ class Product(Family):
             try:
                 numbers = block.family.complete({"concentration": 1.0, **some}, own, n_components)
             except PriorError as error:
-                raise PriorError(str(error), f"{name}.{error.key}" if error.key else None) from None
+                raise PriorError(error.what, f"{name}.{error.key}" if error.key else None) from None
             found[name] = {key: value for key, value in numbers.items() if key != "concentration"}
         return {**found, **{key: value for key, value in given.items() if key not in found}}
 
@@ -208,7 +208,7 @@ class Product(Family):
             try:
                 priors.append(block.family.prior({"concentration": 1.0, **numbers[name]}, 1, own).components)
             except PriorError as error:
-                raise PriorError(str(error), f"{name}.{error.key}" if error.key else name) from None
+                raise PriorError(error.what, f"{name}.{error.key}" if error.key else name) from None
         return self._together(priors)
 
     def _together(self, priors: Sequence[ComponentsPrior]) -> ProductPrior:
