@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from workbench.compare.assembly import assemble
 from workbench.compare.cell import Cell
-from workbench.data import Dataset
+from workbench.compare.imputations import imputations
+from workbench.data import DataError, Dataset
 from workbench.data.builtin import load_built_in
+from workbench.data.levels import UnseenLevelError
+from workbench.fit import Fit
 from workbench.inference import EM
 from workbench.problem import Problem
 
@@ -71,3 +77,71 @@ def test_over_draws_the_spread_of_the_means_is_added(draws: int) -> None:
     shifts = np.arange(draws) * (1.0 - slope)
     np.testing.assert_allclose(row["mean"], mean[0, 1] + shifts.mean())
     np.testing.assert_allclose(row["sd"], np.sqrt(sd[0, 1] ** 2 + shifts.var()))
+
+
+def pets() -> tuple[pd.DataFrame, Problem, Fit]:
+    """Words and numbers, with cells of both missing."""
+    rng = np.random.default_rng(4)
+    heavy = rng.random(80) < 0.5
+    frame = pd.DataFrame({"weight": rng.normal(np.where(heavy, 30.0, 4.0), 1.0), "kind": np.where(heavy, "dog", "cat"), "tail": 1.0})
+    frame.loc[3, "weight"], frame.loc[5, "kind"] = np.nan, None
+    problem = Problem(frame.drop(columns="tail"), "product", 2, blocks={"gaussian": ["weight"], "categorical": ["kind"]})
+    return frame, problem, EM(restarts=4).fit(problem)
+
+
+def test_in_python_of_the_fitted_rows() -> None:
+    """The table of a run, without its method."""
+    _, problem, fit = pets()
+    table = assemble([Cell({}, problem, fits={"em": fit})])["imputations"]
+    pd.testing.assert_frame_equal(imputations(problem, fit), table.drop(columns="method"))
+    assert imputations(problem, fit)["level"].tolist()[1:] == ["cat", "dog"]
+
+
+def test_in_python_of_other_rows() -> None:
+    """By the names of columns and levels, whatever their order and whatever stands beside them."""
+    frame, problem, fit = pets()
+    others = frame.iloc[[3, 5, 7]][["tail", "kind", "weight"]].reset_index(drop=True)
+    own, found = imputations(problem, fit), imputations(problem, fit, others)
+    assert found["row"].tolist() == [0, 1, 1]
+    pd.testing.assert_frame_equal(found.drop(columns="row"), own.drop(columns="row"))
+    pd.testing.assert_frame_equal(imputations(problem, fit, problem.rows(others)), found)
+    pd.testing.assert_frame_equal(imputations(problem, fit, others[["weight", "kind"]].to_numpy()), found)
+    one = imputations(problem, fit, pd.DataFrame({"weight": [29.0], "kind": [None]}))
+    assert one.loc[one["level"] == "dog", "mean"].item() > 0.99
+
+
+def test_rows_that_do_not_fit_are_told() -> None:
+    frame, problem, fit = pets()
+    with pytest.raises(DataError, match="there is no column 'kind'; give the columns that were fitted: weight, kind"):
+        imputations(problem, fit, frame[["weight"]])
+    with pytest.raises(UnseenLevelError, match="holds level 'cow', which no fitted row has"):
+        imputations(problem, fit, frame.assign(kind="cow"))
+    with pytest.raises(DataError, match="2 names for 1 columns"):
+        imputations(problem, fit, np.array([1.0]))
+
+
+@pytest.mark.parametrize("form", [pd.DataFrame, Dataset.of, list, np.asarray])
+def test_a_mixture_takes_rows_in_any_form(form: Any) -> None:
+    problem = Problem(load_built_in("old_faithful_missing"), "gaussian", 2)
+    mixture = EM(restarts=4).fit(problem).mixture
+    for own, other in zip(mixture.imputations(problem.data.x), mixture.imputations(form(problem.data.x)), strict=True):
+        np.testing.assert_array_equal(own, other)
+
+
+def test_blocks_of_rows_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cell for cell; the table keeps a block's numbers before its levels."""
+    import workbench.compare.imputations as module
+
+    frame, problem, fit = pets()
+    holes = pd.concat([frame.iloc[:6]] * 3, ignore_index=True)
+    whole = imputations(problem, fit, holes)
+    monkeypatch.setattr(module, "rows_per_block", lambda _: 1)
+    apart = imputations(problem, fit, holes)
+    keys = ["row", "feature", "level"]
+    pd.testing.assert_frame_equal(apart.sort_values(keys, ignore_index=True), whole.sort_values(keys, ignore_index=True))
+
+
+def test_nothing_to_impute_with() -> None:
+    problem = Problem(np.array([[1.0, 1.0], [1.0, np.nan], [1.0, 1.0]]), "gaussian", 2)
+    with pytest.raises(ValueError, match="nothing to impute with: every restart ended at a singular"):
+        imputations(problem, EM(restarts=2).fit(problem))

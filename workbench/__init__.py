@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from workbench.compare.imputations import imputations as imputations
     from workbench.compare.labels import adjusted_rand as adjusted_rand
     from workbench.compare.labels import alignment as alignment
     from workbench.compare.optima import optima as optima
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from workbench.study import decomposition as decomposition
 
 _ROOMS = {
+    "compare.imputations": ("imputations",),
     "compare.labels": ("adjusted_rand", "alignment"),
     "compare.optima": ("optima",),
     "compare.predictive": ("leave_one_out",),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.data import Dataset
+from workbench.data import DataError, Dataset
 from workbench.data.spelling import advice
 from workbench.models import FAMILIES, Family, Mixture, Prior, PriorError
 from workbench.models.shapes import Coordinates, PerFit
@@ -99,6 +99,33 @@ class Problem:
     def log_prior(self, mixture: Mixture) -> PerFit:
         """Log prior density in natural coordinates; nan where there is no prior."""
         return np.full(mixture.batch_shape, np.nan) if self.prior is None else self.prior.log_density(mixture)
+
+    def rows(self, data: Any) -> Dataset:
+        """Other rows as this problem's family sees them: the same columns in the same order, the same levels.
+
+        Parameters
+        ----------
+        data : Dataset, DataFrame (whose other columns are left out), or array with the columns in the problem's order
+
+        Raises
+        ------
+        DataError
+            If a column is missing, or not numeric.
+        UnseenLevelError
+            If a cell holds a level that no fitted row has.
+        """
+        from workbench.data.levels import encoded_like
+
+        own = self.data
+        if isinstance(data, Dataset):
+            return encoded_like(data.only(own.features), own)
+        if hasattr(data, "columns"):
+            absent = [name for name in own.features if name not in data.columns]
+            if absent:
+                raise DataError(f"there is no column {absent[0]!r}; give the columns that were fitted: {', '.join(own.features)}")
+            data = data[list(own.features)]
+        known = {name: names for name, names in zip(own.features, own.levels or [None] * own.n_features, strict=True) if names}
+        return Dataset.of(data, own.features, levels=known)
 
     def target(self) -> Target:
         """The posterior over unconstrained coordinates.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.data import Dataset
 from workbench.models.components import Components
 from workbench.models.shapes import Counts, Imputed, Labels, LogDensity, LogJoint, PerFit, Permutation, Responsibilities, Rows, Weights
 from workbench.models.terms import Statistics, Terms, log_sum_exp
@@ -106,25 +107,36 @@ class Mixture:
             parts.append(terms.statistics(x[rows], shares if counts is None else shares * counts[rows, None]))
         return functools.reduce(lambda total, part: total.merge(part), parts)
 
-    def imputations(self, x: Rows) -> tuple[Imputed, Imputed]:
+    def imputations(self, rows: Dataset | Any) -> tuple[Imputed, Imputed]:
         """Mean and standard deviation of every cell given what was observed of its row, each (*batch, N, D).
 
         Over the labels, r_nk given the observed cells: mean = sum_k r_nk m_nkd, variance = sum_k r_nk (v_nkd + (m_nkd - mean)^2)
-        (the laws of total expectation and variance). A cell that was observed is itself, with 0.
+        (the laws of total expectation and variance). A cell that was observed is itself, with 0; a missing one that holds a level
+        has no mean, nan.
+
+        Parameters
+        ----------
+        rows : Dataset, array (N, D) or (N,), or DataFrame of numbers, the columns in the mixture's order
+
+        Raises
+        ------
+        DataError
+            If a column is not numeric.
         """
+        x = Dataset.of(rows).x
         shape = (*self.batch_shape, *x.shape)
         mean, sd = np.array(np.broadcast_to(x, shape)), np.zeros(shape)
         incomplete = np.flatnonzero(np.isnan(x).any(axis=1))
         size = rows_per_block(self.weights.size * x.shape[1])
         for start in range(0, incomplete.size, size):
-            rows = incomplete[start : start + size]
-            part = x[rows]
+            chosen = incomplete[start : start + size]
+            part = x[chosen]
             shares = self.responsibilities(part)[..., None]
             means, variances = self.components.conditional(part)
             centre = (shares * means).sum(axis=-2)
             spread = (shares * (variances + (means - centre[..., None, :]) ** 2)).sum(axis=-2)
-            mean[..., rows, :] = np.where(np.isnan(part), centre, part)
-            sd[..., rows, :] = np.where(np.isnan(part), np.sqrt(spread), 0.0)
+            mean[..., chosen, :] = np.where(np.isnan(part), centre, part)
+            sd[..., chosen, :] = np.where(np.isnan(part), np.sqrt(spread), 0.0)
         return mean, sd
 
     def sample(self, rng: np.random.Generator, n_rows: int) -> tuple[Rows, Labels]:
