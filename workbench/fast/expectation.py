@@ -22,7 +22,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.fast.arrays import owned
 from workbench.fast.chunks import chunk_rows
-from workbench.models import Components, Expectation, Mixture, Prior, Statistics
+from workbench.models import Components, Expectation, Mixture, Prior, Statistics, maximum
 from workbench.models.families.product.components import ProductComponents
 from workbench.models.shapes import Flags
 
@@ -91,10 +91,7 @@ def m_step(statistics: Statistics, prior: Prior | None, current: Mixture) -> Mix
     if hasattr(module, "m_step"):
         result: Mixture = module.m_step(statistics, prior, _contiguous(current))
         return result
-    if prior is not None:
-        return prior.posterior(statistics).mode()
-    weights = statistics.counts / statistics.counts.sum(axis=-1, keepdims=True)
-    return Mixture(weights, current.components.maximise(statistics))
+    return maximum.m_step(statistics, prior, current)
 
 
 def collapsed(mixture: Mixture, scale: np.ndarray) -> Flags:

@@ -1,4 +1,7 @@
-"""The book's EM: an E step, an M step (Bishop 2006, ch. 9; Neal & Hinton 1998)."""
+"""The book's EM: an E step, an M step (Bishop 2006, ch. 9; Neal & Hinton 1998).
+
+The M step is written in :mod:`workbench.models.maximum`: the compiled one falls back on the same lines.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models import Expectation, Mixture, Prior, Statistics, Terms
+from workbench.models import Expectation, Mixture, Terms
+from workbench.models.maximum import m_step
 from workbench.models.mixture import BLOCK
 from workbench.models.shapes import Counts, LogDensity, LogJoint, Responsibilities, Rows
 from workbench.models.terms import log_sum_exp
+
+__all__ = ["Assign", "Power", "e_step", "expect", "hard", "m_step", "soft"]
 
 Assign = Callable[[LogJoint, LogDensity], Responsibilities]
 """Every restriction of q is this one argument: (log joint, log density) -> responsibilities."""
@@ -58,14 +64,6 @@ def e_step(terms: Terms, x: Rows, counts: Counts, assign: Assign = soft) -> Expe
         expected_complete=(complete * counts).sum(axis=-1),
         entropy=-(plogp * counts).sum(axis=-1),
     )
-
-
-def m_step(statistics: Statistics, prior: Prior | None, current: Mixture) -> Mixture:
-    """The maximum of L(q, theta) over theta, or with a prior the mode of the updated prior: exact in both cases."""
-    if prior is not None:
-        return prior.posterior(statistics).mode()
-    weights = statistics.counts / statistics.counts.sum(axis=-1, keepdims=True)
-    return Mixture(weights, current.components.maximise(statistics))
 
 
 def expect(mixture: Mixture, data: Dataset, counts: Counts | None = None, assign: Assign = soft) -> Expectation:

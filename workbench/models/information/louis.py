@@ -10,6 +10,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.information.chart import Chart, snapped_components
 from workbench.models.information.kernel import snapped_levels
+from workbench.models.maximum import m_step
 from workbench.models.mixture import Mixture, rows_per_block
 from workbench.models.prior import Prior
 from workbench.models.terms import log_sum_exp
@@ -136,8 +137,7 @@ def snapped(mixture: Mixture, data: Dataset, prior: Prior | None) -> Mixture:
         log_joint = terms.log_joint(data.x)
         shares = np.exp(log_joint - log_sum_exp(log_joint)[:, None])
         statistics = terms.statistics(data.x, shares * counts[:, None])
-        weights = statistics.counts / statistics.counts.sum()
-        after = Mixture(weights, mixture.components.maximise(statistics)) if prior is None else prior.posterior(statistics).mode()
+        after = m_step(statistics, prior, mixture)
     moved = Mixture(snapped_levels(mixture.weights, after.weights), snapped_components(mixture.components, after.components))
     change = float(moved.log_likelihood(data.x, counts) - mixture.log_likelihood(data.x, counts))
     return moved if abs(change) <= 1e-6 * data.n_observed_rows else mixture
