@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workbench.compare import tables
+from workbench.compare.basins import Basins, agreement_checks, basin_rows, basins, weighing
 from workbench.compare.cell import Cell
 from workbench.compare.curvature import curvature
 from workbench.compare.diagnostics import diagnostic_rows
 from workbench.compare.differences import agreement_rows, parameter_rows
 from workbench.compare.evidence import estimates, evidence_rows
 from workbench.compare.imputations import imputation_rows
-from workbench.compare.optima import optima
+from workbench.compare.optima import Optimum, optima
 from workbench.compare.scoring import failure_row, likelihood_row
 from workbench.compare.settled import Settled, settle
 from workbench.fit import Evidence, Fit
@@ -38,6 +40,7 @@ COLUMNS = {
     "agreement": "method_a method_b mean_total_variation max_total_variation adjusted_rand rows_with_other_label coclustering_difference",
     "parameters": "method parameter component feature feature_2 level row mean sd lower upper truth",
     "trace": "method restart iteration seconds objective_name objective",
+    "basins": "method chain climbs optimum share draws",
     "evidence": "method estimator log_evidence mcse kl kl_mcse reference trusted note",
     "diagnostics": "method quantity value threshold verdict advice",
 }
@@ -45,6 +48,8 @@ WHOLE = frozenset(
     [
         "n_components",
         "restart",
+        "chain",
+        "draws",
         "start_seed",
         "iterations",
         "optimum",
@@ -121,25 +126,42 @@ def _numeric(part: np.ndarray) -> bool:
 def _of_cell(cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
     settled = settle(cell)
     known = {label: estimates(cell, fit, settled.get(label)) for label, fit in cell.fits.items()}
+    found = {label: optima(cell.problem, fit) for label, fit in cell.fits.items()}
+    held = basins(cell, found)
     for label in {**cell.fits, **cell.failures}:
         if label in cell.failures:
             yield "likelihoods", failure_row(label, cell, cell.failures[label])
         else:
-            yield from _of_fit(label, cell, cell.fits[label], settled.get(label), known[label])
+            facts = _Facts(settled.get(label), known[label], found[label], weighing(cell, held.get(label, {})))
+            yield from _of_fit(label, cell, cell.fits[label], facts)
+    posterior = [label for label, fit in cell.fits.items() if fit.maximises == "posterior"]
+    for row in agreement_checks(held, posterior):
+        yield "diagnostics", row
+    for row in basin_rows(held):
+        yield "basins", row
     for row in agreement_rows(cell, settled):
         yield "agreement", row
     for row in evidence_rows(known):
         yield "evidence", row
 
 
-def _of_fit(label: str, cell: Cell, fit: Fit, settled: Settled | None, known: tuple[Evidence, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
-    problem = cell.problem
-    found = optima(problem, fit)
+@dataclass(frozen=True, eq=False)
+class _Facts:
+    """What several tables say of one fit."""
+
+    settled: Settled | None
+    evidence: tuple[Evidence, ...]
+    optima: list[Optimum]
+    basins: Basins | None
+
+
+def _of_fit(label: str, cell: Cell, fit: Fit, facts: _Facts) -> Iterator[tuple[str, dict[str, Any]]]:
+    problem, settled, found = cell.problem, facts.settled, facts.optima
     curved = curvature(problem, fit, found)
     sources: dict[str, Any] = {
-        "likelihoods": [likelihood_row(label, cell, fit, settled, known)],
+        "likelihoods": [likelihood_row(label, cell, fit, settled, facts.evidence)],
         "restarts": tables.restart_rows(label, fit, found),
-        "optima": tables.optimum_rows(label, problem, fit, found, curved),
+        "optima": tables.optimum_rows(label, problem, fit, found, curved, facts.basins),
         "trace": tables.trace_rows(label, fit),
         "path": tables.path_rows(label, problem, fit.path),
         "diagnostics": diagnostic_rows(label, problem, fit, settled, found, curved),

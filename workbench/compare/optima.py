@@ -92,6 +92,16 @@ def _groups(problem: Problem, restarts: Restarts, polished: Mixture, objective: 
     return [*groups, run_off] if run_off else groups
 
 
+def same_optimum(problem: Problem, ends: Mixture, objective: np.ndarray, first: int, others: np.ndarray) -> np.ndarray:
+    """Which of the ``others`` are at the same optimum as end ``first``: as good, and with the same parameters but for labels; flags."""
+    gone = lost(problem, ends).sum(axis=-1)
+    alike = (gone[others] == gone[first]) & (np.abs(objective[others] - objective[first]) <= SAME_OBJECTIVE * problem.data.n_observed_rows)
+    flags = np.zeros(others.size, bool)
+    if alike.any():
+        flags[alike] = _Matcher(problem, ends).same(first, others[alike])
+    return flags
+
+
 def _filled(mixture: Mixture, gone: np.ndarray) -> Mixture:
     """Lost components with the parameters of the heaviest, as nothing determines their own."""
     heaviest = mixture.weights.argmax(axis=-1)[..., None]

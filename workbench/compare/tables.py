@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.compare.basins import Basins
 from workbench.compare.curvature import Curvature
 from workbench.compare.evaluation import RowView
 from workbench.compare.optima import Optimum
@@ -46,8 +47,10 @@ def restart_rows(label: str, fit: Fit, found: list[Optimum]) -> Iterator[Row]:
         }
 
 
-def optimum_rows(label: str, problem: Problem, fit: Fit, found: list[Optimum], curved: Curvature) -> Iterator[Row]:
-    """``optima.csv``: distinct optima, best regular one first; ``posterior_share`` stays empty."""
+def optimum_rows(
+    label: str, problem: Problem, fit: Fit, found: list[Optimum], curved: Curvature, held: Basins | None = None
+) -> Iterator[Row]:
+    """``optima.csv``: distinct optima, best regular one first; ``held`` are the basins of a sample of the posterior."""
     restarts = fit.restarts
     if restarts is None or restarts.polished is None or not found:
         return
@@ -68,7 +71,7 @@ def optimum_rows(label: str, problem: Problem, fit: Fit, found: list[Optimum], c
             "singular": optimum.singular,
             "spurious": optimum.spurious,
             "lost_components": optimum.lost,
-            "posterior_share": None,
+            "posterior_share": None if held is None or not optimum.regular else float(held.shares[number]),
         }
 
 
