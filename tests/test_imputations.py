@@ -145,3 +145,22 @@ def test_nothing_to_impute_with() -> None:
     problem = Problem(np.array([[1.0, 1.0], [1.0, np.nan], [1.0, 1.0]]), "gaussian", 2)
     with pytest.raises(ValueError, match="nothing to impute with: every restart ended at a singular"):
         imputations(problem, EM(restarts=2).fit(problem))
+
+
+def test_too_many_cells_are_said_to_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In diagnostics.csv; Python has them all the same."""
+    import workbench.compare.imputations as module
+
+    problem = Problem(load_built_in("old_faithful_missing"), "gaussian", 2)
+    fit = EM(restarts=4).fit(problem)
+    cell = Cell({}, problem, fits={"em": fit})
+    missing = int(np.isnan(problem.data.x).sum())
+    monkeypatch.setattr(module, "CELLS", missing)
+    assert "imputations" not in assemble([cell])["diagnostics"]["quantity"].tolist()
+    monkeypatch.setattr(module, "CELLS", missing - 1)
+    tables = assemble([cell])
+    row = tables["diagnostics"].set_index("quantity").loc["imputations"]
+    assert tables["imputations"].empty
+    assert (row["value"], row["verdict"]) == ("none", "note")
+    assert row["advice"].startswith(f"{missing} cells were not observed; above {missing - 1} imputations.csv stays empty")
+    assert len(imputations(problem, fit)) == missing

@@ -13,6 +13,7 @@ import numpy as np
 from workbench.compare.bounds import elbo
 from workbench.compare.curvature import Curvature
 from workbench.compare.identification import of_identification
+from workbench.compare.imputations import left_out
 from workbench.compare.optima import Optimum
 from workbench.compare.points import of_curvature, of_refits
 from workbench.compare.predictive import FEWEST_DRAWS, array_statistics, why_not_left_out
@@ -41,7 +42,7 @@ def diagnostic_rows(
 ) -> Iterator[Row]:
     """The checks that apply to this kind of estimate."""
     yield _row(label, "status", fit.status.value, "", fit.status.good, "" if fit.status.good else fit.status.value)
-    for row in of_identification(problem):
+    for row in itertools.chain(of_identification(problem), left_out(problem) if settled is not None else ()):
         yield {"method": label, **row}
     makers = {"point": _of_restarts(fit, found), "approximation": _of_approximation(fit), "sample": _of_sample(fit, settled)}
     for row in makers[fit.estimate]:

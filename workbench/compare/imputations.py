@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.compare.points import word
 from workbench.compare.settled import Settled
+from workbench.compare.verdict import Row
 from workbench.data import Dataset
 from workbench.fit import Fit
 from workbench.models import Mixture
@@ -58,10 +60,18 @@ def imputations(problem: Problem, fit: Fit, data: Any = None) -> pd.DataFrame:
 
 
 def imputation_rows(label: str, problem: Problem, settled: Settled) -> Iterator[dict[str, Any]]:
-    """``imputations.csv`` of a fit, unless there are more than ``CELLS`` cells."""
+    """``imputations.csv`` of a fit, unless there are more than ``CELLS`` cells, of which :func:`left_out` tells."""
     if not np.isnan(problem.data.x).sum() > CELLS:
         for block in _blocks(problem.data, settled.draws):
             yield {"method": label, **block}
+
+
+def left_out(problem: Problem) -> Iterator[Row]:
+    """Say why ``imputations.csv`` is empty, where it is for the number of cells."""
+    missing = int(np.isnan(problem.data.x).sum())
+    if missing > CELLS:
+        reason = f"{missing:,} cells were not observed; above {CELLS:,} imputations.csv stays empty, and workbench.imputations(problem, fit) has them"
+        yield word("imputations", "none", None, reason)
 
 
 def _blocks(data: Dataset, draws: Mixture) -> Iterator[dict[str, Any]]:
