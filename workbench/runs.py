@@ -62,7 +62,8 @@ class Run:
         place = Path(folder)
         store = Store.open(place)
         if not store.entries:
-            raise FileNotFoundError(f"{place} holds no run (no readable manifest.json); give a folder that `workbench run` wrote")
+            what = "is a file, not a run's folder" if place.is_file() else "holds no run (no readable manifest.json)"
+            raise FileNotFoundError(f"{place} {what}; give a folder that `workbench run` wrote")
         failed = {_name(artefact): str(entry["status"]) for artefact, entry in store.entries.items() if entry.get("failed")}
         return cls(place, failed)
 

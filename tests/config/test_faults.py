@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from workbench.datatree import from_tree
 from workbench.experiment.config import load
 from workbench.experiment.mistakes import ConfigError
 from workbench.inference import EM
+from workbench.runs import Run, run
 
 FAULTY = """\
 name: bad
@@ -68,3 +70,49 @@ def test_overrides_are_values_of_yaml() -> None:
     experiment = load(GOOD, overrides=["methods.em.restarts=7", "model.n_components=3"])
     assert experiment.methods["em"] == EM(restarts=7)
     assert experiment.cells()[0].problem.n_components == 3
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder."""
+    folder = tmp_path_factory.mktemp("runs") / "ran"
+    run(
+        {"data": [0.0, 0.1, 0.2, 5.0, 5.1, 5.2], "model": {"n_components": 1}, "methods": {"em": {"restarts": 2}}, "report": False},
+        out=folder,
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("fits/em.nc", "is a fit, not a config; `workbench.from_tree(xarray.open_datatree(PATH))` reads it"),
+        ("tables/likelihoods.csv", "is data, not a config; `workbench new NAME --data "),
+        ("manifest.json", "is a run's manifest, not a config; `workbench.Run.open` takes the folder that it is in"),
+        ("tables", "is a folder; give a config in it"),
+        ("fits/no.nc", "there is no such file"),
+    ],
+)
+def test_what_is_no_config_is_told_apart(path: str, words: str, ran: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(ran / path)
+    assert str(caught.value).startswith(f"{ran / path}:1:1: config: {words}")
+    with pytest.raises(FileNotFoundError, match="is a file, not a run's folder" if (ran / path).is_file() else "holds no run"):
+        Run.open(ran / path)
+
+
+def test_what_opens_a_run_and_its_fits_is_said(ran: Path) -> None:
+    """As the messages say it, it works."""
+    import arviz
+    import xarray
+
+    with pytest.raises(ConfigError) as caught:
+        load(ran)
+    assert f"is a run's folder; `workbench.Run.open` gives its fits and tables, and {ran / 'config.yaml'} is its config" in str(
+        caught.value
+    )
+    assert list(Run.open(ran).fits) == ["em"]
+    assert load(ran / "config.yaml").name == "experiment"
+    with xarray.open_datatree(ran / "fits" / "em.nc") as tree, arviz.from_netcdf(ran / "fits" / "em.nc") as other:
+        assert from_tree(tree).kind == "em"
+        assert sorted(other.children) == sorted(tree.children)

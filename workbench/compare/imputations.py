@@ -70,7 +70,7 @@ def left_out(problem: Problem) -> Iterator[Row]:
     """Say why ``imputations.csv`` is empty, where it is for the number of cells."""
     missing = int(np.isnan(problem.data.x).sum())
     if missing > CELLS:
-        reason = f"{missing:,} cells were not observed; above {CELLS:,} imputations.csv stays empty, and workbench.imputations(problem, fit) has them"
+        reason = f"{missing:,} cells were not observed; above {CELLS:,} imputations.csv stays empty; workbench.imputations has them"
         yield word("imputations", "none", None, reason)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench.data.readers import READERS
+from workbench.experiment.files import MANIFEST
 from workbench.experiment.mistakes import ConfigError, Fault, Mistake, dotted
 from workbench.experiment.mistakes import Path as KeyPath
 from workbench.experiment.positions import Document, Mark, parse
@@ -119,7 +121,8 @@ def _checked(document: Document, overrides: Sequence[str], folder: Path, stem: s
 def _read(path: Path, shown_as: str) -> Document:
     """Parse a file; what keeps it from being read is a fault at its start."""
     try:
-        return parse(path.read_bytes().decode("utf-8-sig"), shown_as)
+        if not (message := _no_config(path)):
+            return parse(path.read_bytes().decode("utf-8-sig"), shown_as)
     except FileNotFoundError:
         near = sorted(path.parent.glob(f"{glob.escape(path.stem)}*.y*ml")) if path.parent.is_dir() else []
         message = "there is no such file; " + (
@@ -132,6 +135,21 @@ def _read(path: Path, shown_as: str) -> Document:
     document = Document(shown_as)
     document.faults.append((Mark(1, 1), Fault((), message)))
     return document
+
+
+def _no_config(path: Path) -> str:
+    """What a path is that is no config, and what opens it; empty if it may be one."""
+    if path.is_dir():
+        own = path / "config.yaml"
+        whole = f"is a run's folder; `workbench.Run.open` gives its fits and tables, and {own} is its config"
+        return whole if (path / MANIFEST).is_file() and own.is_file() else "is a folder; give a config in it"
+    if not path.is_file():
+        return ""
+    if path.suffix == ".nc":
+        return "is a fit, not a config; `workbench.from_tree(xarray.open_datatree(PATH))` reads it, and so does `arviz.from_netcdf`"
+    if path.name == MANIFEST:
+        return "is a run's manifest, not a config; `workbench.Run.open` takes the folder that it is in"
+    return f"is data, not a config; `workbench new NAME --data {path}` writes one for it" if path.suffix.lower() in READERS else ""
 
 
 def _overridden(config: Config, overrides: Sequence[str], document: Document) -> tuple[Config, list[Fault]]:

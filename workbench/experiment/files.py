@@ -9,6 +9,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+MANIFEST = "manifest.json"
+"""What stands in a run's folder and says what is there."""
 PART = ".part"
 """Suffix of a file that is being written."""
 

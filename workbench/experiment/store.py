@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.experiment.files import checksum, sweep_parts, write_text
+from workbench.experiment.files import MANIFEST, checksum, sweep_parts, write_text
 from workbench.experiment.plan import Task
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, eq=False)
