@@ -11,8 +11,8 @@ import numpy as np
 
 from workbench.models.components import Components
 from workbench.models.mixture import Mixture
-from workbench.models.shapes import Coordinates, PerFit, Weights
-from workbench.models.terms import Statistics
+from workbench.models.shapes import Coordinates, PerComponent, PerFit, Weights
+from workbench.models.terms import Statistics, Terms
 
 PROBABILITY_BOUNDARY = 20.0
 """A logit beyond this is a probability within 2e-9 of 0 or 1."""
@@ -54,6 +54,24 @@ class ComponentsPrior(ABC):
     @abstractmethod
     def mode(self) -> Components:
         """Where the density of the natural parameters is highest; needs an updated or K-component prior."""
+
+    @abstractmethod
+    def centre(self) -> Components:
+        """The components whose means, probabilities, rates and precisions are expected; needs an updated prior.
+
+        A covariance is the inverse of its expected precision, which exists for all degrees of freedom; its own mean need not.
+        """
+
+    @abstractmethod
+    def expected_terms(self, log_weights: PerComponent) -> Terms:
+        """The coefficients of E log p(x, z = k), E log weights given, (*batch, K); needs an updated prior (Bishop 2006, eq. 10.46).
+
+        exp of it is no density: it sums to less than 1.
+        """
+
+    @abstractmethod
+    def divergence(self, prior: Any) -> PerFit:
+        """KL(self || prior) of all K components, an updated prior from the one before; (*batch)."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Components:
@@ -154,6 +172,26 @@ class Prior:
         total = excess.sum(axis=-1, keepdims=True)
         flat = np.full_like(excess, 1.0 / self.n_components)
         return Mixture(np.divide(excess, total, out=flat, where=total > 0), self.components.mode())
+
+    def centre(self) -> Mixture:
+        """The mixture of expected weights, means, probabilities, rates and precisions; of an updated prior."""
+        return Mixture(self.concentration / self.concentration.sum(axis=-1, keepdims=True), self.components.centre())
+
+    def expected_terms(self) -> Terms:
+        """The coefficients of E log p(x, z = k | weights, theta), of an updated prior: variational Bayes' E step is EM's on them
+        (Bishop 2006, eqs 10.46-10.49)."""
+        return self.components.expected_terms(self._expected_log_weights())
+
+    def divergence(self, prior: Prior) -> PerFit:
+        """KL(self || prior), self an update of it; (*batch)."""
+        kernel = ((self.concentration - prior.concentration) * self._expected_log_weights()).sum(axis=-1)
+        return np.asarray(kernel - self._log_beta() + prior._log_beta() + self.components.divergence(prior.components))
+
+    def _expected_log_weights(self) -> PerComponent:
+        """E log weights (Bishop 2006, eq. 10.66)."""
+        from scipy.special import digamma
+
+        return np.asarray(digamma(self.concentration) - digamma(self.concentration.sum(axis=-1, keepdims=True)))
 
     def sample(self, rng: np.random.Generator, size: tuple[int, ...] = ()) -> Mixture:
         """Draw mixtures of batch shape ``size``."""

@@ -130,6 +130,26 @@ class Beta(ComponentsPrior):
         total = ones + zeros
         return BernoulliComponents(np.divide(ones, total, out=np.full_like(total, 0.5), where=total > 0))
 
+    def centre(self) -> BernoulliComponents:
+        return BernoulliComponents(self.a / (self.a + self.b))
+
+    def expected_terms(self, log_weights: PerComponent) -> BernoulliTerms:
+        return BernoulliTerms(log_weights, *self._expected_logs())
+
+    def _expected_logs(self) -> tuple[np.ndarray, np.ndarray]:
+        """E log p and E log(1 - p) (Bishop 2006, eq. B.21)."""
+        from scipy.special import digamma
+
+        total = digamma(self.a + self.b)
+        return digamma(self.a) - total, digamma(self.b) - total
+
+    def divergence(self, prior: Beta) -> PerFit:
+        from scipy.special import betaln
+
+        logs, complements = self._expected_logs()
+        kernel = (self.a - prior.a) * logs + (self.b - prior.b) * complements
+        return np.asarray((kernel - betaln(self.a, self.b) + betaln(prior.a, prior.b)).sum(axis=(-1, -2)))
+
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> BernoulliComponents:
         size = (*shape, self.a.shape[-1])
         return BernoulliComponents(rng.beta(np.broadcast_to(self.a, size), np.broadcast_to(self.b, size)))

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from workbench.data import Dataset
 from workbench.data.levels import with_levels
 from workbench.models.components import Components
-from workbench.models.families.discrete import BoundedComponents, Sums, finite_log, with_zeros
+from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, with_zeros
 from workbench.models.families.family import Address, Family
 from workbench.models.prior import (
     PROBABILITY_BOUNDARY,
@@ -170,6 +170,23 @@ class Dirichlets(ComponentsPrior):
         total = excess.sum(axis=-1, keepdims=True)
         flat = np.where(self.there, 1.0 / np.array(self.n_levels)[:, None], 0.0) + np.zeros_like(excess)
         return CategoricalComponents(np.divide(excess, total, out=flat, where=total > 0))
+
+    def centre(self) -> CategoricalComponents:
+        own = np.where(self.there, self.alpha, 0.0)
+        return CategoricalComponents(own / own.sum(axis=-1, keepdims=True))
+
+    def expected_terms(self, log_weights: PerComponent) -> CategoricalTerms:
+        return CategoricalTerms(log_weights, np.where(self.there, self._expected_logs(), LOG_ZERO))
+
+    def _expected_logs(self) -> np.ndarray:
+        """E log p of each level (Bishop 2006, eq. B.21); of levels that a feature has not nothing that counts."""
+        from scipy.special import digamma
+
+        return np.asarray(digamma(self.alpha) - digamma(np.where(self.there, self.alpha, 0.0).sum(axis=-1))[..., None])
+
+    def divergence(self, prior: Dirichlets) -> PerFit:
+        kernel = np.where(self.there, (self.alpha - prior.alpha) * self._expected_logs(), 0.0).sum(axis=-1)
+        return np.asarray((kernel - self._log_betas() + prior._log_betas()).sum(axis=(-1, -2)))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> CategoricalComponents:
         size = (*shape, *self.alpha.shape[-2:])

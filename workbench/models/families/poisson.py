@@ -135,6 +135,22 @@ class Gamma(ComponentsPrior):
         """(shape - 1) / rate."""
         return PoissonComponents(np.maximum(self.shape - 1.0, 0.0) / self.rate)
 
+    def centre(self) -> PoissonComponents:
+        return PoissonComponents(self.shape / self.rate)
+
+    def expected_terms(self, log_weights: PerComponent) -> PoissonTerms:
+        return PoissonTerms(log_weights, self._expected_logs(), self.shape / self.rate)
+
+    def _expected_logs(self) -> np.ndarray:
+        """E log rate (Bishop 2006, eq. B.30)."""
+        from scipy.special import digamma
+
+        return np.asarray(digamma(self.shape) - np.log(self.rate))
+
+    def divergence(self, prior: Gamma) -> PerFit:
+        kernel = (self.shape - prior.shape) * self._expected_logs() - (self.rate - prior.rate) * self.shape / self.rate
+        return np.asarray((kernel - self._log_normalisers() + prior._log_normalisers()).sum(axis=(-1, -2)))
+
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> PoissonComponents:
         size = (*shape, self.shape.shape[-1])
         return PoissonComponents(rng.gamma(np.broadcast_to(self.shape, size)) / self.rate)

@@ -16,7 +16,7 @@ from workbench.models.families.gaussian.independent import DiagonalStatistics, D
 from workbench.models.families.gaussian.missing import LOG_2PI
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.prior import numeric, positive
-from workbench.models.shapes import Cells, Coordinates, Flags, Labels, Means, PerFit, Rows, Variances, Weights
+from workbench.models.shapes import Cells, Coordinates, Flags, Labels, Means, PerComponent, PerFit, Rows, Variances, Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +106,16 @@ class NormalInverseGamma(ConjugatePrior):
 
     def mode(self) -> DiagonalComponents:
         return DiagonalComponents(self.mean, self.scale / (self.dof + 3.0))
+
+    def centre(self) -> DiagonalComponents:
+        return DiagonalComponents(self.mean, self.scale / self.dof)
+
+    def expected_terms(self, log_weights: PerComponent) -> DiagonalTerms:
+        return independent.expected_terms(log_weights, self.mean, self.mean_strength, self.dof, self.scale)
+
+    def divergence(self, prior: NormalInverseGamma) -> PerFit:
+        means = self._mean_divergence(prior, self.dof / self.scale * (self.mean - prior.mean) ** 2, 1)
+        return np.asarray((means + independent.divergence(self.dof, self.scale, prior.dof, prior.scale)).sum(axis=(-1, -2)))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> DiagonalComponents:
         size = (*shape, self.n_features)

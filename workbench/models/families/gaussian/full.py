@@ -10,13 +10,13 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.models.components import Components, Regularity
-from workbench.models.families.gaussian import moments, wishart
+from workbench.models.families.gaussian import moments, quadratic, wishart
 from workbench.models.families.gaussian.conjugate import ConjugatePrior
 from workbench.models.families.gaussian.missing import LOG_2PI
-from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms, collapsed, log_constants, precision_factors, statistics
+from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms, collapsed, precision_factors, statistics
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, smallest_eigenvalue, transposed
-from workbench.models.shapes import Cells, Coordinates, Covariances, Flags, Labels, Means, PerFit, Rows, Weights
+from workbench.models.shapes import Cells, Coordinates, Covariances, Flags, Labels, Means, PerComponent, PerFit, Rows, Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +38,7 @@ class FullComponents(Components):
     covariances: Covariances
 
     def terms(self, weights: Weights) -> FullTerms:
-        factors = precision_factors(self.covariances)
-        return FullTerms(log_constants(weights, factors), factors, self.means)
+        return quadratic.terms(weights, self.means, precision_factors(self.covariances))
 
     def maximise(self, statistics: FullStatistics) -> FullComponents:
         """Weighted means and covariances (Bishop 2006, eqs 9.17 and 9.19); a component of which nothing was seen stays as it is."""
@@ -110,6 +109,17 @@ class NormalInverseWishart(ConjugatePrior):
 
     def mode(self) -> FullComponents:
         return FullComponents(self.mean, self.scale / (self.dof + self.n_features + 2.0)[..., None, None])
+
+    def centre(self) -> FullComponents:
+        return FullComponents(self.mean, self.scale / self.dof[..., None, None])
+
+    def expected_terms(self, log_weights: PerComponent) -> FullTerms:
+        return wishart.expected_terms(log_weights, self.mean, self.mean_strength, self.dof, self.scale)
+
+    def divergence(self, prior: NormalInverseWishart) -> PerFit:
+        squares = wishart.mean_squares(self.mean, prior.mean, self.dof, self.scale)
+        means = self._mean_divergence(prior, squares, self.n_features)
+        return np.asarray((means + wishart.divergence(self.dof, self.scale, prior.dof, prior.scale)).sum(axis=-1))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> FullComponents:
         """By Bartlett's decomposition of the precision: the coordinates' own independent variates."""

@@ -88,6 +88,35 @@ def terms(weights: Weights, means: Means, variances: Variances) -> DiagonalTerms
         return DiagonalTerms(np.log(weights), np.log(factors), factors, means)
 
 
+def expected_log_precisions(dof: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """E log(1 / variance), variance ~ inverse-gamma(dof / 2, scale / 2) (Bishop 2006, eq. B.30)."""
+    from scipy.special import digamma
+
+    return np.asarray(digamma(dof / 2.0) - np.log(scale / 2.0))
+
+
+def expected_terms(log_weights: PerComponent, mean: Means, mean_strength: np.ndarray, dof: np.ndarray, scale: np.ndarray) -> DiagonalTerms:
+    """E log p(x, z = k), cell by cell; dof and scale (*batch, K, D or 1) of the variances.
+
+    E (x - mean)^2 / variance = dof / scale (x - m)^2 + 1 / mean_strength: the last, like E log(1 / variance), belongs to the cell.
+    """
+    shape = mean.shape
+    logs = (expected_log_precisions(dof, scale) - 1.0 / mean_strength) / 2.0
+    return DiagonalTerms(log_weights, np.broadcast_to(logs, shape), np.broadcast_to(np.sqrt(dof / scale), shape), mean)
+
+
+def divergence(dof: np.ndarray, scale: np.ndarray, prior_dof: np.ndarray, prior_scale: np.ndarray) -> np.ndarray:
+    """KL of an inverse-gamma(dof / 2, scale / 2) from another, as of any two of an exponential family."""
+    from scipy.special import gammaln
+
+    def log_normaliser(half: np.ndarray, rate: np.ndarray) -> np.ndarray:
+        return np.asarray(gammaln(half) - half * np.log(rate))
+
+    kernel = (dof - prior_dof) * expected_log_precisions(dof, scale) - dof * (1.0 - prior_scale / scale)
+    logs = log_normaliser(prior_dof / 2.0, prior_scale / 2.0) - log_normaliser(dof / 2.0, scale / 2.0)
+    return np.asarray(kernel / 2.0 + logs)
+
+
 @runtime_checkable
 class Scaled(Protocol):
     """A prior whose coordinates are log c with c = scale / variance, and eps with mean + sqrt(variance / mean_strength) eps."""

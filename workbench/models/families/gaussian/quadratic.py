@@ -48,13 +48,18 @@ def statistics(x: Rows, responsibilities: Responsibilities) -> FullStatistics:
 class FullTerms:
     """log p(x, z = k) = constant_k - |factors_k (x - centres_k)|^2 / 2, or its integral over the cells that are missing.
 
+    Where nothing of a row was seen there is no density but the label's, log_weights_k: of a mixture that is the integral over
+    all cells, in expectation it is not.
+
     Attributes
     ----------
+    log_weights : ndarray (*batch, K)
     constant : ndarray (*batch, K)
     factors : ndarray (*batch, K or 1, D, D), lower triangular; 1 where all components share it
     centres : ndarray (*batch, K, D)
     """
 
+    log_weights: PerComponent
     constant: PerComponent
     factors: Factors
     centres: Means
@@ -68,6 +73,9 @@ class FullTerms:
             return np.swapaxes(self.constant[..., None] - self._squares(x, self.centres, self.factors) / 2.0, -1, -2)
         joint = np.empty((*self.constant.shape, x.shape[0]))
         for part in patterns(self.factors, x):
+            if not part.seen.size:
+                joint[..., part.rows] = self.log_weights[..., None]
+                continue
             squares = self._squares(x[np.ix_(part.rows, part.seen)], self.centres[..., part.seen], part.marginal)
             joint[..., part.rows] = (self.constant + part.log_volume)[..., None] - squares / 2.0
         return np.swapaxes(joint, -1, -2)
@@ -99,13 +107,12 @@ class FullTerms:
 
     def expected(self, statistics: FullStatistics) -> PerFit:
         """Rows of which nothing was seen have their label alone; of the others all D cells are in the scatters."""
-        size = self.factors.shape[-1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_volume = size * LOG_2PI / 2.0 - np.log(diagonal(self.factors)).sum(axis=-1)
+        with np.errstate(invalid="ignore"):
             gaps = ((statistics.means - self.centres)[..., None, :] @ transposed(self.factors))[..., 0, :]
             squares = np.einsum("...ij,...ij->...", self.factors @ statistics.scatters, self.factors)
-            each = (statistics.counts - statistics.seen) * log_volume - (squares + statistics.seen * (gaps**2).sum(axis=-1)) / 2.0
-        return np.asarray(labelled(statistics.counts, self.constant) + np.where(statistics.counts > 0, each, 0.0).sum(axis=-1))
+            each = np.where(statistics.seen > 0, (squares + statistics.seen * (gaps**2).sum(axis=-1)) / 2.0, 0.0)
+        unseen = labelled(statistics.counts - statistics.seen, self.log_weights)
+        return np.asarray(unseen + labelled(statistics.seen, self.constant) - each.sum(axis=-1))
 
     def conditional(self, x: Rows) -> tuple[Cells, Cells]:
         """Mean and variance of every cell given the row's observed cells and its label, (*batch, N, K, D)."""
@@ -126,10 +133,12 @@ def precision_factors(covariances: np.ndarray) -> np.ndarray:
     return inverse(cholesky(covariances))
 
 
-def log_constants(weights: Weights, factors: np.ndarray) -> PerComponent:
-    """log weight + log|B| - D/2 log(2 pi), (*batch, K); ``factors`` may have 1 for K."""
+def terms(weights: Weights, means: Means, factors: Factors) -> FullTerms:
+    """Of components with these weights, means and factors B of the precisions: log weight + log|B| - D/2 log(2 pi)."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.log(weights) + np.log(diagonal(factors)).sum(axis=-1) - factors.shape[-1] * LOG_2PI / 2.0)
+        log_weights = np.log(weights)
+        constant = np.asarray(log_weights + np.log(diagonal(factors)).sum(axis=-1) - factors.shape[-1] * LOG_2PI / 2.0)
+    return FullTerms(log_weights, constant, factors, means)
 
 
 def collapsed(covariances: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -116,6 +116,17 @@ class SphericalNormalInverseGamma(ConjugatePrior):
     def mode(self) -> SphericalComponents:
         return SphericalComponents(self.mean, self.scale / (self.dof + self.n_features + 2.0))
 
+    def centre(self) -> SphericalComponents:
+        return SphericalComponents(self.mean, self.scale / self.dof)
+
+    def expected_terms(self, log_weights: PerComponent) -> DiagonalTerms:
+        return independent.expected_terms(log_weights, self.mean, self.mean_strength, self.dof[..., None], self.scale[..., None])
+
+    def divergence(self, prior: SphericalNormalInverseGamma) -> PerFit:
+        squares = (self.dof / self.scale)[..., None] * (self.mean - prior.mean) ** 2
+        means = self._mean_divergence(prior, squares, 1).sum(axis=-1)
+        return np.asarray((means + independent.divergence(self.dof, self.scale, prior.dof, prior.scale)).sum(axis=-1))
+
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> SphericalComponents:
         c = rng.chisquare(np.broadcast_to(self.dof, shape))
         return self._from_coordinates(c, rng.standard_normal((*shape, self.n_features)))

@@ -10,13 +10,13 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.models.components import Components, Regularity
-from workbench.models.families.gaussian import moments, wishart
+from workbench.models.families.gaussian import moments, quadratic, wishart
 from workbench.models.families.gaussian.conjugate import ConjugatePrior
 from workbench.models.families.gaussian.missing import LOG_2PI
-from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms, collapsed, log_constants, precision_factors
+from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms, collapsed, precision_factors
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, smallest_eigenvalue, transposed
-from workbench.models.shapes import Cells, Coordinates, Flags, Labels, Means, PerFit, Rows, SharedCovariance, Weights
+from workbench.models.shapes import Cells, Coordinates, Flags, Labels, Means, PerComponent, PerFit, Rows, SharedCovariance, Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +38,7 @@ class TiedComponents(Components):
     covariances: SharedCovariance
 
     def terms(self, weights: Weights) -> FullTerms:
-        factors = precision_factors(self.covariances)[..., None, :, :]
-        return FullTerms(log_constants(weights, factors), factors, self.means)
+        return quadratic.terms(weights, self.means, precision_factors(self.covariances)[..., None, :, :])
 
     def maximise(self, statistics: FullStatistics) -> TiedComponents:
         """Weighted means, and the pooled within covariance (McLachlan & Peel 2000, eq. 3.10)."""
@@ -124,6 +123,17 @@ class TiedNormalInverseWishart(ConjugatePrior):
         """Covariance scale / (dof + K + D + 1): each of the K means brings a factor |Sigma|^(-1/2) of its own."""
         count = self.mean.shape[-2]
         return TiedComponents(self.mean, self.scale / (self.dof + count + self.n_features + 1.0)[..., None, None])
+
+    def centre(self) -> TiedComponents:
+        return TiedComponents(self.mean, self.scale / self.dof[..., None, None])
+
+    def expected_terms(self, log_weights: PerComponent) -> FullTerms:
+        return wishart.expected_terms(log_weights, self.mean, self.mean_strength, self.dof[..., None], self.scale[..., None, :, :])
+
+    def divergence(self, prior: TiedNormalInverseWishart) -> PerFit:
+        squares = wishart.mean_squares(self.mean, prior.mean, self.dof[..., None], self.scale[..., None, :, :])
+        means = self._mean_divergence(prior, squares, self.n_features).sum(axis=-1)
+        return np.asarray(means + wishart.divergence(self.dof, self.scale, prior.dof, prior.scale))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> TiedComponents:
         """By Bartlett's decomposition of the precision: the coordinates' own independent variates."""

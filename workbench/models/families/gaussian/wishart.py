@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.models.families.gaussian.quadratic import FullStatistics
+from workbench.models.families.gaussian.missing import LOG_2PI
+from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, transposed
 from workbench.models.prior import PriorError, numeric, positive
 
@@ -22,6 +23,42 @@ def log_normaliser(dof: np.ndarray, scale: np.ndarray) -> np.ndarray:
     size = scale.shape[-1]
     log_gamma = size * (size - 1) / 4.0 * np.log(np.pi) + sum(gammaln((dof - i) / 2.0) for i in range(size))
     return np.asarray(dof * size / 2.0 * np.log(2.0) + log_gamma - dof * log_determinant(scale) / 2.0)
+
+
+def expected_log_determinant(dof: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """E log|Sigma^-1| (Bishop 2006, eq. B.81)."""
+    from scipy.special import digamma
+
+    size = scale.shape[-1]
+    return np.asarray(sum(digamma((dof - i) / 2.0) for i in range(size)) + size * np.log(2.0) - log_determinant(scale))
+
+
+def divergence(dof: np.ndarray, scale: np.ndarray, prior_dof: np.ndarray, prior_scale: np.ndarray) -> np.ndarray:
+    """KL of an inverse-Wishart from another, as of any two of an exponential family.
+
+    (dof - dof0)/2 E log|P| - tr((scale - scale0) E P)/2 - log Z + log Z0, with E P = dof scale^-1.
+    """
+    whitened = inverse(cholesky(scale)) @ cholesky(prior_scale)
+    trace = (whitened**2).sum(axis=(-1, -2))  # of scale0 scale^-1
+    kernel = (dof - prior_dof) * expected_log_determinant(dof, scale) - dof * (scale.shape[-1] - trace)
+    return np.asarray(kernel / 2.0 - log_normaliser(dof, scale) + log_normaliser(prior_dof, prior_scale))
+
+
+def expected_terms(log_weights: np.ndarray, mean: np.ndarray, mean_strength: np.ndarray, dof: np.ndarray, scale: np.ndarray) -> FullTerms:
+    """E log p(x, z = k) of means (*batch, K, D) under precisions of their own, or one of all; dof (*batch, K or 1).
+
+    By Bishop 2006, eqs 10.64-10.65: E (x - mean)' P (x - mean) = dof (x - m)' scale^-1 (x - m) + D / mean_strength.
+    """
+    size = mean.shape[-1]
+    factors = np.sqrt(dof)[..., None, None] * inverse(cholesky(scale))
+    constant = log_weights + (expected_log_determinant(dof, scale) - size * LOG_2PI - size / mean_strength) / 2.0
+    return FullTerms(log_weights, constant, factors, mean)
+
+
+def mean_squares(mean: np.ndarray, centre: np.ndarray, dof: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(mean - centre)' E P (mean - centre) of means (*batch, K, D); dof (*batch, K or 1)."""
+    gaps = (inverse(cholesky(scale)) @ (mean - centre)[..., None])[..., 0]
+    return np.asarray(dof * (gaps**2).sum(axis=-1))
 
 
 def log_determinant(matrices: np.ndarray) -> np.ndarray:

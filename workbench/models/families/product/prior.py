@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from workbench.models.components import Components
-from workbench.models.families.product.components import Layout, ProductComponents, ProductStatistics, slices
+from workbench.models.families.product.components import Layout, ProductComponents, ProductStatistics, ProductTerms, slices
 from workbench.models.prior import ComponentsPrior
-from workbench.models.shapes import Coordinates, PerFit
+from workbench.models.shapes import Coordinates, PerComponent, PerFit
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,16 @@ class ProductPrior(ComponentsPrior):
 
     def mode(self) -> ProductComponents:
         return self.components([prior.mode() for prior in self.blocks])
+
+    def centre(self) -> ProductComponents:
+        return self.components([prior.centre() for prior in self.blocks])
+
+    def expected_terms(self, log_weights: PerComponent) -> ProductTerms:
+        blocks = tuple(prior.expected_terms(np.zeros_like(log_weights)) for prior in self.blocks)
+        return ProductTerms(log_weights, blocks, self.layout.columns)
+
+    def divergence(self, prior: ProductPrior) -> PerFit:
+        return np.asarray(sum(own.divergence(other) for own, other in zip(self.blocks, prior.blocks, strict=True)))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> ProductComponents:
         return self.components([prior.sample(rng, shape) for prior in self.blocks])
