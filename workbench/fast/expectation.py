@@ -23,18 +23,25 @@ from workbench.data import Dataset
 from workbench.fast.arrays import owned
 from workbench.fast.chunks import chunk_rows
 from workbench.models import Components, Expectation, Mixture, Prior, Statistics, maximum
+from workbench.models.families.bernoulli import BernoulliComponents
+from workbench.models.families.categorical import CategoricalComponents
+from workbench.models.families.gaussian.diagonal import DiagonalComponents
+from workbench.models.families.gaussian.full import FullComponents
+from workbench.models.families.gaussian.spherical import SphericalComponents
+from workbench.models.families.gaussian.tied import TiedComponents
+from workbench.models.families.poisson import PoissonComponents
 from workbench.models.families.product.components import ProductComponents
 from workbench.models.shapes import Flags
 
-MODULES: dict[str, str] = {
-    "FullComponents": "gaussian.full",
-    "TiedComponents": "gaussian.tied",
-    "DiagonalComponents": "gaussian.diagonal",
-    "SphericalComponents": "gaussian.spherical",
-    "BernoulliComponents": "bernoulli",
-    "PoissonComponents": "poisson",
-    "CategoricalComponents": "categorical",
-    "ProductComponents": "product",
+MODULES: dict[type[Components], str] = {
+    FullComponents: "gaussian.full",
+    TiedComponents: "gaussian.tied",
+    DiagonalComponents: "gaussian.diagonal",
+    SphericalComponents: "gaussian.spherical",
+    BernoulliComponents: "bernoulli",
+    PoissonComponents: "poisson",
+    CategoricalComponents: "categorical",
+    ProductComponents: "product",
 }
 """For each class of components its module in this room."""
 
@@ -104,14 +111,14 @@ def collapsed(mixture: Mixture, scale: np.ndarray) -> Flags:
 
 
 def _module(mixture: Mixture) -> ModuleType:
-    return _module_of(type(mixture.components).__name__)
+    return _module_of(type(mixture.components))
 
 
 @functools.cache
-def _module_of(name: str) -> ModuleType:
-    if name not in MODULES:
-        raise TypeError(f"the fast engine has no compiled step for {name}; use `engine: book`")
-    return importlib.import_module(f"workbench.fast.{MODULES[name]}")
+def _module_of(kind: type[Components]) -> ModuleType:
+    if kind not in MODULES:
+        raise TypeError(f"the fast engine has no compiled step for {kind.__name__}; use `engine: book`")
+    return importlib.import_module(f"workbench.fast.{MODULES[kind]}")
 
 
 def _contiguous(mixture: Mixture) -> Mixture:

@@ -12,12 +12,15 @@ from workbench.fast.codes import Coded
 from workbench.fast.discrete import Discrete
 from workbench.models import Statistics
 from workbench.models.components import Components
+from workbench.models.families.bernoulli import BernoulliComponents
+from workbench.models.families.categorical import CategoricalComponents
+from workbench.models.families.poisson import PoissonComponents
 from workbench.models.families.product.components import ProductStatistics
 
-STEPS: dict[str, tuple[Callable[[int, int], Discrete], int]] = {
-    "BernoulliComponents": (lambda n_features, n_levels: bernoulli.STEP, 2),
-    "PoissonComponents": (lambda n_features, n_levels: poisson.STEP, 2),
-    "CategoricalComponents": (categorical.step, 1),
+STEPS: dict[type[Components], tuple[Callable[[int, int], Discrete], int]] = {
+    BernoulliComponents: (lambda n_features, n_levels: bernoulli.STEP, 2),
+    PoissonComponents: (lambda n_features, n_levels: poisson.STEP, 2),
+    CategoricalComponents: (categorical.step, 1),
 }
 """For each class of components its E step, by numbers of features and of levels, and how many sums its statistics have."""
 
@@ -76,7 +79,7 @@ def discrete_parts(blocks: Sequence[Components], sizes: Sequence[int]) -> tuple[
     parts, arrays, feature, number = [], [], 0, 0
     for block, size in zip(blocks, sizes, strict=True):
         (values,) = block.parameters().values()
-        made, n_sums = STEPS[type(block).__name__]
+        made, n_sums = STEPS[type(block)]
         array = values.reshape(*values.shape[:2], -1)
         n_numbers = array.shape[2]
         step = made(size, n_numbers // size)

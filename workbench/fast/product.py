@@ -23,13 +23,16 @@ from workbench.fast.mixed import axis_e_step, matrix_e_step
 from workbench.fast.parts import STEPS, Parts, discrete_parts
 from workbench.models import Expectation, Mixture, Prior, Statistics
 from workbench.models.components import Components
+from workbench.models.families.gaussian.full import FullComponents
 from workbench.models.families.gaussian.independent import DiagonalStatistics
 from workbench.models.families.gaussian.quadratic import FullStatistics
+from workbench.models.families.gaussian.tied import TiedComponents
 from workbench.models.families.product.components import ProductComponents, ProductStatistics
 from workbench.models.families.product.prior import ProductPrior
 from workbench.models.shapes import Flags
 
-MATRICES = ("FullComponents", "TiedComponents")
+MATRICES = (FullComponents, TiedComponents)
+"""Blocks whose features are not independent."""
 RULES: tuple[expectation.Rule, ...] = ("soft", "hard", "power")
 """By their numbers."""
 
@@ -42,13 +45,13 @@ def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta:
         own = Mixture(mixture.weights, rest.blocks[0])
         found = expectation.expect(own, data, counts, rule=RULES[rule], beta=beta, threads=threads)
         return replace(found, statistics=ProductStatistics(found.statistics.counts, (found.statistics,)))
-    others = [i for i, block in enumerate(rest.blocks) if type(block).__name__ in STEPS]
+    others = [i for i, block in enumerate(rest.blocks) if type(block) in STEPS]
     parts, parameters = discrete_parts([rest.blocks[i] for i in others], [rest.layout.sizes[i] for i in others])
     if len(others) == len(rest.blocks):
         return parts.alone().expect(mixture.weights, parameters, data, counts, rule, beta, threads)
     (place,) = set(range(len(rest.blocks))).difference(others)
     columns = rest.layout.columns[place]
-    rows = _rows(data, columns.start, columns.stop, type(rest.blocks[place]).__name__ in MATRICES)
+    rows = _rows(data, columns.start, columns.stop, isinstance(rest.blocks[place], MATRICES))
     step = Mixed(rows, parts, read_only(counts[:, rows.order]), place, rule, beta, threads)
     return step.expect(mixture.weights, rest.blocks[place], parameters)
 
@@ -134,7 +137,7 @@ class Mixed:
         with np.errstate(divide="ignore", invalid="ignore"):
             self.parts.log_cells(self.rows.known, np.swapaxes(parameters, 1, 2), cells, 0)
         counts = self.counts if self.counts.shape[0] == 1 else read_only(self.counts[which])
-        e_step = self._matrices if type(block).__name__ in MATRICES else self._axes
+        e_step = self._matrices if isinstance(block, MATRICES) else self._axes
         own, totals, sums = e_step(weights, block, cells, counts)
         summaries = self.parts.summarise(self.rows.known, sums)
         others = list(self.parts.statistics(own.counts, *(np.ascontiguousarray(np.swapaxes(array, 1, 2)) for array in summaries)))

@@ -13,8 +13,8 @@ from workbench.inference.em.engine import Engine
 from workbench.inference.mixing import Mixing
 from workbench.models import Mixture, Prior
 from workbench.models.information import Information, observed_information
-from workbench.models.information.chart import snapped_components
 from workbench.models.information.louis import FLAT
+from workbench.models.information.table import snapped_components
 from workbench.models.mixture import gathered, numbered
 
 CLOSE = 1e-8

@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from workbench.models.components import Components
-from workbench.models.information.discrete import bernoulli, categorical, snapped_bernoulli, snapped_categorical
-from workbench.models.information.gaussian_diagonal import diagonal, spherical
-from workbench.models.information.gaussian_full import full, tied
 from workbench.models.information.kernel import Kernel, simplex_directions
-from workbench.models.information.poisson import poisson, snapped_poisson
-from workbench.models.information.product import product, snapped_product
+from workbench.models.information.table import kernel_of
 from workbench.models.mixture import Mixture
-
-KERNELS: dict[str, Callable[[Any, np.ndarray], Kernel]] = {
-    "FullComponents": full,
-    "TiedComponents": tied,
-    "DiagonalComponents": diagonal,
-    "SphericalComponents": spherical,
-    "BernoulliComponents": bernoulli,
-    "CategoricalComponents": categorical,
-    "PoissonComponents": poisson,
-    "ProductComponents": lambda components, alive: product(components, alive, kernel_of),
-}
-"""One row a family, by the name of its components' class: (components, alive (K,)) -> Kernel."""
-SNAPS: dict[str, Callable[[Any, Any], Any]] = {
-    "BernoulliComponents": snapped_bernoulli,
-    "CategoricalComponents": snapped_categorical,
-    "PoissonComponents": snapped_poisson,
-    "ProductComponents": lambda components, after: snapped_product(components, after, snapped_components),
-}
-"""Families with boundaries: (components, after one M step) -> components on the boundaries that they are about to reach."""
-
-
-def kernel_of(components: Any, alive: np.ndarray) -> Kernel:
-    """Derivatives of the components of weight above 0."""
-    return KERNELS[type(components).__name__](components, alive)
 
 
 def rebuilt(components: Components, parameters: Mapping[str, np.ndarray]) -> Components:
     """Components of the same kind with other parameters, by name."""
     values = iter([parameters[name] for name in components.parameters()])
     return components.map(lambda _: next(values))
-
-
-def snapped_components(components: Any, after: Any) -> Any:
-    """Components on the boundaries that they are about to reach."""
-    snap = SNAPS.get(type(components).__name__)
-    return components if snap is None else snap(components, after)
 
 
 @dataclass(frozen=True, eq=False)

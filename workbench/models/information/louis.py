@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models.information.chart import Chart, snapped_components
+from workbench.models.information.chart import Chart
 from workbench.models.information.kernel import snapped_levels
+from workbench.models.information.table import snapped_components
 from workbench.models.maximum import m_step
 from workbench.models.mixture import Mixture, rows_per_block
 from workbench.models.prior import Prior
