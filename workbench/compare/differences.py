@@ -76,12 +76,12 @@ def _of_draws(values: np.ndarray) -> dict[str, np.ndarray | None]:
 def _of_point(settled: Settled, curved: Curvature) -> dict[str, dict[str, np.ndarray | None]]:
     point = settled.draws.take(0)
     errors = curved.standard_errors
-    if errors is None:
+    if curved.point is None or errors is None:
         return {name: {"mean": value, "sd": None, "lower": None, "upper": None} for name, value in point.parameters().items()}
     turned = settled.fit.family.mixture(errors).relabelled(settled.rows.permutations[0]).parameters()
     found: dict[str, dict[str, np.ndarray | None]] = {}
     for name, value in point.parameters().items():
-        lower, upper = wald(name, value, turned[name], point.dims[name])
+        lower, upper = wald(curved.point.chart.scales[name], value, turned[name])
         found[name] = {"mean": value, "sd": turned[name], "lower": lower, "upper": upper}
     return found
 

@@ -2,41 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+
+from workbench.models.information.kernel import Scale
 
 COVERAGE = 0.95
 QUANTILE = 1.959963984540054
 """Of the standard normal, for that coverage."""
 
+Ends = tuple[np.ndarray, np.ndarray]
 
-def wald(name: str, value: np.ndarray, sd: np.ndarray, dims: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+
+def wald(scale: Scale, value: np.ndarray, sd: np.ndarray) -> Ends:
     """Lower and upper ends of 95 % intervals by the delta method.
 
-    Weights and probabilities on the logit scale, variances (of a covariance matrix its diagonal) and rates on the log scale, so
-    that no end leaves the parameter space; means and covariances proper on their own. nan where ``sd`` is.
+    Symmetric on ``scale``, which is the parameter's as its family's coordinates have it (``Chart.scales``), so that no end leaves
+    the parameter space. nan where ``sd`` is.
 
     Parameters
     ----------
-    name, dims : the parameter's, as the families spell them
-    value, sd : ndarray of one shape
+    value, sd : ndarray of one shape; under ``log_diagonal`` (..., D, D)
     """
-    half = QUANTILE * sd
-    kind = name.split("_", maxsplit=1)[0]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if kind in ("weights", "probs"):
-            logit, reach = np.log(value) - np.log1p(-value), half / (value * (1.0 - value))
-            return _expit(logit - reach), _expit(logit + reach)
-        logged = np.ones(value.shape, bool) if kind in ("variances", "rates") else _on_diagonal(value, dims)
-        factor = np.exp(half / np.where(logged, value, 1.0))
-        return np.where(logged, value / factor, value - half), np.where(logged, value * factor, value + half)
+        return ENDS[scale](value, QUANTILE * sd)
 
 
-def _on_diagonal(value: np.ndarray, dims: tuple[str, ...]) -> np.ndarray:
-    """Variances in covariance matrices, whose last two axes are features; nowhere else."""
-    if len(dims) < 2 or not dims[-1].endswith("feature_2"):
-        return np.zeros(value.shape, bool)
-    return np.broadcast_to(np.eye(value.shape[-1], dtype=bool), value.shape)
+def _own(value: np.ndarray, half: np.ndarray) -> Ends:
+    return value - half, value + half
+
+
+def _log(value: np.ndarray, half: np.ndarray) -> Ends:
+    factor = np.exp(half / value)
+    return value / factor, value * factor
+
+
+def _logit(value: np.ndarray, half: np.ndarray) -> Ends:
+    logit, reach = np.log(value) - np.log1p(-value), half / (value * (1.0 - value))
+    return _expit(logit - reach), _expit(logit + reach)
+
+
+def _log_diagonal(value: np.ndarray, half: np.ndarray) -> Ends:
+    diagonal = np.eye(value.shape[-1], dtype=bool)
+    lower, upper = (np.where(diagonal, logged, own) for logged, own in zip(_log(value, half), _own(value, half), strict=True))
+    return lower, upper
 
 
 def _expit(logit: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
+
+
+ENDS: dict[Scale, Callable[[np.ndarray, np.ndarray], Ends]] = {
+    "own": _own,
+    "log": _log,
+    "logit": _logit,
+    "log_diagonal": _log_diagonal,
+}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.models.components import Components
-from workbench.models.information.kernel import Kernel, simplex_directions
+from workbench.models.information.kernel import Kernel, Scale, simplex_directions
 from workbench.models.information.table import kernel_of
 from workbench.models.mixture import Mixture
 
@@ -52,6 +52,11 @@ class Chart:
         own = np.where(kernel.places >= 0, kernel.places + count, -1)
         shared = np.broadcast_to(np.arange(count), (alive.size, count))
         return cls(mixture, kernel, scores, np.concatenate([shared, own], axis=1), count + kernel.size)
+
+    @property
+    def scales(self) -> dict[str, Scale]:
+        """Parameter -> the scale of its intervals."""
+        return {"weights": "logit", **self.kernel.scales}
 
     @functools.cached_property
     def directions(self) -> dict[str, np.ndarray]:

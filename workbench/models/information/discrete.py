@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from workbench.models.information.kernel import Kernel, numbered, simplex_directions, snapped_levels
+from workbench.models.information.kernel import Kernel, Scale, numbered, simplex_directions, snapped_levels
 from workbench.models.shapes import Responsibilities, Rows
 
 
@@ -16,6 +16,8 @@ class LevelsKernel(Kernel):
     The score of a cell with level l is s_l = basis_l / sqrt(p_l) and minus its second derivative s_l s_l'. Levels of
     probability 0 are fixed; their derivative is taken into the interior, the other levels giving way in proportion.
     """
+
+    scales: ClassVar[dict[str, Scale]] = {"probs": "logit"}
 
     def __init__(self, probs: np.ndarray, alive: np.ndarray) -> None:
         count, features, levels = probs.shape

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from workbench.models.families.gaussian.full import LOG_2PI
-from workbench.models.information.kernel import Kernel, numbered
+from workbench.models.information.kernel import Kernel, Scale, numbered
 from workbench.models.shapes import Responsibilities, Rows
 
 
@@ -16,6 +16,8 @@ class DiagonalKernel(Kernel):
 
     With y = (x - mean) / sd: the score is y for e and (y^2 - 1) / 2 for f, and minus the second derivatives are 1, y and y^2 - 1/2.
     """
+
+    scales: ClassVar[dict[str, Scale]] = {"means": "own", "variances": "log"}
 
     def __init__(self, means: np.ndarray, variances: np.ndarray, alive: np.ndarray) -> None:
         count, size = means.shape
@@ -51,6 +53,8 @@ class DiagonalKernel(Kernel):
 
 class SphericalKernel(Kernel):
     """The diagonal one with a single variance: its coordinate is the sum of the features' coordinates."""
+
+    scales: ClassVar[dict[str, Scale]] = DiagonalKernel.scales
 
     def __init__(self, means: np.ndarray, variances: np.ndarray, alive: np.ndarray) -> None:
         count, size = means.shape

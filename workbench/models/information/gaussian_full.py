@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from workbench.models.families.gaussian.full import LOG_2PI
 from workbench.models.families.gaussian.triangular import cholesky, inverse, transposed
-from workbench.models.information.kernel import Kernel, numbered
+from workbench.models.information.kernel import Kernel, Scale, numbered
 from workbench.models.shapes import Responsibilities, Rows
 
 
@@ -20,6 +20,8 @@ class FullKernel(Kernel):
     (so A is a projection, the identity where all is observed): the score is y for e and (y y' - A) / 2 for E, and minus the
     second derivatives are A, A E y and y'F A E y - tr(F A E A) / 2.
     """
+
+    scales: ClassVar[dict[str, Scale]] = {"means": "own", "covariances": "log_diagonal"}
 
     def __init__(self, means: np.ndarray, covariances: np.ndarray, alive: np.ndarray, tied: bool) -> None:
         count, size = means.shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -15,6 +15,9 @@ SNAP_FALLING = 1e-3
 """One below this that still falls, relative to itself, from step to step is on its way to the boundary."""
 FALLING = 1e-4
 """Relative change in one M step by which a small probability still falls; at an interior optimum it is rounding."""
+
+Scale = Literal["own", "log", "logit", "log_diagonal"]
+"""Where a normal fits the estimate of a parameter best: as it is; its log; its logit; the log on a matrix' diagonal, the rest as it is."""
 
 
 class Kernel(ABC):
@@ -29,8 +32,10 @@ class Kernel(ABC):
         (a tied covariance); -1 where the parameter is on the boundary, and so fixed
     size : number of free coordinates
     directions : parameter -> ndarray (K, *shape, P), change of one component's own entries along its coordinates
+    scales : parameter -> the scale of its intervals, on which no end leaves the parameter space
     """
 
+    scales: ClassVar[dict[str, Scale]]
     places: np.ndarray
     size: int
     directions: dict[str, np.ndarray]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from workbench.models.information.kernel import FALLING, SNAP_BELOW, SNAP_FALLING, Kernel, numbered
+from workbench.models.information.kernel import FALLING, SNAP_BELOW, SNAP_FALLING, Kernel, Scale, numbered
 from workbench.models.shapes import Responsibilities, Rows
 
 
@@ -15,6 +15,8 @@ class PoissonKernel(Kernel):
 
     A rate of 0 is fixed; into the interior a 1 gains what lacks this factor alone, and every cell gives its responsibility.
     """
+
+    scales: ClassVar[dict[str, Scale]] = {"rates": "log"}
 
     def __init__(self, rates: np.ndarray, alive: np.ndarray) -> None:
         count, size = rates.shape

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.models.information.kernel import Kernel
+from workbench.models.information.kernel import Kernel, Scale
 from workbench.models.shapes import Responsibilities, Rows
 
 
@@ -16,7 +16,7 @@ class ProductKernel(Kernel):
     """The kernels of the blocks, one after the other; ``names`` are the blocks' parameters as the product spells them."""
 
     def __init__(self, blocks: list[Kernel], columns: list[slice], names: list[dict[str, str]]) -> None:
-        self.blocks, self.columns = blocks, columns
+        self.blocks, self.columns, self.names = blocks, columns, names
         starts = np.cumsum([0, *(block.size for block in blocks)])
         places = [np.where(block.places >= 0, block.places + start, -1) for block, start in zip(blocks, starts, strict=False)]
         self.places, self.size = np.concatenate(places, axis=1), int(starts[-1])
@@ -28,6 +28,11 @@ class ProductKernel(Kernel):
                 wide = np.zeros((*moves.shape[:-1], int(widths[-1])))
                 wide[..., part] = moves
                 self.directions[own[name]] = wide
+
+    @property
+    def scales(self) -> dict[str, Scale]:  # type: ignore[override]
+        pairs = zip(self.blocks, self.names, strict=True)
+        return {own[name]: scale for block, own in pairs for name, scale in block.scales.items()}
 
     @property
     def bounded(self) -> bool:
