@@ -236,7 +236,7 @@ def test_a_config_that_cannot_be_read(folder: Path) -> None:
         ("nowhere.yaml", "there is no such file; give a config's path"),
         ("lati.yaml", "there is no such file"),
         ("latin.yaml", "is not UTF-8 text"),
-        (".", "cannot be read"),
+        (".", "is a folder; give a config in it"),
         ("**x.yaml", "there is no such file"),
         ("x" * 300, "cannot be read"),
     ):

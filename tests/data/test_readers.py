@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from workbench.data.dataset import Dataset
+from workbench.data.dataset import DataError, Dataset
 from workbench.data.readers import read_table
 from workbench.data.selection import select
 from workbench.data.table import SourceError
@@ -42,10 +44,11 @@ def refusal(folder: Path, content: str | bytes | None, name: str = "my.csv", **o
         "a, b\n 1 , 2\n3, \n",
         "a;b\n1;2\n3;\n",
         "a\tb\n1\t2\n3\tNA\n",
+        "a|b\n1|2\n3|\n",
         "a,b\n\n1,2\n\n3,nan\n\n",
         "a,b\n1e0,+2.0\n3.,NaN",
     ],
-    ids=["plain", "crlf", "bom", "quotes", "spaces", "semicolons", "tabs", "blank lines", "no last newline"],
+    ids=["plain", "crlf", "bom", "quotes", "spaces", "semicolons", "tabs", "bars", "blank lines", "no last newline"],
 )
 def test_one_table_in_many_spellings(text: str, tmp_path: Path) -> None:
     data = read(tmp_path, text)
@@ -88,6 +91,10 @@ def test_quoted_commas_quotes_and_line_breaks(tmp_path: Path) -> None:
         (",b\n1,2\n", None, "file", "my.csv: column 1 has no name"),
         ("1,2\n3,4\n", None, "file", "my.csv:1: the first row holds numbers, not names"),
         ("a,b\nx,y\n", None, "file", "my.csv: no column holds numbers"),
+        ("a b\n1 2\n3 4\n", None, "file", "my.csv: its columns are parted by spaces; write commas, semicolons or tabs between them"),
+        ("sep=;\na;b\n1;2\n", None, "file", "my.csv:1: names the separator, not the columns; leave this line out"),
+        ("a;b\n1,5;2\n2,5;3\n", None, "file", "my.csv:2: a: '1,5' has a decimal comma; write decimals with a point"),
+        ("a;b\n1.234,5;2\n1.000,0;3\n", None, "file", "my.csv:2: a: '1.234,5' has a decimal comma"),
         ('a,b\n1,"2\n', None, "file", "my.csv:2: is not CSV"),
     ],
 )
@@ -242,3 +249,31 @@ def test_all_formats_give_the_same_data(tmp_path: Path) -> None:
         Dataset.of(x),
     ]
     assert len({data.fingerprint for data in found}) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "features"),
+    [
+        ('"a, in cm";"b"\n1;2\n3;4\n', ("a, in cm", "b")),
+        ("a,x;b\n1;2\n3;4\n", ("a,x", "b")),
+        ("a,b;c,d\n1,2;3,4\n5,6;7,8\n", ("a", "d")),  # three by commas, two by semicolons
+        ("a|b,c\n1,2\n3,4\n", ("a|b", "c")),
+    ],
+)
+def test_the_delimiter_is_the_one_that_all_rows_have(text: str, features: tuple[str, ...], tmp_path: Path) -> None:
+    assert read(tmp_path, text).features == features
+
+
+def test_words_that_are_parted_by_spaces_are_words(tmp_path: Path) -> None:
+    assert read(tmp_path, "favourite colour\nlight blue\ndark red\n", levels=True).levels == (("dark red", "light blue"),)
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+@pytest.mark.parametrize("levels", [False, True])
+def test_a_frame_of_whole_rows_is_told(delimiter: str, levels: bool, tmp_path: Path) -> None:
+    """Read by commas what has none, it would pass for one column of words."""
+    (tmp_path / "my.csv").write_text("a,b\n1,2\n3,4\n".replace(",", delimiter))
+    frame = pd.read_csv(tmp_path / "my.csv")
+    with pytest.raises(DataError, match=re.escape(f"holds whole rows, separated by {delimiter!r}; read the file with sep={delimiter!r}")):
+        Dataset.of(frame, levels=levels)
+    assert Dataset.of(pd.read_csv(tmp_path / "my.csv", sep=delimiter)).features == ("a", "b")

@@ -83,8 +83,11 @@ class Dataset:
             from workbench.data.levels import encoded
 
             x, features, named = encoded(x, features, levels)
-        if features is None and hasattr(x, "columns"):
-            features = [str(column) for column in x.columns]
+        elif hasattr(x, "columns"):
+            from workbench.data.table import check_parted
+
+            check_parted(x)
+            features = [str(column) for column in x.columns] if features is None else features
         values = _values(x)
         n_rows, n_features = values.shape
         names = tuple(features) if features is not None else tuple(f"x{d}" for d in range(n_features))

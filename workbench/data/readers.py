@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import glob
 import io
+import itertools
+import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,9 @@ from workbench.data.dataset import DataError
 from workbench.data.spelling import there_are
 from workbench.data.table import Column, SourceError, Table, number_of
 
-DELIMITERS = ",;\t"
+DELIMITERS = ",;\t|"
+LOOKED_AT = 20
+"""Lines by which the delimiter is told."""
 
 
 def read_table(path: Path, shown: str | None = None) -> Table:
@@ -60,19 +65,51 @@ def _missing(path: Path, name: str) -> str:
 
 
 def read_csv(path: Path, name: str) -> Table:
-    """Read delimited text with one header row; an empty cell, ``nan`` or ``NA`` is not observed."""
+    """Read text delimited by commas, semicolons, tabs or bars, with one header row; an empty cell, ``nan`` or ``NA`` is not observed."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        first = file.readline()
+        delimiter = _delimiter(list(itertools.islice(file, LOOKED_AT)))
         file.seek(0)
-        delimiter = max(DELIMITERS, key=first.count)
-        rows, lines = _rows(csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True), name)
+        rows, lines = _rows(_reader(file, delimiter), name)
     if not rows:
         raise SourceError(f"{name}: the file is empty; give a header row and at least one row", "file")
     header, body, places = rows[0], rows[1:], lines[1:]
+    _check_separated(header, body, name)
     if all(number_of(cell) is not None for cell in header) and any(header):
         raise SourceError(f"{name}:1: the first row holds numbers, not names; put a row of column names above it", "file")
     columns = [Column(title, list(cells)) for title, cells in zip(header, zip(*body, strict=True), strict=True)] if body else []
     return Table.of(name, columns, lambda row: f"{name}:{places[row]}")
+
+
+def _reader(lines: Iterable[str], delimiter: str) -> Any:
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """The delimiter that parts the first rows into equally many cells, of several the one that makes most; else a comma."""
+
+    def parts(delimiter: str) -> tuple[bool, int]:
+        sizes: list[int] = []
+        with contextlib.suppress(csv.Error):  # quotes that another delimiter stands beside, or one that the last line leaves open
+            sizes.extend(len(cells) for cells in _reader(lines, delimiter) if cells)
+        return len(set(sizes)) == 1 and sizes[0] > 1, max(sizes[:1], default=0)
+
+    return max(DELIMITERS, key=parts)
+
+
+def _check_separated(header: Sequence[str], body: Sequence[Sequence[str]], name: str) -> None:
+    """Hold a file to be parted by a delimiter.
+
+    Raises
+    ------
+    SourceError
+        If its first line only names the delimiter, or rows of numbers are parted by spaces.
+    """
+    if re.fullmatch("sep=.?", "".join(header)):
+        raise SourceError(f"{name}:1: names the separator, not the columns; leave this line out", "file")
+    words = [row[0].split() for row in (header, *body[:LOOKED_AT]) if len(row) == 1]
+    spaced = len({len(row) for row in words}) == 1 and len(header) == 1 and len(words[0]) > 1
+    if spaced and body and all(number_of(cell) is not None for row in words[1:] for cell in row):
+        raise SourceError(f"{name}: its columns are parted by spaces; write commas, semicolons or tabs between them", "file")
 
 
 def _rows(reader: Any, name: str) -> tuple[list[list[str]], list[int]]:

@@ -171,17 +171,29 @@ def _default_features(table: Table, taken: Sequence[str], *, words: bool) -> tup
     chosen = [column for column in others if column.mostly_numbers]
     empty = [column.name for column in others if not any(column.texts)]
     words_of = [column.name for column in others if not column.mostly_numbers and column.name not in empty]
+    if commas := [error for column in others if column.name in words_of and (error := _decimal_commas(table, column))]:
+        return [], [], commas
     if not chosen:
         return [], [], [SourceError(no_numbers(table), "file")]
     notes = [f"Not numbers, so not used: {', '.join(words_of)}"] if words_of else []
     return chosen, [*notes, f"No cell observed, so not used: {', '.join(empty)}"] if empty else notes, []
 
 
+def _decimal_commas(table: Table, column: Column) -> SourceError | None:
+    """Say that a column holds numbers with a decimal comma, where half of its cells do: else it would be left out as words."""
+    commas = [bool(re.fullmatch(r"[-+]?\d+([. ]\d{3})*,\d+", text)) for text in column.texts]
+    if not any(commas) or 2 * sum(commas) < sum(map(bool, column.texts)):
+        return None
+    row = commas.index(True)
+    what = f"{table.place(row)}: {column.name}: {column.cells[row]!r} has a decimal comma"
+    return SourceError(f"{what}; write decimals with a point, thousands without a mark (pandas: `read_csv(decimal=',')`)", "file")
+
+
 def no_numbers(table: Table) -> str:
     """Say that no column holds numbers, and what to do."""
     if not any(text for column in table.columns.values() for text in column.texts):
         return f"{table.name}: every cell is empty; choose another file"
-    commas = any(re.fullmatch(r"[-+]?\d+,\d+", text) for column in table.columns.values() for text in column.texts[:100])
+    commas = any(_decimal_commas(table, column) for column in table.columns.values())
     return f"{table.name}: no column holds numbers; " + ("write decimals with a point" if commas else "code the words as numbers")
 
 

@@ -123,7 +123,14 @@ class Table:
 
     @classmethod
     def of_frame(cls, frame: Any, name: str = "data") -> Table:
-        """Collect the columns of a DataFrame: those of numbers as numbers, all others as words."""
+        """Collect the columns of a DataFrame: those of numbers as numbers, all others as words.
+
+        Raises
+        ------
+        DataError
+            If its one column holds whole rows of a file that is separated otherwise.
+        """
+        check_parted(frame)
         return cls.of(name, [Column(str(key), _cells(frame[key])) for key in frame.columns])
 
     @classmethod
@@ -149,6 +156,22 @@ class Table:
     @property
     def n_rows(self) -> int:
         return len(next(iter(self.columns.values())).cells)
+
+
+def check_parted(frame: Any) -> None:
+    """Hold a DataFrame to have columns, not whole rows of a file that was read by another delimiter than its own.
+
+    Raises
+    ------
+    DataError
+        Naming the delimiter.
+    """
+    if len(frame.columns) != 1 or not len(frame):
+        return
+    title, cell = str(frame.columns[0]), str(frame.iloc[0, 0])
+    for delimiter in ";\t|":
+        if title.count(delimiter) == cell.count(delimiter) > 0:
+            raise DataError(f"the one column {title!r} holds whole rows, separated by {delimiter!r}; read the file with sep={delimiter!r}")
 
 
 def number_of(cell: str) -> float | None:
