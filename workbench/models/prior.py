@@ -194,8 +194,9 @@ class Prior:
         return np.asarray(digamma(self.concentration) - digamma(self.concentration.sum(axis=-1, keepdims=True)))
 
     def sample(self, rng: np.random.Generator, size: tuple[int, ...] = ()) -> Mixture:
-        """Draw mixtures of batch shape ``size``."""
-        weights = rng.dirichlet(self.concentration, size=size)
+        """Draw mixtures of batch shape ``size``, which is the prior's own where an update gave it one."""
+        own = self.concentration
+        weights = rng.dirichlet(own, size=size) if own.ndim == 1 else drawn_shares(rng, own, (*size, self.n_components))
         return Mixture(weights, self.components.sample(rng, (*size, self.n_components)))
 
     def log_normaliser(self) -> PerFit:
@@ -253,6 +254,14 @@ class Prior:
         """The weights at u, and the components' part of it."""
         cut = self.n_components - 1
         return simplex_backward(u[..., :cut])[0], u[..., cut:]
+
+
+def drawn_shares(rng: np.random.Generator, concentration: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Dirichlet draws along the last axis, each with its own ``concentration``; be it tiny, by Gamma(a) = Gamma(a + 1) U ** (1 / a) in logs."""
+    spread = np.broadcast_to(concentration, shape)
+    logs = np.log(rng.standard_gamma(spread + 1.0)) - rng.standard_exponential(shape) / spread
+    shares = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=-1, keepdims=True))
 
 
 def simplex_forward(weights: Weights) -> tuple[Coordinates, PerFit]:

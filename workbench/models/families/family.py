@@ -104,6 +104,17 @@ class Family(ABC):
     def refuses(self, data: Dataset) -> str | None:
         """Why this family cannot model ``data``: what is wrong; what to do. None if it can."""
 
+    def no_closed_form(self, data: Dataset) -> str | None:
+        """Why p(x, labels), the parameters integrated out, has no closed form on ``data``: what is wrong; what to do. None if it has."""
+        return None
+
+    def log_base(self, data: Dataset) -> float:
+        """What log p(x | labels, theta) has beside the kernel that the conjugate prior goes with: of the observed cells alone.
+
+        log p(x, labels) = log normaliser of the updated prior - log normaliser of the prior + this.
+        """
+        return 0.0
+
     @abstractmethod
     def statistics(self, data: Dataset, responsibilities: Responsibilities) -> Statistics:
         """Statistics of complete labels or responsibilities (*batch, N, K), before there are parameters."""

@@ -15,6 +15,7 @@ from workbench.models.families.family import Family
 from workbench.models.families.gaussian import moments
 from workbench.models.families.gaussian.diagonal import DIAGONAL
 from workbench.models.families.gaussian.full import FULL
+from workbench.models.families.gaussian.missing import LOG_2PI
 from workbench.models.families.gaussian.spherical import SPHERICAL
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.families.gaussian.tied import TIED
@@ -90,6 +91,21 @@ class Gaussian(Family):
             return None
         which = f"column {names[0]} has" if len(names) == 1 else f"columns {', '.join(names)} have"
         return f"{which} no observed cell, so nothing is known of its mean or variance; leave out what was never observed"
+
+    def no_closed_form(self, data: Dataset) -> str | None:
+        """Cells of a row that depend on each other, some of them not observed."""
+        empty = np.isnan(data.x)
+        partly = int((empty.any(axis=1) & ~empty.all(axis=1)).sum())
+        if not partly or self.covariance not in ("full", "tied"):
+            return None
+        return (
+            f"with covariance: {self.covariance} there is no closed form where only a part of a row was observed ({partly} rows); keep "
+            "complete rows (data: {complete_rows: true}), use covariance: diagonal, or gibbs"
+        )
+
+    def log_base(self, data: Dataset) -> float:
+        """-log(2 pi) / 2 for every observed cell."""
+        return float(-LOG_2PI / 2.0 * (data.counts @ (~np.isnan(data.x)).sum(axis=1)))
 
     def statistics(self, data: Dataset, responsibilities: Responsibilities) -> Statistics:
         """Missing cells are expected as under the single Gaussian that the data are likeliest under."""

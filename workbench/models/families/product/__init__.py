@@ -155,6 +155,15 @@ class Product(Family):
                 return f"block {block.family.name}: {reason}"
         return None
 
+    def no_closed_form(self, data: Dataset) -> str | None:
+        for block, own in zip(self.blocks, self.parts(data), strict=True):
+            if (reason := block.family.no_closed_form(own)) is not None:
+                return f"block {block.family.name}: {reason}"
+        return None
+
+    def log_base(self, data: Dataset) -> float:
+        return sum(block.family.log_base(own) for block, own in zip(self.blocks, self.parts(data), strict=True))
+
     def components(self, blocks: Sequence[Components]) -> ProductComponents:
         """Components of the blocks as one."""
         return ProductComponents(tuple(blocks), self.layout)
