@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from workbench.inference import NUTS as NUTS
     from workbench.inference import AnnealedEM as AnnealedEM
     from workbench.inference import Context as Context
+    from workbench.inference import Exact as Exact
     from workbench.inference import FullRankADVI as FullRankADVI
     from workbench.inference import Gradient as Gradient
     from workbench.inference import HardEM as HardEM
@@ -69,6 +70,7 @@ _ROOMS = {
         "AnnealedEM",
         "Context",
         "EM",
+        "Exact",
         "FullRankADVI",
         "Gradient",
         "HardEM",

@@ -81,7 +81,19 @@ NAMES = [
     (
         "data: zoo\nmodel: {family: bernoulli, covariance: full, n_components: 2}\n" + EM,
         "2:28: model.covariance",
-        "bernoulli has no covariance",
+        "bernoulli has no covariance; gaussian has it: leave it out, or choose that family",
+    ),
+    (
+        OLD + TWO + "methods: {em: {temperature: 2}}\n",
+        "3:16: methods.em.temperature",
+        "did you mean temperatures? annealed_em has it: leave it out, or choose such a kind",
+    ),
+    (OLD + TWO + "methods: {em: {burn_in: 2}}\n", "3:16: methods.em.burn_in", "unknown key; sampled_em has it: leave it out"),
+    (OLD + TWO + "methods: {mine: {kind: nuts, objective: posterior}}\n", "3:30: methods.mine.objective", "em and gradient have it:"),
+    (
+        OLD + TWO + "methods: {nuts: {n_init: 3}}\n",
+        "3:18: methods.nuts.n_init",
+        "unknown key; here it is called restarts, and em, hard_em, kmeans and 7 more have it: leave it out",
     ),
     (OLD + TWO + "methods: [ems]\n", "3:10: methods.ems", "did you mean em?"),
     (OLD + TWO + "methods: {mine: {kind: nutz}}\n", "3:24: methods.mine.kind", "did you mean nuts?"),
@@ -100,7 +112,7 @@ NAMES = [
     ("data: {name: iris, held_out: {cells: 0.1}}\n" + TWO + EM, "1:30: data.held_out", "not available yet"),
     *(
         (OLD + TWO + f"methods: [{kind}]\n", f"3:10: methods.{kind}", f"{kind} is not available yet; there are em,")
-        for kind in ("vbem", "gibbs", "pathfinder", "smc", "exact", "imported")
+        for kind in ("vbem", "gibbs", "pathfinder", "smc", "imported")
     ),
 ]
 REFUSALS = [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from workbench.data.spelling import advice
+from workbench.data.spelling import advice, nearest, there_are, who_has
 
-LATER_KINDS = ("vbem", "gibbs", "pathfinder", "smc", "exact", "imported")
+LATER_KINDS = ("vbem", "gibbs", "pathfinder", "smc", "imported")
 LATER_FAMILIES = ("lda",)
 LATER = {
     "config": ("check",),
@@ -94,6 +94,14 @@ HOMES = {
 }
 """Keys that stand elsewhere, by the section they belong to."""
 
+NOBODY: Mapping[str, Collection[str]] = {}
+CHOOSE = {
+    "method": "leave it out, or choose such a kind",
+    "model": "leave it out, or choose that family",
+    "synthetic": "leave it out, or choose that family",
+}
+"""What to do about a key of another kind."""
+
 PLACES = {"model": "under `model:`", "data": "under `data:`", "method": "under a method of `methods:`", "prior": "under `model: prior:`"}
 
 FOREIGN_VALUES = {
@@ -130,19 +138,33 @@ FOREIGN_VALUES = {
 """Values of other programs, by key."""
 
 
-def unknown_key(section: str, key: str, known: Collection[str]) -> str:
-    """Answer a key that ``section`` has not: what is wrong; what to do."""
+def unknown_key(section: str, key: str, known: Collection[str], others: Mapping[str, Collection[str]] = NOBODY) -> str:
+    """Answer a key that ``section`` has not: what is wrong; what to do.
+
+    ``others`` are the keys of other kinds of such a section, by their names.
+    """
     ours = FOREIGN_KEYS.get(section, {}).get(key)
     if ours in known:
         return f"unknown key; here it is called {ours}"
     if key in LATER.get(section, ()) or ours in LATER.get(section, ()):
         return "not available yet; leave it out"
+    if whose := who_has(key, others):
+        return f"unknown key; {whose}: {_choose(section, known)}"
+    if ours and (whose := who_has(ours, others)):
+        return f"unknown key; here it is called {ours}, and {whose}: {_choose(section, known)}"
     if key in ANSWERS:
         return f"unknown key; {ANSWERS[key]}"
     home = next((home for home, keys in HOMES.items() if key in keys and home != section), None)
     if home:
         return f"unknown key; it belongs {PLACES[home]}"
+    near = nearest(key, {name for names in others.values() for name in names})
+    if near and not nearest(key, known):
+        return f"unknown key; did you mean {near}? {who_has(near, others)}: {_choose(section, known)}"
     return f"unknown key; {advice(key, known)}"
+
+
+def _choose(section: str, known: Collection[str]) -> str:
+    return CHOOSE.get(section) or f"here {there_are(known)}"
 
 
 def unknown_value(key: str, value: str, known: Iterable[str], later: Collection[str] = ()) -> str:

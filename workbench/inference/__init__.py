@@ -6,6 +6,7 @@ from workbench.inference.em.hard import HardEM
 from workbench.inference.em.incremental import IncrementalEM
 from workbench.inference.em.sampled import SampledEM
 from workbench.inference.em.stochastic import StochasticEM
+from workbench.inference.exact import Exact
 from workbench.inference.gradient import Gradient
 from workbench.inference.kmeans import KMeans
 from workbench.inference.method import Clock, Context, Method
@@ -23,6 +24,7 @@ METHODS: dict[str, type[Method]] = {
     "advi": ADVI,
     "fullrank_advi": FullRankADVI,
     "nuts": NUTS,
+    "exact": Exact,
 }
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "AnnealedEM",
     "Clock",
     "Context",
+    "Exact",
     "FullRankADVI",
     "Gradient",
     "HardEM",

@@ -257,7 +257,7 @@ class Prior:
 
 
 def drawn_shares(rng: np.random.Generator, concentration: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Dirichlet draws along the last axis, each with its own ``concentration``; be it tiny, by Gamma(a) = Gamma(a + 1) U ** (1 / a) in logs."""
+    """Dirichlet draws along the last axis, each with its own ``concentration``, be it tiny (Gamma(a) = Gamma(a + 1) U^(1/a))."""
     spread = np.broadcast_to(concentration, shape)
     logs = np.log(rng.standard_gamma(spread + 1.0)) - rng.standard_exponential(shape) / spread
     shares = np.exp(logs - logs.max(axis=-1, keepdims=True))
