@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from workbench.inference import ADVI, EM, METHODS, NUTS
+from workbench.problem import Problem, ProblemError
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,18 @@ def test_defaults_are_possible_and_frozen(kind: str) -> None:
     first = dataclasses.fields(method)[0].name  # type: ignore[arg-type]
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(method, first, 1)
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "words"),
+    [
+        ("bernoulli", {"covariance": "full"}, "bernoulli has no option 'covariance'; gaussian has it"),
+        ("gaussian", {"covarience": "full"}, "gaussian has no option 'covarience'; did you mean covariance?"),
+        ("gaussian", {"covariance": "ful"}, "did you mean full?"),
+        ("poisson", {"blocks": {"poisson": ["a"]}}, "poisson has no option 'blocks'; product has it"),
+        ("poisson", {"zeros": True}, "poisson has no option 'zeros'; there are none"),
+    ],
+)
+def test_an_option_of_another_family_names_it(family: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ProblemError, match=re.escape(words)):
+        Problem([0.0, 1.0, 1.0], family, 1, **options)

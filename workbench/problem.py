@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from workbench.data import DataError, Dataset
-from workbench.data.spelling import advice
+from workbench.data.spelling import advice, who_has
 from workbench.models import FAMILIES, Family, Mixture, Prior, PriorError
 from workbench.models.shapes import Coordinates, PerFit
 
@@ -169,11 +169,19 @@ class Target:
 def _family(name: str, options: Mapping[str, Any]) -> Family:
     if name not in FAMILIES:
         raise ProblemError(f"there is no family {name!r}; {advice(name, FAMILIES)}")
+    for key in options:
+        if key not in _options(name):
+            whose = who_has(key, {other: _options(other) for other in FAMILIES})
+            raise ProblemError(f"{name} has no option {key!r}; {whose or advice(key, _options(name))}")
     try:
         return FAMILIES[name](**options)
     except (TypeError, ValueError) as error:
-        own = ", ".join(field.name for field in dataclasses.fields(FAMILIES[name])) or "no options"
+        own = ", ".join(_options(name)) or "no options"
         raise ProblemError(f"{name} cannot be made of {dict(options)} ({error}); it takes {own}") from None
+
+
+def _options(name: str) -> list[str]:
+    return [field.name for field in dataclasses.fields(FAMILIES[name])]
 
 
 def _check(data: Dataset, family: Family, n_components: int) -> None:

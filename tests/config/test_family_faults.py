@@ -42,7 +42,11 @@ MISTAKES = [
     (of("c") + model("categorical", ", prior: {alpha: [1, 2]}") + EM, "2:62: model.prior.alpha", "has 2 entries for 1 features"),
     (of("c") + model("categorical", ", prior: {alpha: [[1, 2]]}") + EM, "2:62: model.prior.alpha", "for c is [1, 2]; give"),
     (of("c") + model("categorical", ", prior: {alpha: 0}") + EM, "2:62: model.prior.alpha", "every entry must be above 0"),
-    (of("c") + model("categorical", ", prior: {a: 1}") + EM, "2:55: model.prior.a", "there are concentration, alpha"),
+    (
+        of("c") + model("categorical", ", prior: {a: 1}") + EM,
+        "2:55: model.prior.a",
+        "bernoulli has it: here there are concentration, alpha",
+    ),
     (of("b") + model("categoricl") + EM, "2:17: model.family", "did you mean categorical?"),
     (of("c") + model("multinomial") + EM, "2:17: model.family", "here it is called categorical"),
     (of("b", ", counts: n2") + ONE + EM, "1:47: data.counts", "has no column 'n2'; did you mean n?"),
@@ -77,7 +81,17 @@ MISTAKES = [
         "gaussian.concentration",
         "no block's",
     ),
-    (MIXED + model("gaussian", ", blocks: {gaussian: [a]}") + EM, "2:44: model.blocks", "gaussian has no blocks; leave it out"),
+    (
+        MIXED + model("gaussian", ", blocks: {gaussian: [a]}") + EM,
+        "2:44: model.blocks",
+        "gaussian has no blocks; product has it: leave it out",
+    ),
+    (
+        MIXED + model("product", ", blocks: {poisson: {columns: [n], covariance: full}}") + EM,
+        "2:76: model.blocks.poisson.covariance",
+        "unknown key; gaussian has it: leave it out, or choose that family",
+    ),
+    (of("a") + model("gaussian", ", prior: {rate: 1}") + EM, "model.prior.rate", "poisson has it: here there are concentration, mean,"),
     ("data: {synthetic: {family: product, blocks: {gaussian: [a]}}}\n" + ONE + EM, "1:7: data", "no synthetic data for product"),
 ]
 

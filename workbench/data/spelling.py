@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 SHOWN = 12
 """How many names a message lists before it stops."""
+FEW = 4
+"""How many owners of a name it lists."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -25,6 +27,15 @@ def advice(word: str, known: Iterable[str]) -> str:
     names = list(known)
     near = nearest(word, names)
     return f"did you mean {near}?" if near else there_are(names)
+
+
+def who_has(word: str, owners: Mapping[str, Collection[str]]) -> str:
+    """Return "A has it" or "A, B and C have it" of the ``owners`` that have the name ``word``; empty if none has."""
+    names = [owner for owner, theirs in owners.items() if word in theirs]
+    if not names:
+        return ""
+    shown = names if len(names) <= FEW else [*names[: FEW - 1], f"{len(names) - FEW + 1} more"]
+    return f"{names[0]} has it" if len(names) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]} have it"
 
 
 def there_are(names: Iterable[str]) -> str:

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 from annotated_types import MinLen
 
+from workbench.data.spelling import who_has
 from workbench.experiment.mistakes import Fault, Path
 from workbench.experiment.validation import Options, build, shown
-from workbench.experiment.words import LATER_FAMILIES, unknown_value
+from workbench.experiment.words import CHOOSE, LATER_FAMILIES, unknown_value
 from workbench.models.families import FAMILIES, Family, Product
 from workbench.models.families.product import PARTS, Block
 
@@ -54,7 +55,8 @@ def build_with_family[Built: Options](
             faults.append(Fault((*path, "family"), unknown_value("family", name, FAMILIES, LATER_FAMILIES)))
         return built, None, faults
     for key in (everyones - own) & values.keys():
-        faults.append(Fault((*path, key), f"{name} has no {key}; leave it out", on_key=True))
+        whose = who_has(key, {other: options_of(theirs) for other, theirs in FAMILIES.items()})
+        faults.append(Fault((*path, key), f"{name} has no {key}; {whose}: {CHOOSE[section]}", on_key=True))
     family: Family | None
     if kind is Product:
         family, wrong = _build_product(values.get(BLOCKS), path)
@@ -78,7 +80,8 @@ def _build_product(values: Any, path: Path) -> tuple[Family | None, list[Fault]]
             continue
         given = value if isinstance(value, Mapping) else {"columns": value}
         own = options_of(PARTS[name])
-        named, wrong = build(Columns, {k: v for k, v in given.items() if k not in own}, at, "model", own)
+        others = {part: options_of(theirs) for part, theirs in PARTS.items()}
+        named, wrong = build(Columns, {k: v for k, v in given.items() if k not in own}, at, "model", own, others)
         family, more = build(PARTS[name], {k: given[k] for k in given if k in own}, at, "model")
         faults += wrong + more
         if named is not None and family is not None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.data.spelling import nearest, there_are
+from workbench.experiment.families import options_of
 from workbench.experiment.mistakes import Fault
 from workbench.experiment.rewriting import Config
 from workbench.experiment.validation import build, shown
@@ -55,8 +56,13 @@ def _build_method(label: str, options: Any) -> tuple[Method | None, list[Fault]]
     kind = options.get("kind", label)
     if not isinstance(kind, str) or kind not in METHODS:
         return None, [_kind_fault(label, options)]
-    method, faults = build(METHODS[kind], {k: v for k, v in options.items() if k != "kind"}, path, "method", ("kind",))
+    method, faults = build(METHODS[kind], {k: v for k, v in options.items() if k != "kind"}, path, "method", ("kind",), others_than(kind))
     return method, faults
+
+
+def others_than(kind: str) -> dict[str, tuple[str, ...]]:
+    """Return the options of the other kinds."""
+    return {name: options_of(method) for name, method in METHODS.items() if name != kind}
 
 
 def _kind_fault(label: str, options: Mapping[str, Any]) -> Fault:

@@ -19,7 +19,7 @@ from workbench.experiment.sources import Choice, Loaded, Sources
 from workbench.experiment.validation import build, shown
 from workbench.experiment.words import unknown_key
 from workbench.inference.method import Method
-from workbench.models.families import Family
+from workbench.models.families import FAMILIES, Family
 from workbench.models.mixture import Mixture
 from workbench.models.prior import PriorError
 from workbench.problem import Problem
@@ -126,7 +126,12 @@ def choose_model(config: Config) -> tuple[Model | None, Family | None, list[Faul
     if faults or family is None:
         return None, family, faults
     known, given = family.prior_keys, prior if isinstance(prior, Mapping) else {}
-    return model, family, [Fault(("model", "prior", key), unknown_key("prior", key, known), True) for key in given if key not in known]
+    others = {name: other.hyperparameters for name, other in FAMILIES.items() if name not in (family.name, "product")}
+    return (
+        model,
+        family,
+        [Fault(("model", "prior", key), unknown_key("prior", key, known, others), True) for key in given if key not in known],
+    )
 
 
 def _load(sources: Sources, choice: Choice, seed: int) -> tuple[Loaded | None, list[Fault]]:

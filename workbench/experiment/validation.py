@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol, get_type_hints
 import pydantic
 
 from workbench.experiment.mistakes import Fault, Path
-from workbench.experiment.words import unknown_key, unknown_value
+from workbench.experiment.words import NOBODY, unknown_key, unknown_value
 
 
 class Options(Protocol):
@@ -33,6 +33,7 @@ def build[Built: Options](
     path: Path,
     section: str,
     also: Collection[str] = (),
+    others: Mapping[str, Collection[str]] = NOBODY,
 ) -> tuple[Built | None, list[Fault]]:
     """Make an instance of ``options`` of the keys and values found at ``path``.
 
@@ -40,6 +41,7 @@ def build[Built: Options](
     ----------
     section : which words of other programs to answer
     also : further keys that are allowed here, and looked at elsewhere
+    others : keys of other kinds of such a section, by their names
 
     Returns
     -------
@@ -48,7 +50,7 @@ def build[Built: Options](
     """
     known = adapters(options)
     allowed = [*known, *also]
-    faults = [Fault((*path, key), unknown_key(section, key, allowed), on_key=True) for key in values if key not in allowed]
+    faults = [Fault((*path, key), unknown_key(section, key, allowed, others), on_key=True) for key in values if key not in allowed]
     checked: dict[str, Any] = {}
     for name, adapter in known.items():
         if name in values:
