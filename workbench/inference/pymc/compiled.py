@@ -11,6 +11,7 @@ import pytensor.tensor as pt
 
 from workbench.fast.codes import encode
 from workbench.fast.fisher.discrete import BINARY, COUNT, LEVEL
+from workbench.fast.gaussian.missing import sort
 from workbench.inference.pymc.likelihood import LogLikelihood
 from workbench.inference.pymc.parts import Part, parts_of
 from workbench.inference.pymc.recipes import categorical, gaussian_independent, gaussian_matrices
@@ -50,12 +51,10 @@ def _gaussian(part: Part, counts: np.ndarray) -> tuple[np.ndarray, dict[str, np.
     rows = module.standardised(part.prior, part.data)
     if module is gaussian_independent:
         return np.arange(rows.shape[0]), {"z": rows, **offset}
-    masks, pattern = gaussian_matrices.patterns(rows)
-    order = np.argsort(pattern, kind="stable")
-    starts = np.cumsum([0, *np.bincount(pattern)])
+    own = sort(rows)
     factor = gaussian_matrices.factor(part.prior)
-    whitener = np.linalg.solve(factor, np.eye(factor.shape[0]))
-    return order, {"y": np.nan_to_num(rows[order]), "starts": starts, "masks": masks, "whitener": np.tril(whitener), **offset}
+    whitener = np.tril(np.linalg.solve(factor, np.eye(factor.shape[0])))
+    return own.order, {"y": own.x, "starts": own.starts, "masks": own.seen.astype(np.float64), "whitener": whitener, **offset}
 
 
 def _discrete(parts: list[Part], order: np.ndarray, distinct: bool) -> dict[str, np.ndarray]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
 from workbench.models.families.gaussian.full import LOG_2PI
+from workbench.models.families.gaussian.missing import grouped
 from workbench.models.families.gaussian.triangular import cholesky, inverse, transposed
 from workbench.models.information.kernel import Kernel, Scale, numbered
 from workbench.models.shapes import Responsibilities, Rows
@@ -44,7 +44,7 @@ class FullKernel(Kernel):
         count, width = self.places.shape
         scores = np.zeros((x.shape[0], count, width))
         total = np.zeros((count, width, width))
-        for rows, observed in patterns(x):
+        for observed, rows in zip(*grouped(x), strict=True):
             if not observed.any():
                 continue
             y, projection = self._whitened(x[rows][:, observed], observed)
@@ -71,7 +71,7 @@ class FullKernel(Kernel):
 
     def factors(self, x: Rows) -> tuple[np.ndarray, np.ndarray]:
         logs = np.zeros((x.shape[0], self.means.shape[0]))
-        for rows, observed in patterns(x):
+        for observed, rows in zip(*grouped(x), strict=True):
             if observed.any():
                 y, _ = self._whitened(x[rows][:, observed], observed)
                 roots = np.linalg.slogdet(self.covariances[:, observed][:, :, observed])[1] / 2.0
@@ -117,17 +117,6 @@ class FullKernel(Kernel):
         """Entries (i, j) and (j, i) of the last two axes added: the derivative by one coordinate of a symmetric matrix."""
         lower, upper = array[..., self.i, self.j], array[..., self.j, self.i]
         return np.where(self.i == self.j, lower, lower + upper)
-
-
-def patterns(x: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows (a mask or numbers) with the features that they have observed, one group a missing pattern."""
-    observed = ~np.isnan(x)
-    if observed.all():
-        yield np.arange(x.shape[0]), observed[0] if x.shape[0] else np.ones(x.shape[1], bool)
-        return
-    kinds, group = np.unique(observed, axis=0, return_inverse=True)
-    for g, kind in enumerate(kinds):
-        yield np.flatnonzero(group.ravel() == g), kind
 
 
 def full(components: Any, alive: np.ndarray) -> FullKernel:

@@ -19,6 +19,7 @@ import pytensor.tensor as pt
 from workbench.data import Dataset
 from workbench.inference.pymc.recipes.coordinates import Coordinates
 from workbench.inference.pymc.recipes.rows import LOG_2PI, Term, core
+from workbench.models.families.gaussian.missing import grouped
 
 
 def numbers(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
@@ -56,23 +57,20 @@ def log_volumes(prior: Any, data: Dataset) -> np.ndarray:
     return np.where(np.isnan(data.x), 0.0, np.log(units(prior))).sum(axis=1)
 
 
-def patterns(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct patterns (P, D), 1 where observed, and the number of each row's."""
-    masks, pattern = np.unique(~np.isnan(x), axis=0, return_inverse=True)
-    return masks.astype(np.float64), pattern.reshape(-1)
-
-
 def rows(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
     if data.complete:
         whitened = np.linalg.solve(factor(prior), standardised(prior, data).T).T
         volume = np.log(np.diagonal(factor(prior))).sum() + log_volumes(prior, data)
         return {"z": whitened, "log_volumes": volume}
-    masks, pattern = patterns(data.x)
+    masks, groups = grouped(data.x)
+    pattern = np.empty(data.n_rows, np.int64)
+    for number, group in enumerate(groups):
+        pattern[group] = number
     return {
         "y": np.nan_to_num(standardised(prior, data)),
         "log_volumes": log_volumes(prior, data),
         "pattern": pattern,
-        "masks": masks,
+        "masks": masks.astype(np.float64),
         "factor": factor(prior),
     }
 
