@@ -1,0 +1,1 @@
+"""Estimators of log p(x), which methods call at the end of their fit."""
