@@ -26,7 +26,20 @@ BLOCKS = {"gaussian": ["a"], "bernoulli": ["b"]}
         (REAL, "gaussian", {}, {"mean_strength": 0}, "prior.mean_strength is 0.0; every entry must be above 0"),
         (REAL, "gaussian", {}, {"dof": 1.0}, "prior.dof is 1.0; every entry must be above 1"),
         (REAL, "gaussian", {}, {"mean": [1, 2, 3]}, "prior.mean is [1, 2, 3]; give a number, or a list of 2"),
-        (REAL, "gaussian", {}, {"scale": [[1, 2], [2, 1]]}, "prior.scale is not a symmetric positive definite matrix"),
+        (
+            REAL,
+            "gaussian",
+            {},
+            {"scale": [[1, 2], [2, 1]]},
+            "prior.scale is not positive definite: its smallest eigenvalue is -1; give rows",
+        ),
+        (
+            REAL,
+            "gaussian",
+            {},
+            {"scale": [[1, 0], [2, 9]]},
+            "prior.scale is not symmetric: row 0, column 1 (counted from 0) is 0, and row 1,",
+        ),
         (REAL, "gaussian", {"covariance": "diagonal"}, {"scale": -1}, "prior.scale is -1.0"),
         (REAL, "gaussian", {}, {"concentration": "flat"}, "prior.concentration is 'flat'"),
         (

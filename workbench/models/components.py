@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,6 +26,16 @@ class Regularity:
     def regular(cls, batch_shape: tuple[int, ...]) -> Regularity:
         """Nothing is wrong with any of them: families whose likelihood is bounded."""
         return cls(np.zeros(batch_shape, bool), np.zeros(batch_shape, bool))
+
+
+Outside = tuple[str, tuple[int, ...], str]
+"""A parameter's name, a place in it, counted from 0, and what is wrong there; what to do."""
+
+
+def beyond(parameter: str, values: np.ndarray, wrong: np.ndarray, wanted: str) -> Iterator[Outside]:
+    """The entries of ``values`` that are ``wrong``."""
+    for place in np.argwhere(wrong):
+        yield parameter, tuple(place.tolist()), f"is {values[tuple(place)]:g}; {wanted}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +104,10 @@ class Components(ABC):
 
         A cell that was observed is itself, with variance 0; nan where a missing one has no mean (levels).
         """
+
+    def outside(self) -> Iterator[Outside]:
+        """What of unbatched components is outside the space of their parameters; means may be anywhere."""
+        yield from ()
 
     @abstractmethod
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:

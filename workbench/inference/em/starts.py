@@ -130,10 +130,12 @@ def misfit(init: Mapping[str, Any], problem: Problem) -> str | None:
     for name in dims:
         if (reason := _unfit(name, init[name], wanted[name], dims[name])) is not None:
             return f"init.{name} {reason}"
+    if (reason := problem.family.outside(problem.family.mixture(init), problem.data)) is not None:
+        return f"in the start that init gives, {reason}"
     with np.errstate(all="ignore"):
         possible = np.isfinite(problem.log_likelihood(problem.family.mixture(init)))
     if not possible:
-        return "init gives some row no density; give weights and probabilities inside (0, 1), covariances that are positive definite"
+        return "init gives some row no density; give weights and probabilities inside (0, 1)"
     return None
 
 

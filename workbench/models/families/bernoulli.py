@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models.components import Components
+from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, sums, with_zeros
 from workbench.models.families.family import Family
 from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior, plain, positive
@@ -93,6 +93,9 @@ class BernoulliComponents(BoundedComponents):
 
     def sample(self, rng: np.random.Generator, labels: Labels) -> Rows:
         return np.asarray(rng.random((labels.size, self.probs.shape[-1])) < self.probs[labels], dtype=float)
+
+    def outside(self) -> Iterator[Outside]:
+        yield from beyond("probs", self.probs, ~((self.probs >= 0.0) & (self.probs <= 1.0)), "give probabilities from 0 to 1")
 
     def conditional(self, x: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of each cell given its row's observed cells and the label."""

@@ -6,7 +6,7 @@ Features need not have equally many levels: arrays over levels are as long as th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from workbench.data import Dataset
 from workbench.data.levels import with_levels
-from workbench.models.components import Components
+from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, with_zeros
 from workbench.models.families.family import Address, Family
 from workbench.models.prior import (
@@ -112,6 +112,9 @@ class CategoricalComponents(BoundedComponents):
     def sample(self, rng: np.random.Generator, labels: Labels) -> Rows:
         shares = np.cumsum(self.probs, axis=-1)[labels]  # (N, D, L)
         return np.asarray((rng.random(shares.shape[:2])[..., None] * shares[..., -1:] >= shares).sum(axis=-1), dtype=float)
+
+    def outside(self) -> Iterator[Outside]:
+        yield from beyond("probs", self.probs, ~((self.probs >= 0.0) & (self.probs <= 1.0)), "give probabilities from 0 to 1")
 
     def conditional(self, x: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Codes of levels have no mean: nan where a cell was not observed; :meth:`level_probabilities` says what it may be."""

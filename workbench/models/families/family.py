@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.data.spelling import advice
-from workbench.models.components import Components
+from workbench.models.components import Components, beyond
 from workbench.models.mixture import Mixture
 from workbench.models.prior import ComponentsPrior, Prior, PriorError, positive
 from workbench.models.shapes import Responsibilities
@@ -205,3 +206,21 @@ class Family(ABC):
 def smallest(value: Any) -> float:
     """The smallest of a number, or of lists of them, be they of unequal length."""
     return min(map(smallest, value)) if isinstance(value, list | tuple) else float(np.min(value))
+    def outside(self, mixture: Mixture, data: Dataset) -> str | None:
+        """The first number of an unbatched mixture that is outside the parameter space: where in words, what is wrong; what to do."""
+        negative = beyond("weights", mixture.weights, ~(mixture.weights >= 0.0), "give shares of 0 or more")
+        for parameter, place, what in itertools.chain(negative, mixture.components.outside()):
+            if not place:
+                return f"{parameter} {what}"
+            return f"{parameter}[{', '.join(map(str, place))}] ({self._spoken(parameter, place, data)}; counted from 0) {what}"
+        return None
+
+    def _spoken(self, parameter: str, place: tuple[int, ...], data: Dataset) -> str:
+        """A place, be it of one number or of all below it, in words: component, feature and level."""
+        own = (each for each in self.addresses(data, place[0] + 1) if each.parameter == parameter and each.index[: len(place)] == place)
+        found = next(own, None)
+        words = [f"component {place[0]}"]
+        if found is not None and found.index == place:
+            words += [f"{name} {value!r}" for name, value in (("feature", found.feature), ("level", found.level)) if value is not None]
+        return ", ".join(words)
+

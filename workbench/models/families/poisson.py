@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models.components import Components
+from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import BoundedComponents, Sums, finite_log, sums, with_zeros
 from workbench.models.families.family import Family
 from workbench.models.prior import ComponentsPrior, Prior, PriorError, plain, positive
@@ -97,6 +97,9 @@ class PoissonComponents(BoundedComponents):
 
     def sample(self, rng: np.random.Generator, labels: Labels) -> Rows:
         return np.asarray(rng.poisson(self.rates[labels]), dtype=float)
+
+    def outside(self) -> Iterator[Outside]:
+        yield from beyond("rates", self.rates, ~(self.rates >= 0.0), "give rates of 0 or more")
 
     def conditional(self, x: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of each cell given its row's observed cells and the label: the rate, twice."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models.components import Components, Regularity
+from workbench.models.components import Components, Outside, Regularity, beyond
 from workbench.models.families.gaussian import independent, moments
 from workbench.models.families.gaussian.conjugate import ConjugatePrior
 from workbench.models.families.gaussian.independent import DiagonalStatistics, DiagonalTerms
@@ -52,6 +52,9 @@ class DiagonalComponents(Components):
 
     def conditional(self, x: Rows) -> tuple[Cells, Cells]:
         return independent.conditional(x, self.means, self.variances)
+
+    def outside(self) -> Iterator[Outside]:
+        yield from beyond("variances", self.variances, ~(self.variances > 0.0), "give variances above 0")
 
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:
         """By variance relative to the data's and to the pooled within variance, and by count (statistics, section 3)."""

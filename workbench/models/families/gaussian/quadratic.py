@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.models.components import Outside
 from workbench.models.families.gaussian.missing import LOG_2PI, Pattern, complete, patterns
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, transposed
 from workbench.models.shapes import Cells, Covariances, Factors, LogJoint, Means, PerComponent, PerFit, Responsibilities, Rows, Weights
@@ -139,6 +141,17 @@ def terms(weights: Weights, means: Means, factors: Factors) -> FullTerms:
         log_weights = np.log(weights)
         constant = np.asarray(log_weights + np.log(diagonal(factors)).sum(axis=-1) - factors.shape[-1] * LOG_2PI / 2.0)
     return FullTerms(log_weights, constant, factors, means)
+
+
+def indefinite(covariances: np.ndarray) -> Iterator[Outside]:
+    """Those of (..., D, D) that are not positive definite."""
+    for place in np.argwhere(~(diagonal(cholesky(covariances)) > 0.0).all(axis=-1)):
+        lowest = np.linalg.eigvalsh(covariances[tuple(place)])[0]
+        yield (
+            "covariances",
+            tuple(place.tolist()),
+            f"is not positive definite: its smallest eigenvalue is {lowest:g}; give covariance matrices",
+        )
 
 
 def collapsed(covariances: np.ndarray, scale: np.ndarray) -> np.ndarray:

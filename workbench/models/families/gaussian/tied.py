@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models.components import Components, Regularity
+from workbench.models.components import Components, Outside, Regularity
 from workbench.models.families.gaussian import moments, quadratic, wishart
 from workbench.models.families.gaussian.conjugate import ConjugatePrior
 from workbench.models.families.gaussian.missing import LOG_2PI
-from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms, collapsed, precision_factors
+from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms, collapsed, indefinite, precision_factors
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, smallest_eigenvalue, transposed
 from workbench.models.shapes import Cells, Coordinates, Flags, Labels, Means, PerComponent, PerFit, Rows, SharedCovariance, Weights
@@ -55,6 +55,9 @@ class TiedComponents(Components):
 
     def conditional(self, x: Rows) -> tuple[Cells, Cells]:
         return self.terms(np.ones(self.means.shape[:-1])).conditional(x)
+
+    def outside(self) -> Iterator[Outside]:
+        yield from indefinite(self.covariances)
 
     @property
     def lost_is_singular(self) -> bool:

@@ -150,8 +150,14 @@ def hyperparameters(numbers: Mapping[str, Any], n_features: int) -> dict[str, np
     scale = numeric(numbers["scale"], "scale", (n_features, n_features))
     if np.ndim(numbers["scale"]) == 0:
         scale = scale * np.eye(n_features)  # a number stands for that multiple of the identity
-    if not np.allclose(scale, scale.T, rtol=1e-12, atol=0.0) or not (diagonal(cholesky(scale)) > 0).all():
-        raise PriorError("is not a symmetric positive definite matrix; give rows of a covariance matrix", "scale")
+    uneven = np.argwhere(~np.isclose(scale, scale.T, rtol=1e-12, atol=0.0))
+    if uneven.size:
+        i, j = uneven[0]
+        what = f"is not symmetric: row {i}, column {j} (counted from 0) is {scale[i, j]:g}, and row {j}, column {i} is {scale[j, i]:g}"
+        raise PriorError(f"{what}; give rows of a covariance matrix", "scale")
+    if not (diagonal(cholesky(scale)) > 0).all():
+        lowest = np.linalg.eigvalsh(scale)[0]
+        raise PriorError(f"is not positive definite: its smallest eigenvalue is {lowest:g}; give rows of a covariance matrix", "scale")
     return {
         "mean": numeric(numbers["mean"], "mean", (n_features,)),
         "mean_strength": positive(numbers["mean_strength"], "mean_strength", ()),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models.components import Components, Regularity
+from workbench.models.components import Components, Outside, Regularity
 from workbench.models.families.categorical import CategoricalComponents
 from workbench.models.shapes import Flags, Labels, LogJoint, PerComponent, PerFit, Permutation, Responsibilities, Rows, Weights
 from workbench.models.terms import Statistics, Terms, labelled
@@ -177,6 +177,10 @@ class ProductComponents(Components):
     @property
     def lost_is_singular(self) -> bool:
         return any(block.lost_is_singular for block in self.blocks)
+
+    def outside(self) -> Iterator[Outside]:
+        for block, names in zip(self.blocks, self.layout.names, strict=True):
+            yield from ((names[parameter], place, what) for parameter, place, what in block.outside())
 
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:
         """Singular, or spurious, if a block is."""
