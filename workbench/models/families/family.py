@@ -195,17 +195,6 @@ class Family(ABC):
         weights = arrays.pop("weights")
         return Mixture(weights, self.components_type(**arrays))
 
-    def no_interior_mode(self, numbers: Mapping[str, Any]) -> str | None:
-        """The first hyperparameter with an entry below 1 for which the posterior need not have a mode, or None."""
-        for key in ("concentration", *self.shapes_with_no_mode):
-            if smallest(numbers[key]) < 1.0:
-                return key
-        return None
-
-
-def smallest(value: Any) -> float:
-    """The smallest of a number, or of lists of them, be they of unequal length."""
-    return min(map(smallest, value)) if isinstance(value, list | tuple) else float(np.min(value))
     def outside(self, mixture: Mixture, data: Dataset) -> str | None:
         """The first number of an unbatched mixture that is outside the parameter space: where in words, what is wrong; what to do."""
         negative = beyond("weights", mixture.weights, ~(mixture.weights >= 0.0), "give shares of 0 or more")
@@ -224,3 +213,14 @@ def smallest(value: Any) -> float:
             words += [f"{name} {value!r}" for name, value in (("feature", found.feature), ("level", found.level)) if value is not None]
         return ", ".join(words)
 
+    def no_interior_mode(self, numbers: Mapping[str, Any]) -> str | None:
+        """The first hyperparameter with an entry below 1 for which the posterior need not have a mode, or None."""
+        for key in ("concentration", *self.shapes_with_no_mode):
+            if smallest(numbers[key]) < 1.0:
+                return key
+        return None
+
+
+def smallest(value: Any) -> float:
+    """The smallest of a number, or of lists of them, be they of unequal length."""
+    return min(map(smallest, value)) if isinstance(value, list | tuple) else float(np.min(value))
