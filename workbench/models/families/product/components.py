@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,20 @@ def slices(sizes: Sequence[int]) -> Iterator[slice]:
     for size in sizes:
         yield slice(start, start + size)
         start += size
+
+
+_PARTS: weakref.WeakKeyDictionary[Dataset, dict[tuple[str, ...], Dataset]] = weakref.WeakKeyDictionary()
+
+
+def part(data: Dataset, names: Sequence[str]) -> Dataset:
+    """The columns ``names`` of a dataset, made once: what is worked out once for each dataset, its moments say, is so for a block."""
+    known = _PARTS.setdefault(data, {})
+    if tuple(names) not in known:
+        own = data.only(names)
+        if own is data:  # kept by itself it would never go
+            return data
+        known[tuple(names)] = own
+    return known[tuple(names)]
 
 
 @dataclass(frozen=True)
@@ -184,7 +199,7 @@ class ProductComponents(Components):
 
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:
         """Singular, or spurious, if a block is."""
-        found = self.each(lambda block, columns: block.regularity(weights, data.only(data.features[columns])))
+        found = self.each(lambda block, columns: block.regularity(weights, part(data, data.features[columns])))
         return Regularity(np.any([one.singular for one in found], axis=0), np.any([one.spurious for one in found], axis=0))
 
     def collapsed(self, scale: np.ndarray) -> Flags:
