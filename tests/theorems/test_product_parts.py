@@ -12,7 +12,7 @@ from examples import BLOCKS, mixtures_of, problem_of
 
 from workbench.data import Dataset
 from workbench.models.families.gaussian import moments
-from workbench.models.families.product.components import part
+from workbench.models.families.product.components import block_data
 
 
 def test_moments_of_a_block_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,8 +37,8 @@ def test_moments_of_a_block_are_worked_out_once(monkeypatch: pytest.MonkeyPatch)
 
 def test_parts_go_with_the_whole() -> None:
     data = Dataset.of(pd.DataFrame({"a": [1.0, 2.0], "b": [0.0, 1.0]}))
-    own, whole = part(data, ("a",)), part(data, ("a", "b"))
-    assert own is part(data, ["a"])
+    own, whole = block_data(data, ("a",)), block_data(data, ("a", "b"))
+    assert own is block_data(data, ["a"])
     assert whole is data
     gone = weakref.ref(data)
     del data, whole

@@ -17,7 +17,7 @@ from workbench.models.families.categorical import Categorical
 from workbench.models.families.family import Address, Family
 from workbench.models.families.gaussian import Gaussian
 from workbench.models.families.poisson import Poisson
-from workbench.models.families.product.components import Layout, ProductComponents, ProductStatistics
+from workbench.models.families.product.components import Layout, ProductComponents, ProductStatistics, block_data
 from workbench.models.families.product.prior import ProductPrior
 from workbench.models.mixture import Mixture
 from workbench.models.prior import ComponentsPrior, Prior, PriorError
@@ -134,7 +134,7 @@ class Product(Family):
 
     def parts(self, data: Dataset) -> list[Dataset]:
         """The data of each block."""
-        return [data.only(block.columns) for block in self.blocks]
+        return [block_data(data, block.columns) for block in self.blocks]
 
     def coords(self, data: Dataset) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {"feature": list(data.features)}

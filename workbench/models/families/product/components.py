@@ -27,7 +27,7 @@ def slices(sizes: Sequence[int]) -> Iterator[slice]:
 _PARTS: weakref.WeakKeyDictionary[Dataset, dict[tuple[str, ...], Dataset]] = weakref.WeakKeyDictionary()
 
 
-def part(data: Dataset, names: Sequence[str]) -> Dataset:
+def block_data(data: Dataset, names: Sequence[str]) -> Dataset:
     """The columns ``names`` of a dataset, made once: what is worked out once for each dataset, its moments say, is so for a block."""
     known = _PARTS.setdefault(data, {})
     if tuple(names) not in known:
@@ -199,7 +199,7 @@ class ProductComponents(Components):
 
     def regularity(self, weights: Weights, data: Dataset) -> Regularity:
         """Singular, or spurious, if a block is."""
-        found = self.each(lambda block, columns: block.regularity(weights, part(data, data.features[columns])))
+        found = self.each(lambda block, columns: block.regularity(weights, block_data(data, data.features[columns])))
         return Regularity(np.any([one.singular for one in found], axis=0), np.any([one.spurious for one in found], axis=0))
 
     def collapsed(self, scale: np.ndarray) -> Flags:
