@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from pathlib import Path
 
@@ -110,7 +111,19 @@ def test_long_labels_and_markup_in_names(tmp_path: Path) -> None:
 
 def test_eleven_methods(tmp_path: Path) -> None:
     text = page(tmp_path, made.tables_of(made.clusters(), methods={f"m{i}": ("em", "point") for i in range(11)}), made.clusters())
-    assert "Furthest apart" in text
+    assert "m0 and m10" in text
+    assert "m1 and m2" not in text
+    swatches = re.search(r'<p class="key">(.*?)</p>', text, flags=re.DOTALL)
+    assert swatches
+    assert len(set(re.findall(r"--method-\d+", swatches[1]))) == 10
+
+
+def test_equal_methods_stand_in_one_row_of_many_pairs(tmp_path: Path) -> None:
+    kinds = {**{f"m{i}": ("em", "point") for i in range(5)}, "nuts": ("nuts", "sample")}
+    text = page(tmp_path, made.tables_of(made.clusters(), methods=kinds), made.clusters())
+    assert "m0 stands for m1, m2, m3 and m4 too: its responsibilities are theirs to 0.001." in text
+    assert "m0 and nuts" in text
+    assert "m1 and nuts" not in text
 
 
 def test_the_page_of_the_main_job_is_quick(tmp_path: Path) -> None:
@@ -132,5 +145,5 @@ def test_singular_ends_are_named_however_many_regular_ones_there_are(tmp_path: P
 
 def test_a_covariance_is_listed_once(tmp_path: Path) -> None:
     text = page(tmp_path, made.tables_of(made.clusters()), made.clusters())
-    assert "covariances[0, length_0, length_1]" in text
-    assert "covariances[0, length_1, length_0]" not in text
+    assert "covariances[0, length_<wbr>0, length_<wbr>1]" in text
+    assert "covariances[0, length_<wbr>1, length_<wbr>0]" not in text

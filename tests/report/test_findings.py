@@ -11,6 +11,7 @@ import pytest
 
 from workbench.fit import Status
 from workbench.report.findings import findings
+from workbench.report.scores import likelihoods
 from workbench.report.slices import Slice, slices
 from workbench.report.sweeps import findings as sweep_findings
 
@@ -64,7 +65,7 @@ def restarts(*counts: int) -> list[dict[str, object]]:
 
 def test_restarts() -> None:
     text = said(likelihoods=[point()], restarts=restarts(87, 13, 0), optima=[optimum(0, -1130.264, 87), optimum(1, -1135.36, 13)])
-    assert "87 of 100 restarts of em ended at the best optimum, log likelihood -1130.264; 13 at a worse one, 5.1 nats lower." in text
+    assert "87 of 100 restarts of em ended at the best optimum, log likelihood -1130.264. 13 ended at a worse one, 5.1 nats lower." in text
 
 
 def test_restarts_at_strange_ends() -> None:
@@ -74,16 +75,18 @@ def test_restarts_at_strange_ends() -> None:
         optimum(2, -1120.0, 5, spurious=True, gap=math.nan),
     ]
     text = said(likelihoods=[point()], restarts=restarts(80, 12, 5, 3), optima=ends)
-    assert "12 at singular ones" in text
-    assert "5 at spurious ones" in text
-    assert text.endswith("3 at none.")
+    assert (
+        "12 at singular ones (a component collapsed, or is left with too few rows) and "
+        "5 at spurious ones (a component of a few rows nearly in a line) never count as best." in text
+    )
+    assert text.endswith("3 ended at no optimum.")
 
 
 def test_restarts_that_lost_a_component() -> None:
     """Optima of fewer components are regular, and said to be what they are."""
     ends = [optimum(0, -1130.264, 80, lost_components=0.0), optimum(1, -1135.36, 20, lost_components=1.0)]
     text = said(likelihoods=[point()], restarts=restarts(80, 20, 0), optima=ends)
-    assert "20 at a worse one, 5.1 nats lower; 20 of these lost a component (no row is left to it): theirs are optima of fewer." in text
+    assert "20 ended at a worse one, 5.1 nats lower. 20 lost a component (no row is left to it): theirs are optima of fewer." in text
     assert "lost" not in said(
         likelihoods=[point()], restarts=restarts(80, 20, 0), optima=[optimum(0, -1130.264, 80), optimum(1, -1135.36, 20)]
     )
@@ -92,9 +95,7 @@ def test_restarts_that_lost_a_component() -> None:
 def test_a_maximum_below_another_point_is_said_to_be_none() -> None:
     both = [point(log_likelihood_best=-1130.264), point("em_map", log_likelihood=-1129.0, log_likelihood_best=-1129.0)]
     text = said(likelihoods=both, restarts=restarts(100, 0), optima=[optimum(0, -1130.264, 100)])
-    assert (
-        "em_map has a point of log likelihood -1129.000, 1.3 nats above the best optimum of em, which is therefore not the highest" in text
-    )
+    assert "em_map has a point of log likelihood -1129.000, 1.3 nats above the best optimum of em. That one is not the highest" in text
     assert "not the highest" not in said(likelihoods=both[:1], restarts=restarts(100, 0), optima=[optimum(0, -1130.264, 100)])
 
 
@@ -106,28 +107,36 @@ def test_no_regular_optimum() -> None:
 
 
 def test_expected_half_p_is_no_verdict() -> None:
-    text = said(likelihoods=[point(), draws("nuts")])
-    assert "lies 5.5 nats (nuts) below the point of em. With 11 parameters about p/2 = 5.5 is expected" in text
-    assert "not a verdict" in text
+    cell = sliced(likelihoods=[point(), draws("nuts")])
+    assert not findings(cell)
+    notes = " ".join(note for grid in likelihoods(cell) for note in grid.notes)
+    assert (
+        "The mean log likelihood lies 5.5 (nuts) nats below the point of em; about p/2 = 5.5 is expected of draws from any posterior."
+        in notes
+    )
 
 
 def test_draws_far_below_the_point_are_said_to_be_elsewhere() -> None:
     text = said(likelihoods=[point(), draws("nuts"), draws("advi", "approximation", log_likelihood=-1158.0)])
-    assert "the draws of advi lie further below: around another optimum, around several, or spread too widely." in text
-    assert "not a verdict" not in text
+    assert text == (
+        "The draws of advi have a mean log likelihood 27.7 nats below the point of em, where p/2 = 5.5 is expected. "
+        "They lie around another optimum, around several, or spread too widely."
+    )
 
 
 def test_points_and_draws_are_compared_by_held_out_rows_only() -> None:
     text = said(likelihoods=[point(held_out_lpd=-305.2), draws("nuts", held_out_lpd=-300.1)])
-    assert text.startswith("On the held-out rows nuts predicts best, with a log predictive density of -300.100; behind it em by 5.1 nats.")
+    assert text.startswith("On the held-out rows nuts predicts best, with a log predictive density of -300.100. Behind it em by 5.1 nats.")
 
 
 def test_predictions_within_their_noise_have_no_winner() -> None:
     text = said(likelihoods=[point(held_out_lpd=-301.2), draws("nuts", held_out_lpd=-300.1)])
-    assert text.startswith("On the held-out rows all methods predict alike: log predictive density nuts -300.100 and em -301.200.")
+    assert text.startswith(
+        "On the held-out rows all methods predict alike. The log predictive densities are nuts -300.100 and em -301.200;"
+    )
     assert "best" not in text
     mixed = [point(held_out_lpd=-301.2), draws("nuts", held_out_lpd=-300.1), draws("advi", "approximation", held_out_lpd=-310.0)]
-    assert "behind it em by 1.1 and advi by 9.9 nats. Those less than 4 behind cannot be told from it." in said(likelihoods=mixed)
+    assert "Behind it em by 1.1 and advi by 9.9 nats. Those less than 4 behind cannot be told from it." in said(likelihoods=mixed)
 
 
 def test_sampler() -> None:
@@ -138,21 +147,37 @@ def test_sampler() -> None:
     assert "nuts: no divergences and R-hat 1.003." in said(likelihoods=[draws("nuts")], diagnostics=rows)
 
 
-def test_unseen_optima() -> None:
-    names = {"unseen_optimum": 0.01, "unseen_optimum_lower": 0.0, "unseen_optimum_upper": 0.06}
-    rows = [
-        {"method": "em", "quantity": name, "value": f"{value:.6g}", "threshold": "", "verdict": "note"} for name, value in names.items()
+def unseen(method: str, share: float, lower: float, upper: float, verdict: str) -> list[dict[str, Any]]:
+    values = {"unseen_optimum": share, "unseen_optimum_lower": lower, "unseen_optimum_upper": upper}
+    return [
+        {"method": method, "quantity": name, "value": f"{value:.6g}", "threshold": "", "advice": "raise restarts"}
+        | {"verdict": verdict if name == "unseen_optimum" else "note"}
+        for name, value in values.items()
     ]
+
+
+def test_unseen_optima_that_call_for_restarts() -> None:
+    rows = unseen("em", 0.11, 0.04, 0.2, "warning")
     text = said(likelihoods=[point()], diagnostics=rows)
-    assert "not seen yet with an estimated probability of 0.010 (95 % interval 0.000 to 0.060)." in text
+    assert (
+        "One more restart of em would find an optimum not seen yet with an estimated probability of 0.110 (95 % interval 0.040 to 0.200). "
+        "Raise restarts." in text
+    )
+    assert "Look at em" not in text
     assert "One more restart" not in said(likelihoods=[point(n_components=1)], diagnostics=rows)
+    alone = said(likelihoods=[point()], diagnostics=unseen("em", 1.0, 1.0, 1.0, "warning"))
+    assert "with a probability near 1: every restart ended at an optimum of its own." in alone
 
 
-@pytest.mark.parametrize(("share", "words"), [("0", "a probability of at most 0.060 (95 % bound"), ("1", "a probability near 1")])
-def test_unseen_optima_at_the_ends(share: str, words: str) -> None:
-    values = {"unseen_optimum": share, "unseen_optimum_lower": share, "unseen_optimum_upper": "0.06"}
-    rows = [{"method": "em", "quantity": name, "value": value, "threshold": "", "verdict": "note"} for name, value in values.items()]
-    assert f"would find an optimum not seen yet with {words}" in said(likelihoods=[point()], diagnostics=rows)
+def test_unseen_optima_that_do_not() -> None:
+    """Methods with enough restarts share a sentence, by their bounds."""
+    shares = {"em": (0.0, 0.015), "squarem": (0.0, 0.015), "gradient": (0.005, 0.037)}
+    rows = [row for method, (share, upper) in shares.items() for row in unseen(method, share, 0.0, upper, "ok")]
+    text = said(likelihoods=[point(name) for name in shares], diagnostics=rows)
+    assert (
+        text == "The probability that one more restart finds an optimum not seen yet is at most 0.015 for em and squarem and at most 0.037 "
+        "for gradient (95 % bound)."
+    )
 
 
 def test_warnings_say_what_to_do() -> None:
@@ -166,7 +191,7 @@ def test_warnings_say_what_to_do() -> None:
             "advice": "run longer chains",
         }
     ]
-    assert "Look at nuts: rhat aligned parameters is 1.050 (threshold 1.01). Run longer chains." in said(
+    assert "Look at nuts: R-hat aligned parameters is 1.050 (threshold 1.01). Run longer chains." in said(
         likelihoods=[draws("nuts")], diagnostics=rows
     )
 
@@ -190,8 +215,22 @@ def test_agreement() -> None:
     pair = {"method_a": "em", "method_b": "nuts", "mean_total_variation": 0.0041, "max_total_variation": 0.13, "rows_with_other_label": 3}
     known = {"method_a": "em", "method_b": "classes", "adjusted_rand": 0.9038}
     text = said(likelihoods=[point(), draws("nuts")], agreement=[pair, known], components=[{"method": "em", "component": 1}])
-    assert "Responsibilities of em and nuts differ by 0.004 on average (total variation; 0.130 at most); 3 rows get another label." in text
-    assert "Adjusted Rand index against the known classes (1 is equal, 0 is chance): em 0.904." in text
+    assert "nuts gives 3 of 120 rows another label than em. Its responsibilities differ from em's by 0.004 on average" in text
+    assert "Adjusted Rand index against the known classes (1 is equal, 0 is chance): 0.904 for em." in text
+
+
+def test_methods_that_agree_share_a_sentence() -> None:
+    pairs = [
+        {"method_a": a, "method_b": b, "mean_total_variation": t / 10, "max_total_variation": t, "rows_with_other_label": n}
+        for a, b, t, n in (("em", "map", 0.0004, 0), ("em", "nuts", 0.13, 0), ("em", "hard", 0.9, 40), ("map", "nuts", 0.2, 0))
+    ]
+    methods = [point(), point("map"), draws("nuts"), point("hard")]
+    text = said(likelihoods=methods, agreement=pairs, components=[{"method": "em", "component": 1}])
+    assert (
+        "em, map and nuts give every row the same label. Their responsibilities differ from em's by at most 0.130 (total variation)."
+        in text
+    )
+    assert "hard gives 40 of 120 rows another label than em." in text
 
 
 def test_the_two_equal_entries_of_a_covariance_are_one_parameter() -> None:
@@ -231,15 +270,6 @@ def test_sweep_says_what_it_prefers(column: str, name: str, wanted: int) -> None
     assert any("4.5 ahead of the next)." in line if column == "held_out_lpd" else "128.3 ahead of the next)." in line for line in lines)
 
 
-def test_many_methods_share_a_sentence_about_unseen_optima() -> None:
-    values = {"unseen_optimum": "0.02", "unseen_optimum_lower": "0", "unseen_optimum_upper": "0.08"}
-    names = ["em", "squarem", "anderson", "gradient"]
-    rows = [{"method": m, "quantity": q, "value": v, "threshold": "", "verdict": "note"} for m in names for q, v in values.items()]
-    text = said(likelihoods=[point(name) for name in names], diagnostics=rows)
-    assert text.count("not seen yet") == 1
-    assert "(95 % bound) of 0.020 (em, at most 0.080), 0.020 (squarem, at most 0.080)" in text
-
-
 def test_only_maxima_of_the_likelihood_are_overtaken() -> None:
     """Not what wanders around one, nor what climbs something else; all that are stand in one sentence."""
     names = {"em": "log_likelihood", "incremental": "bound", "hard": "classification_log_likelihood", "sampled": "log_likelihood"}
@@ -249,17 +279,40 @@ def test_only_maxima_of_the_likelihood_are_overtaken() -> None:
     text = said(likelihoods=[best, *(point(m, log_likelihood_best=-1130.264) for m in names)], restarts=rows)
     assert (
         "squarem has a point of log likelihood -1129.000, 1.3 nats above the best optimum of em and 1.3 nats above the best optimum of "
-        "incremental, none of which is therefore the highest" in text
+        "incremental. None of those is the highest" in text
     )
 
 
 def test_a_sum_of_squares_is_no_number_of_nats() -> None:
     rows = [{**row, "objective_name": "negative_sum_of_squares"} for row in restarts(87, 13, 0)]
     text = said(likelihoods=[point()], restarts=rows, optima=[optimum(0, -1130.264, 87), optimum(1, -1135.36, 13)])
-    assert "13 at a worse one, 5.1 lower." in text
+    assert "13 ended at a worse one, 5.1 lower." in text
 
 
 def test_what_converges_to_no_optimum_ends_near_it() -> None:
     rows = [{**row, "status": Status.RAN.value} for row in restarts(87, 13, 0)]
-    text = said(likelihoods=[point()], restarts=rows, optima=[optimum(0, -1130.264, 87), optimum(1, -1135.36, 13)])
-    assert "87 of 100 restarts of em ended near the best optimum, log likelihood -1130.264; 13 near a worse one, 5.1 nats lower." in text
+    rows[5] |= {"objective": -1134.4, "polished_objective": -1130.264}
+    ends = [optimum(0, -1130.264, 87), optimum(1, -1135.36, 13)]
+    text = said(likelihoods=[point()], restarts=rows, optima=ends, decomposition=[{"method": "em", "restart": 5}])
+    assert (
+        "The reported end of em, log likelihood -1134.400, is 4.1 nats below the optimum of its own basin, -1130.264: "
+        "this method settles around an optimum and converges to none." in text
+    )
+    assert (
+        "87 of 100 restarts of em ended near the best optimum, log likelihood -1130.264. 13 ended near a worse one, 5.1 nats lower." in text
+    )
+
+
+def test_methods_that_reach_one_best_value_share_a_finding() -> None:
+    """Whatever they call the objective that is the log likelihood at its maxima; what wanders or climbs something else stands alone."""
+    names = {"em": "log_likelihood", "split": "log_likelihood", "incremental": "bound", "hard": "classification_log_likelihood"}
+    hits = {"em": 31, "split": 95, "incremental": 21, "hard": 1}
+    rows = [{**row, "method": m, "objective_name": o} for m, o in names.items() for row in restarts(hits[m], 100 - hits[m], 0)]
+    ends = [{**optimum(i, v, n), "method": m} for m, h in hits.items() for i, v, n in ((0, -1130.264, h), (1, -1135.36, 100 - h))]
+    text = said(likelihoods=[point(m) for m in names], restarts=rows, optima=ends)
+    assert text.splitlines() == [
+        "em, split and incremental found the same best log likelihood, -1130.264. "
+        "Of 100 restarts each, 95 of split, 31 of em and 21 of incremental reached it.",
+        "Other restarts of theirs ended at a worse optimum, 5.1 nats lower.",
+        "1 of 100 restarts of hard ended at the best optimum, classification log likelihood -1130.264. 99 ended at a worse one, 5.1 nats lower.",
+    ]

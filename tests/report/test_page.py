@@ -12,7 +12,7 @@ import pytest
 
 from workbench import report
 
-VOID = {"meta", "br", "img", "link", "input", "hr"}
+VOID = {"meta", "br", "img", "link", "input", "hr", "wbr"}
 
 
 class Nesting(HTMLParser):

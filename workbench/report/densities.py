@@ -57,10 +57,10 @@ def bells(cell: Slice, prefix: str) -> Iterator[Plate]:
 def bells_caption(cell: Slice, features: tuple[str, ...], drawn: int) -> str:
     n_rows = len(cell.data.x)
     if len(features) == 1:
-        text = f"Bars: the {count(n_rows)} rows. Thick line: the fitted density; thin broken lines: its components, which add up to it."
+        text = f"Bars: the {count(n_rows)} rows{', each as often as its count' if cell.counted else ''}. Thick line: the fitted density; thin broken lines: its components, which add up to it."
     else:
         text = "Grey: the rows. Ellipses: each component at one standard deviation (thick) and around 95 % of its rows (thin)."
-        text += " The digits are the components' numbers, at their means." if len(features) == 2 else ""
+        text += " The digits are the components' numbers, at their means."
     if drawn < n_rows:
         text += f" Of {count(n_rows)} rows {count(drawn)}, drawn at random, are shown."
     if len(features) > gaussians.MOST_FEATURES:
@@ -130,7 +130,7 @@ def numbers(cell: Slice, prefix: str) -> Iterator[Plate]:
             panels.append(Panel(method, stem, svg, method))
     if panels:
         caption = (
-            "Bars: how many rows hold each number. Thick line: how many the fitted mixture expects; thin broken lines: its components, which add up to it. "
+            f"Bars: how many rows hold each number{', a row as often as its count' if cell.counted else ''}. Thick line: how many the fitted mixture expects; thin broken lines: its components, which add up to it. "
             "Look for numbers that are seen more often than expected. Approximations and samples are drawn at the mean of their draws."
         )
         most = count_bars.MOST_FEATURES

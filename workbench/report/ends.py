@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from workbench.fit import LIKELIHOODS, Status
+from workbench.fit import LIKELIHOODS, Status, maximised
 from workbench.report.numerals import count, difference, fraction, listed, nats
-from workbench.report.wording import figure, spoken, unit
+from workbench.report.slices import Row, records
+from workbench.report.wording import capital, figure, is_wrong, sentence, spoken, unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,65 +19,188 @@ if TYPE_CHECKING:
 
 VISIBLE = 1e-3
 """A difference in nats that the page's three decimals show."""
-FEW_METHODS = 3
-"""Methods that have a sentence each; more share one."""
+STRANGE = {"singular": "a component collapsed, or is left with too few rows", "spurious": "a component of a few rows nearly in a line"}
 
 
-def ended(cell: Slice) -> Iterator[str]:
-    """Where the restarts of each method ended."""
-    for method in cell.methods:
-        restarts, optima = cell.rows("restarts", method), cell.rows("optima", method)
-        if len(restarts) > 1:
-            yield ended_at_optima(method, restarts, optima) if len(optima) else ended_between(method, restarts)
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """The restarts of one method and their optima, as the tables have them.
+
+    Attributes
+    ----------
+    objective_name : what was climbed
+    total : number of restarts
+    wanders : whether the method settles around a solution and converges to none
+    regular, strange : rows of the optima
+    unplaced : restarts that ended at none
+    """
+
+    method: str
+    objective_name: str
+    total: int
+    wanders: bool
+    regular: list[Row]
+    strange: dict[str, list[Row]]
+    unplaced: int
+
+    @property
+    def at(self) -> str:
+        return "near" if self.wanders else "at"
+
+    @property
+    def best(self) -> float:
+        """The best regular optimum's objective, or nan."""
+        return self.regular[0].number("objective") if self.regular else math.nan
+
+    @property
+    def hits(self) -> int:
+        return int(self.regular[0]["restarts"]) if self.regular else 0
 
 
-def ended_at_optima(method: str, restarts: pd.DataFrame, optima: pd.DataFrame) -> str:
-    objective = restarts["objective_name"].iloc[0]
-    total, name = len(restarts), spoken(objective)
-    strange = (optima["singular"].isin([True])) | (optima["spurious"].isin([True]))
-    regular, at = optima[~strange], "near" if wanders(restarts) else "at"
-    if regular.empty:
-        start = f"None of the {total} restarts of {method} ended {at} a regular optimum"
-    else:
-        best = regular.iloc[0]
-        hits = "All" if best["restarts"] == total else f"{count(best['restarts'])} of"
-        start = f"{hits} {total} restarts of {method} ended {at} the best optimum, {name} {nats(best['objective'])}"
-    parts = [start, *worse(regular.iloc[1:], at, unit(objective)), *smaller(regular), *strangers(optima, at)]
-    unplaced = total - int(optima["restarts"].sum())
-    if unplaced > 0:
-        parts.append(f"{unplaced} {at} none")
-    return "; ".join(parts) + "."
+def ended_of(cell: Slice, method: str) -> Ended | None:
+    """None of what has one restart, or no optima."""
+    restarts, optima = cell.rows("restarts", method), cell.rows("optima", method)
+    if len(restarts) < 2 or optima.empty:
+        return None
+    rows = [Row(row) for row in records(optima)]
+    strange = {kind: [row for row in rows if row[kind] is True] for kind in STRANGE}
+    regular = [row for row in rows if not any(row[kind] is True for kind in STRANGE)]
+    unplaced = len(restarts) - int(optima["restarts"].sum())
+    return Ended(method, restarts["objective_name"].iloc[0], len(restarts), wanders(restarts), regular, strange, unplaced)
 
 
 def wanders(restarts: pd.DataFrame) -> bool:
     """Whether the method settles around a solution and converges to none."""
-    return "status" in restarts and bool((restarts["status"] == Status.RAN.value).any())
+    return bool((restarts["status"] == Status.RAN.value).any())
 
 
-def worse(others: pd.DataFrame, at: str, measure: str) -> Iterator[str]:
+def ended(cell: Slice) -> Iterator[str]:
+    """Where the restarts of each method ended; methods that reach the same height share a finding."""
+    known = {method: ended_of(cell, method) for method in cell.methods}
+    groups = alike([each for each in known.values() if each is not None])
+    told = {each.method for group in groups for each in group[1:]}
+    for method in cell.methods:
+        each = known[method]
+        if each is None:
+            restarts = cell.rows("restarts", method)
+            if len(restarts) > 1:
+                yield ended_between(method, restarts)
+        elif method not in told:
+            group = next(group for group in groups if each in group)
+            yield from together(group) if len(group) > 1 else alone(each)
+            for one in group:
+                yield from unsettled(cell, one)
+
+
+def alike(every: list[Ended]) -> list[list[Ended]]:
+    """Methods in groups that climb to one best value of the same function; what settles around a solution stands alone."""
+    groups: list[list[Ended]] = []
+    for each in every:
+        same = (
+            group
+            for group in groups
+            if not (each.wanders or group[0].wanders) and climbed(each) == climbed(group[0]) and abs(each.best - group[0].best) < VISIBLE
+        )
+        found = next(same, None)
+        if found is None:
+            groups.append([each])
+        else:
+            found.append(each)
+    return groups
+
+
+def climbed(each: Ended) -> str:
+    """The function whose maxima the ends are."""
+    return maximised(each.objective_name) or each.objective_name
+
+
+def together(group: list[Ended]) -> Iterator[str]:
+    """Several methods with one best value: who reaches it how often."""
+    first, names = group[0], listed([each.method for each in group])
+    name = "log likelihood" if climbed(first) == "likelihood" else spoken(first.objective_name)
+    totals = {each.total for each in group}
+    if all(each.hits == each.total for each in group):
+        yield f"All restarts of {names} ended at the same best {name}, {nats(first.best)}."
+        return
+    ranked = sorted(group, key=lambda each: -each.hits / each.total)
+    of = {each.method: "" if len(totals) == 1 else f" of {count(each.total)}" for each in ranked}
+    hits = listed([f"{count(each.hits)}{of[each.method]} of {each.method}" for each in ranked])
+    start = f"Of {count(first.total)} restarts each, {hits}" if len(totals) == 1 else f"Restarts that reached it: {hits}"
+    yield f"{names} found the same best {name}, {nats(first.best)}. {start}{' reached it' if len(totals) == 1 else ''}."
+    yield from below(group)
+    for each in group:
+        rest = [*strangers(each), *smaller(each), *nowhere(each)]
+        if rest:
+            yield f"Of the restarts of {each.method} {' '.join(rest)}"
+
+
+def below(group: list[Ended]) -> Iterator[str]:
+    """Worse optima of methods with one best value, in one sentence."""
+    others = [each.regular[1:] for each in group]
+    gaps = [row.number("gap") for rows in others for row in rows]
+    if gaps:
+        most = max(map(len, others))
+        where = "a worse optimum" if most == 1 else f"up to {most} worse optima"
+        low, high = difference(min(gaps)), difference(max(gaps))
+        far = low if low == high else f"{low} to {high}"
+        yield f"Other restarts of theirs ended at {where}, {far} {unit(group[0].objective_name)} lower.".replace("  ", " ")
+
+
+def alone(each: Ended) -> Iterator[str]:
+    if not each.regular:
+        start = f"None of the {each.total} restarts of {each.method} ended {each.at} a regular optimum."
+    else:
+        hits = "All" if each.hits == each.total else f"{count(each.hits)} of"
+        start = f"{hits} {count(each.total)} restarts of {each.method} ended {each.at} the best optimum, {spoken(each.objective_name)} {nats(each.best)}."
+    yield " ".join([start, *worse(each), *strangers(each), *smaller(each), *nowhere(each)])
+
+
+def worse(each: Ended) -> Iterator[str]:
     """Regular optima below the best."""
-    lower = f"{measure} lower".strip()
+    lower = f"{unit(each.objective_name)} lower".strip()
+    others = each.regular[1:]
+    gaps = [row.number("gap") for row in others]
+    ends = count(sum(row.number("restarts") for row in others))
     if len(others) == 1:
-        yield f"{count(others['restarts'].iloc[0])} {at} a worse one, {difference(others['gap'].iloc[0])} {lower}"
-    elif len(others):
-        low, high = difference(others["gap"].min()), difference(others["gap"].max())
-        yield f"{count(others['restarts'].sum())} {at} {len(others)} worse ones, {low} to {high} {lower}"
+        yield f"{ends} ended {each.at} a worse one, {difference(gaps[0])} {lower}."
+    elif others:
+        yield f"{ends} ended {each.at} {len(others)} worse ones, {difference(min(gaps))} to {difference(max(gaps))} {lower}."
 
 
-def strangers(optima: pd.DataFrame, at: str) -> Iterator[str]:
+def strangers(each: Ended) -> Iterator[str]:
     """Singular and spurious ends."""
-    meanings = {"singular": "a component collapsed", "spurious": "a component of a few rows in a line"}
-    for column, meaning in meanings.items():
-        these = optima[optima[column].isin([True])]
-        if len(these):
-            yield f"{count(these['restarts'].sum())} {at} {column} ones ({meaning}), never counted as best"
+    ends = {kind: sum(row.number("restarts") for row in rows) for kind, rows in each.strange.items() if rows}
+    parts = [f"{count(number)} {each.at} {kind} ones ({STRANGE[kind]})" for kind, number in ends.items()]
+    if parts:
+        yield f"{listed(parts)} never count as best."
 
 
-def smaller(regular: pd.DataFrame) -> Iterator[str]:
+def smaller(each: Ended) -> Iterator[str]:
     """Regular optima of fewer components."""
-    these = regular[regular["lost_components"] > 0]
-    if len(these):
-        yield f"{count(these['restarts'].sum())} of these lost a component (no row is left to it): theirs are optima of fewer"
+    these = [row for row in each.regular if row.number("lost_components") > 0]
+    if these:
+        ends = count(sum(row.number("restarts") for row in these))
+        yield f"{ends} lost a component (no row is left to it): theirs are optima of fewer."
+
+
+def nowhere(each: Ended) -> Iterator[str]:
+    if each.unplaced > 0:
+        yield f"{count(each.unplaced)} ended {each.at} no optimum."
+
+
+def unsettled(cell: Slice, each: Ended) -> Iterator[str]:
+    """Of a method that converges to nothing, how far its point is from the optimum that it settles around."""
+    restarts = cell.rows("restarts", each.method)
+    row = restarts[restarts["restart"] == cell.reported(each.method)]
+    if not each.wanders or row.empty:
+        return
+    end, optimum = float(row["objective"].iloc[0]), float(row["polished_objective"].iloc[0])
+    if math.isfinite(end) and math.isfinite(optimum):
+        far = f"{difference(optimum - end)} {unit(each.objective_name)}".strip()
+        yield (
+            f"The reported end of {each.method}, {spoken(each.objective_name)} {nats(end)}, is {far} below the optimum of its own basin, {nats(optimum)}: "
+            "this method settles around an optimum and converges to none."
+        )
 
 
 def ended_between(method: str, restarts: pd.DataFrame) -> str:
@@ -84,7 +209,7 @@ def ended_between(method: str, restarts: pd.DataFrame) -> str:
     if values.empty:
         return f"None of the {len(restarts)} restarts of {method} has a final {name}."
     low, high = nats(values.min()), nats(values.max())
-    where = f"at {name} {high}" if low == high else f"between {name} {low} and {high}; the best is reported"
+    where = f"at {name} {high}" if low == high else f"between {name} {low} and {high}. The best is reported"
     where += ", its ELBO estimated anew from the draws that are kept" if name == "ELBO" else ""
     return f"The {len(restarts)} restarts of {method} ended {where}."
 
@@ -101,11 +226,8 @@ def overtaken(cell: Slice) -> Iterator[str]:
     ]
     if behind:
         gaps = [f"{difference(best[other] - best[method])} nats above the best optimum of {method}" for method in behind]
-        none = "which is therefore not the highest" if len(behind) == 1 else "none of which is therefore the highest"
-        yield (
-            f"{other} has a point of log likelihood {nats(best[other])}, {listed(gaps)}, {none}: "
-            "what leads on from there was missed, or is singular or spurious."
-        )
+        none = "That one is not the highest" if len(behind) == 1 else "None of those is the highest"
+        yield f"{other} has a point of log likelihood {nats(best[other])}, {listed(gaps)}. {none}: what leads on from there was missed, or is singular or spurious."
 
 
 def maximises(cell: Slice, method: str) -> bool:
@@ -115,33 +237,29 @@ def maximises(cell: Slice, method: str) -> bool:
 
 
 def unseen(cell: Slice) -> Iterator[str]:
-    """How likely it is that the restarts missed an optimum."""
-    found = {}
+    """How likely it is that the restarts missed an optimum: a finding for each method that needs more, one for all others."""
+    enough: dict[str, list[str]] = {}
     for method in cell.fitted:
         if cell.row(method).number("n_components") == 1:
             continue  # one component has one optimum
-        rows = cell.rows("diagnostics", method)
-        values = {quantity: figure(value) for quantity, value in zip(rows["quantity"], rows["value"], strict=True)}
-        share, *ends = (values.get(name, math.nan) for name in ("unseen_optimum", "unseen_optimum_lower", "unseen_optimum_upper"))
-        if math.isfinite(share):
-            found[method] = (share, *ends)
-    if len(found) > FEW_METHODS:
-        yield unseen_by_many(found)
-        return
-    for method, (share, *ends) in found.items():
-        yield f"One more restart of {method} would find an optimum not seen yet with {probability(share, *ends)}."
-
-
-def unseen_by_many(found: Mapping[str, tuple[float, ...]]) -> str:
-    """One sentence for all methods: the probabilities, each with its upper bound."""
-    each = [f"{fraction(share)} ({method}, at most {fraction(upper)})" for method, (share, _, upper) in found.items()]
-    return f"One more restart would find an optimum not seen yet with an estimated probability (95 % bound) of {listed(each)}."
+        rows = {row["quantity"]: row for row in records(cell.rows("diagnostics", method))}
+        names = ("unseen_optimum", "unseen_optimum_lower", "unseen_optimum_upper")
+        share, lower, upper = (figure(rows[name]["value"]) if name in rows else math.nan for name in names)
+        if not math.isfinite(share):
+            continue
+        row = rows["unseen_optimum"]
+        if is_wrong(row["verdict"]):
+            advice = f" {capital(sentence(row['advice']))}" if row["advice"] else ""
+            yield f"One more restart of {method} would find an optimum not seen yet with {probability(share, lower, upper)}.{advice}"
+        else:
+            enough.setdefault(fraction(upper), []).append(method)
+    if enough:
+        bounds = [f"at most {bound} for {listed(methods)}" for bound, methods in enough.items()]
+        yield f"The probability that one more restart finds an optimum not seen yet is {listed(bounds)} (95 % bound)."
 
 
 def probability(share: float, lower: float, upper: float) -> str:
-    """An estimated probability with its interval; at an end, where the estimate says nothing, the bound alone."""
-    if share == 0 and math.isfinite(upper):
-        return f"a probability of at most {fraction(upper)} (95 % bound; no optimum was seen only once)"
+    """An estimated probability with its interval; where every restart ended elsewhere the estimate says only that."""
     if share == 1:
         return "a probability near 1: every restart ended at an optimum of its own"
     between = f" (95 % interval {fraction(lower)} to {fraction(upper)})" if math.isfinite(lower) and math.isfinite(upper) else ""

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.report.blocks import Field, Grid, Head
-from workbench.report.numerals import DASH, LEVEL, POINT_LEVEL, amount, count, counted, exact, fraction, is_number, nats, rounded
+from workbench.report.blocks import Block, Field, Grid, Head, Sentences
+from workbench.report.numerals import DASH, LEVEL, POINT_LEVEL, amount, chance, count, counted, fraction, nats
 from workbench.report.slices import records
-from workbench.report.wording import axis, is_wrong
+from workbench.report.wording import axis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,15 +19,26 @@ if TYPE_CHECKING:
 MOST_OPTIMA = 8  # regular ones of a method
 MOST_STRANGE = 4  # singular or spurious ones, which stand last in the table and are still to be named
 MOST_PARAMETERS = 40
-MOST_CONTESTED = 12
+PROBABILITIES = ("weights", "probs")
+"""Parameters between 0 and 1, by the start of their names."""
+ENDS = "Ends of restarts are followed to working precision before they are told apart; two are one optimum when objective and parameters agree, whatever the order of the components."
+STRANGE = (
+    "Singular: a component has collapsed, or is left with fewer rows than its covariance needs; the likelihood has no bound there. "
+    "Spurious: a maximum that rests on a few rows nearly in a line. Neither counts as best."
+)
+LOCAL = "Local maximum: the observed information is positive definite. A no is a saddle."
 
 
-def optima(cell: Slice) -> Iterator[Grid]:
+def optima(cell: Slice) -> Iterator[Block]:
     """The distinct ends of each method's restarts, best first, the singular and spurious ones last."""
+    table = cell.tables["optima"]
+    if table.empty:
+        return
+    strange = table["singular"].isin([True]).any() or table["spurious"].isin([True]).any()
+    yield Sentences((ENDS, *((STRANGE,) if strange else ()), *((LOCAL,) if table["local_maximum"].notna().any() else ())))
     for method in cell.methods:
-        table = cell.rows("optima", method)
-        if len(table):
-            yield optima_of(cell, method, table)
+        if len(own := cell.rows("optima", method)):
+            yield optima_of(cell, method, own)
 
 
 def optima_of(cell: Slice, method: str, table: pd.DataFrame) -> Grid:
@@ -82,7 +93,7 @@ def parameters(cell: Slice) -> Iterator[Grid]:
         own = [found.get((method, *name)) for method in methods]
         fields = [Field(interval(row)) for row in own]
         if known:
-            fields.insert(0, Field(amount(next((row["truth"] for row in own if row), math.nan))))
+            fields.insert(0, Field(next((amount(row["truth"]) for row in own if row), DASH)))
         rows.append((Head(named(name)), tuple(fields)))
     columns = tuple(Head(method, method=method) for method in methods)
     yield Grid(
@@ -106,8 +117,9 @@ def unmirrored(names: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 def interval(row: dict[str, Any] | None) -> str:
     if row is None:
         return DASH
-    between = f" [{amount(row['lower'])}, {amount(row['upper'])}]" if math.isfinite(row["lower"]) else ""
-    return amount(row["mean"]) + between
+    write = chance if str(row["parameter"]).startswith(PROBABILITIES) else amount
+    between = f" [{write(row['lower'])}, {write(row['upper'])}]" if math.isfinite(row["lower"]) else ""
+    return write(row["mean"]) + between
 
 
 def named(name: Sequence[object]) -> str:
@@ -142,72 +154,8 @@ def components(cell: Slice) -> Iterator[Grid]:
         fields = tuple(Field(f"{count(row['rows_assigned'])} ({fraction(row['weight'])})" if row else DASH) for row in own)
         rows.append((Head(f"component {count(k)}"), fields))
     if rows:
-        yield Grid(
-            "Rows assigned to each component (and its weight)", tuple(Head(m, method=m) for m in methods), tuple(rows), (), "components"
+        notes = (
+            f"Of {counted(len(cell.data.x), 'row')} each is assigned to its likeliest component and is one row here{', whatever its count; weights go by counts' if cell.counted else ''}.",
         )
-
-
-def agreement(cell: Slice) -> Iterator[Grid]:
-    """Pairs of methods, then methods beside known classes, which have labels but no responsibilities."""
-    table = cell.tables["agreement"]
-    classes = table["method_b"] == "classes"
-    note = "Total variation is taken after the best common alignment of labels; 0 is equal, 1 as different as can be."
-    if not cell.single:
-        yield from agreement_of("Agreement between methods", table[~classes], note)
-    yield from agreement_of(
-        "Agreement with the known classes", table[classes], "The classes were never used in fitting. 1 is equal, 0 is chance."
-    )
-
-
-def agreement_of(title: str, table: pd.DataFrame, note: str) -> Iterator[Grid]:
-    writers = {
-        "mean_total_variation": ("mean total variation", fraction),
-        "max_total_variation": ("largest", fraction),
-        "rows_with_other_label": ("rows with another label", count),
-        "adjusted_rand": ("adjusted Rand", lambda value: amount(value, 3)),
-        "coclustering_difference": ("co-clustering difference", fraction),
-    }
-    shown = {column: writer for column, writer in writers.items() if table[column].notna().any()}
-    rows = []
-    for row in records(table.head(MOST_PARAMETERS)):
-        fields = tuple(Field(write(row[column])) for column, (_, write) in shown.items())
-        rows.append((Head(f"{row['method_a']} and {row['method_b']}"), fields))
-    more = (f"The first {MOST_PARAMETERS} of {len(table)} pairs.",) if len(table) > MOST_PARAMETERS else ()
-    if rows and shown:
-        yield Grid(title, tuple(Head(name) for name, _ in shown.values()), tuple(rows), (note, *more), "agreement")
-
-
-def contested(cell: Slice) -> Iterator[Grid]:
-    """Rows to which the methods give different labels."""
-    table = cell.tables["assignments"]
-    methods = [method for method in cell.methods if method in set(table["method"])]
-    if len(methods) < 2:
-        return
-    labels = table.pivot(index="row", columns="method", values="label")[methods]
-    rows = labels.index[(labels.nunique(axis=1) > 1) & labels.notna().all(axis=1)]
-    if not len(rows):
-        return
-    found = {(row["method"], row["row"]): row for row in records(table[table["row"].isin(rows[:MOST_CONTESTED])])}
-    lines = []
-    for number in rows[:MOST_CONTESTED]:
-        own = [found[method, number] for method in methods]
-        fields = tuple(Field(f"{count(row['label'])} ({fraction(row['responsibility'])})") for row in own)
-        lines.append((Head(own[0]["id"] or f"row {count(number)}"), fields))
-    note = "The label, and in brackets its responsibility." + (
-        f" The first {MOST_CONTESTED} of {count(len(rows))} such rows." if len(rows) > MOST_CONTESTED else ""
-    )
-    yield Grid("Rows that get different labels", tuple(Head(m, method=m) for m in methods), tuple(lines), (note,), "assignments")
-
-
-def diagnostics(cell: Slice) -> Iterator[Grid]:
-    """Every diagnostic, those beyond their threshold first."""
-    table = records(cell.tables["diagnostics"])
-    rows = []
-    for row in sorted(table, key=lambda row: not is_wrong(str(row["verdict"]))):
-        texts = [rounded(str(row["value"])), exact(str(row["threshold"])), str(row["verdict"]), str(row["advice"])]
-        fields = tuple(Field(text or DASH, numeric=i < 2 and is_number(text)) for i, text in enumerate(texts))
-        rows.append((Head(str(row["quantity"]).replace("_", " "), str(row["method"]), str(row["method"])), fields))
-    if rows:
-        heads = tuple(Head(name) for name in ("value", "threshold", "verdict", "advice"))
-        notes = (f"{DASH}: no threshold, or nothing to advise.",)
-        yield Grid("", heads, tuple(rows), notes, "diagnostics", compact=True)
+        heads = tuple(Head(m, method=m) for m in methods)
+        yield Grid("Rows assigned to each component (and its weight)", heads, tuple(rows), notes, "components")

@@ -50,25 +50,35 @@ def is_number(text: str) -> bool:
     return math.isfinite(figure(text))
 
 
-def rounded(text: str) -> str:
-    """A number to four digits; words as they are."""
-    return amount(figure(text)) if is_number(text) else text
-
-
 def exact(text: str) -> str:
-    """A number that somebody chose, in the digits that it has; words as they are."""
-    return f"{figure(text):g}" if is_number(text) else text
+    """A number that somebody chose, in the digits that it has, four at most; words as they are."""
+    return f"{figure(text):.4g}" if is_number(text) else text
 
 
 def fraction(value: float) -> str:
-    """A number between 0 and 1, never rounded to an end that it is not at."""
+    """A number between 0 and 1 to three decimals, never rounded to an end that it is not at."""
+    return _inside(value, f"{value:.3f}")
+
+
+def chance(value: float) -> str:
+    """A probability to four digits, but for the thousandths next to its ends."""
+    if 0 < value < 0.001 or 0.999 < value < 1:
+        return "< 0.001" if value < 0.5 else "> 0.999"
+    return amount(value)
+
+
+def responsibility(value: float) -> str:
+    """A posterior probability of a label: a density ratio, which floating point may round to an end that it is never at."""
+    return "> 0.999" if value == 1 else "< 0.001" if value == 0 else fraction(value)
+
+
+def _inside(value: float, text: str) -> str:
+    """Words of an end for what rounds to it, the end itself as a whole number."""
     if not math.isfinite(value):
         return DASH
-    if 0 < value < 0.0005:
-        return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
-    if 0.9995 < value < 1:
-        return "> 0.999"
-    return f"{value:.3f}"
+    if value in (0, 1):
+        return f"{value:.0f}"
+    return {"0.000": "< 0.001", "-0.000": "< 0.001", "1.000": "> 0.999"}.get(text, text)
 
 
 def count(value: float) -> str:

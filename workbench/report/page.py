@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.compare.cell import Cell
+    from workbench.data import Dataset
     from workbench.report.provenance import Provenance
 
 
@@ -60,7 +61,7 @@ def write(folder: Path, tables: Mapping[str, pd.DataFrame], cells: Sequence[Cell
     place = jinja2.Environment(
         loader=jinja2.PackageLoader("workbench.report"), trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    place.filters.update(inlined=inlined, plain=plain, markdown=markdown, fence=fence)
+    place.filters.update(inlined=inlined, plain=plain, markdown=markdown, fence=fence, joined=joined)
     paper = {"page": page, "light": declarations(LIGHT), "dark": declarations(DARK)}
     (folder / "report.md").write_text(place.get_template("page.md").render(paper), encoding="utf-8")
     target = folder / "report.html"
@@ -84,16 +85,21 @@ def compared(parts: list[Slice]) -> str:
     """`em, advi and nuts on old_faithful: 272 rows, 2 features (eruptions, waiting).`"""
     if not parts:
         return "No cell was run."
-    data, methods = parts[0].data, list(parts[0].looks)
-    features = list(data.features[:6]) + ([f"{len(data.features) - 6} more"] if len(data.features) > 6 else [])
-    rows, total = counted(len(data.x), "row"), float(data.counts.sum())
-    rows += f" that stand for {count(round(total))}" if total != len(data.x) else ""
-    text = f"{listed(methods)} on {data.name}: {rows}, {counted(len(data.features), 'feature')} ({', '.join(features)})"
-    if parts[0].n_held_out:
-        text += f", and {counted(parts[0].n_held_out, 'held-out row')} that no fit has seen"
+    cell, methods = parts[0], list(parts[0].looks)
+    features = list(cell.data.features[:6]) + ([f"{len(cell.data.features) - 6} more"] if len(cell.data.features) > 6 else [])
+    text = f"{listed(methods)} on {cell.data.name}: {size(cell.data, cell.counted)}"
+    text += f", {counted(len(cell.data.features), 'feature')} ({', '.join(features)})"
+    if cell.held_out is not None:
+        text += f"; {size(cell.held_out, cell.counted, 'held-out row')} that no fit has seen"
     if len(parts) > 1:
-        text += f"; {count(len(parts))} cells over {listed(list(parts[0].values))}"
+        text += f"; {count(len(parts))} cells over {listed(list(cell.values))}"
     return f"{text}."
+
+
+def size(data: Dataset, weighted: bool, noun: str = "row") -> str:
+    """`10 rows (sum of counts 1096)`."""
+    rows = counted(data.n_rows, noun)
+    return f"{rows} (sum of counts {count(float(data.counts.sum()))})" if weighted else rows
 
 
 def drawn(page: Page) -> Iterator[Panel]:
@@ -107,6 +113,11 @@ def drawn(page: Page) -> Iterator[Panel]:
 def plain(block: object) -> str:
     """The kind of a block, for the templates."""
     return type(block).__name__
+
+
+def joined(text: str) -> list[str]:
+    """The pieces of a text that underscores join, each with its underscore: where a line may break, and not within one."""
+    return re.split(r"(?<=_)(?=.)", text)
 
 
 def markdown(text: str) -> str:

@@ -9,8 +9,8 @@ PAPER = "#fefefe"  # drawn in this, shown in the page's own paper
 GREY = "#8a929b"  # reads on both
 
 # After Okabe and Ito (2008), the yellow left out: it cannot be read on white.
-LIGHT = ("#0072b2", "#d55e00", "#009e73", "#b3568f", "#b07d00", "#3f9fd6", "#6b5bd2", "#7a5230")
-DARK = ("#4fa8e0", "#f08a4b", "#2fc298", "#dd8fbe", "#e0b040", "#8cc8f0", "#a79bf5", "#c09a76")
+LIGHT = ("#0072b2", "#d55e00", "#009e73", "#b3568f", "#b07d00", "#3f9fd6", "#6b5bd2", "#7a5230", "#7f8c00", "#a4161a")
+DARK = ("#4fa8e0", "#f08a4b", "#2fc298", "#dd8fbe", "#e0b040", "#8cc8f0", "#a79bf5", "#c09a76", "#cbd65c", "#ff8080")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", (0, (4, 2)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))  # a later line on an equal earlier one lets it show
 

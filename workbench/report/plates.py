@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +25,7 @@ MOST_FORESTS = 9
 
 def restarts(cell: Slice, prefix: str) -> Iterator[Plate]:
     """A panel for each method with several restarts."""
-    panels, cut = [], False
+    panels, names, cut = [], set(), False
     for method in cell.methods:
         table = cell.rows("restarts", method)
         if len(table) < 2 or table["objective"].isna().all():
@@ -34,44 +34,57 @@ def restarts(cell: Slice, prefix: str) -> Iterator[Plate]:
         trace = cell.rows("trace", method)
         trace = trace[trace["objective_name"] == name]
         cut = cut or trace["restart"].nunique() > ways.MOST_WAYS
-        ends = ways.ends(table, cell.rows("optima", method))
+        ends = ways.ends(table, cell.rows("optima", method), cell.reported(method))
         stem = f"{prefix}restarts-{method}"
         panels.append(Panel(method, stem, ways.ways(stem, trace, ends, cell.looks[method], name), method))
+        names.add(name)
     if panels:
-        caption = (
-            "Each thin line is a restart on its way up, the coloured one is the restart that is reported. At the right, where each ended: dots on one height "
-            "are one optimum. The axis shows the last part of the climb only; marks at its edge lie beyond it. Triangles are singular ends, diamonds spurious "
-            "ones, crosses ended at no optimum; none of these can be best."
+        text = (
+            "Each thin line is a restart on its way up; the coloured one is the restart that is reported. At the right is where each ended: circles at one height "
+            "are one optimum, as the tables of optima list them. Ends of points are polished, that is followed to working precision, and split-and-merge moves come after "
+            "the lines; so a mark may lie above the end of its line. The axis shows the last part of the climb; marks at its edge lie beyond it. "
+            "Triangles are singular ends, diamonds spurious ones, crosses ended at no optimum; none of these can be best."
         )
-        more = f" Of the lines the first {ways.MOST_WAYS} are drawn." if cut else ""
-        yield Plate(tuple(panels), caption + more, "restarts, trace and optima")
+        text += f" Of the lines the first {ways.MOST_WAYS} are drawn." if cut else ""
+        yield Plate(tuple(panels), text + annealing(names), "restarts, trace and optima")
+
+
+def annealing(objective_names: Iterable[str]) -> str:
+    """Why the annealed bound falls."""
+    if "annealed_bound" not in objective_names:
+        return ""
+    return (
+        " The annealed bound, beta E log p(x, z) + H(q), is climbed at a fixed beta. Each temperature has its own: where beta rises, the curve jumps, and down "
+        "where E log p(x, z) is negative. That is no failure. At beta = 1, the last stretch, it is the log likelihood."
+    )
 
 
 def shared(cell: Slice, prefix: str) -> Iterator[Plate]:
-    """Responsibilities: the rows that the methods see most differently, then all rows."""
+    """Responsibilities: the rows that the methods see most differently, where a picture can show it, then all rows."""
     share = responsibilities.shares(cell.tables["responsibilities"], cell.fitted)
     if share is None or share.values.shape[-1] < 2:
         return
     panels, text = [], "A column is a row of the data, a colour is a component, from component 0 at the bottom."
-    if len(share.methods) > 1:
-        first = np.argsort(-share.quarrel, kind="stable")[: responsibilities.MOST_CLOSE]
+    text += " Each row is one column, whatever its count." if cell.counted else ""
+    apart = share.quarrel
+    first = np.argsort(-apart, kind="stable")[: min(responsibilities.MOST_CLOSE, int((apart >= responsibilities.VISIBLE).sum()))]
+    if len(first):
         stem = f"{prefix}responsibilities-first"
         panels.append(Panel("Disagreements first", stem, responsibilities.bands(stem, share, first, row_names(cell, share.rows[first]))))
         text += f" First panel: the {counted(len(first), 'row')} that the methods see most differently, worst at the left"
-        text += f" (after them {most(float(share.quarrel[first[-1]]))})." if len(first) < len(share.rows) else "."
+        rest = np.delete(apart, first)
+        text += f" (of the others none differs by more than {fraction(float(rest.max()))})." if len(rest) else "."
+    elif len(share.methods) > 1:
+        text += f" The methods see no row differently: the largest difference is {fraction(float(apart.max()))}."
     order = share.order
     if len(order) > responsibilities.MOST_ROWS:
         order = order[np.linspace(0, len(order) - 1, responsibilities.MOST_ROWS).astype(int)]
-        text += f" Of {count(len(share.rows))} rows every {count(len(share.rows) / len(order))}th or so is shown in the picture of all."
+        text += f" Of {count(len(share.rows))} rows {count(len(order))}, evenly spread over their order, are shown in the picture of all."
     stem = f"{prefix}responsibilities-all"
     panels.append(Panel("All rows", stem, responsibilities.bands(stem, share, order, [])))
-    text += f" All rows are sorted by {share.methods[0]}'s responsibilities: soft edges are rows between components, and speckles are rows that another method sees differently."
+    text += f" All rows are sorted by {share.methods[0]}'s responsibilities: soft edges are rows between components"
+    text += ", and speckles are rows that another method sees differently." if len(first) else "."
     yield Plate(tuple(panels), text, "responsibilities")
-
-
-def most(quarrel: float) -> str:
-    """How far the remaining rows differ."""
-    return f"no row differs by more than {fraction(quarrel)}" if quarrel >= 1e-4 else "no row differs by as much as 0.0001"
 
 
 def row_names(cell: Slice, rows: Float[np.ndarray, " n"]) -> list[str]:
@@ -86,21 +99,23 @@ def row_names(cell: Slice, rows: Float[np.ndarray, " n"]) -> list[str]:
 def progress(cell: Slice, prefix: str) -> Iterator[Plate]:
     """Traces of the reported restarts, a pair of panels for each objective."""
     table = cell.tables["trace"]
-    panels = []
+    panels, drawn = [], set()
     for name in dict.fromkeys(table["objective_name"]):
         traces = {method: reported(cell, method, name) for method in cell.methods}
         traces = {method: trace for method, trace in traces.items() if len(trace) and trace["objective"].notna().any()}
         if not traces:
             continue
+        drawn.add(name)
         for column, words in {"iteration": "by iteration", "seconds": "by second"}.items():
             stem = f"{prefix}trace-{name}-{column}"
             panels.append(Panel(f"{spoken(name)} {words}", stem, steps.progress(stem, traces, cell.looks, column, name)))
     if panels:
-        caption = (
-            "The restart that each method reports, from its start; where the first steps are far lower, they lie below the axis. An iteration of one method is not the work of an "
-            "iteration of another: seconds are what compares them. Objectives with different names have different panels, since they are different functions."
+        text = (
+            "The restart that each method reports, from its start; first steps that are far lower lie below the axis. An iteration of one method is not the work of an "
+            "iteration of another: seconds are what compares them. Seconds are the method's own, all its restarts among them. "
+            "Objectives with different names have different panels, since they are different functions. A method climbs its own objective only: the log likelihood of one that climbs another may fall."
         )
-        yield Plate(tuple(panels), caption, "trace")
+        yield Plate(tuple(panels), text + annealing(drawn), "trace")
 
 
 def reported(cell: Slice, method: str, objective_name: str) -> pd.DataFrame:
@@ -109,7 +124,7 @@ def reported(cell: Slice, method: str, objective_name: str) -> pd.DataFrame:
     trace = trace[trace["objective_name"] == objective_name]
     if trace.empty:
         return trace
-    best = ways.ends(cell.rows("restarts", method), cell.rows("optima", method)).reported
+    best = ways.ends(cell.rows("restarts", method), cell.rows("optima", method), cell.reported(method)).reported
     return trace[trace["restart"] == (best if best in set(trace["restart"]) else trace["restart"].iloc[0])]
 
 

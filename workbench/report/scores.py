@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from workbench.report.blocks import Field, Grid, Head
-from workbench.report.numerals import DASH, estimated, listed
+from workbench.report.numerals import DASH, difference, estimated, listed
 from workbench.report.quantities import QUANTITIES, Quantity
 
 if TYPE_CHECKING:
@@ -36,7 +37,37 @@ def likelihood(cell: Slice, title: str, methods: list[str], point: bool) -> Grid
         elif meaning:
             absent.append(quantity.name)
     rows.append((Head("status", "Why it stopped."), tuple(Field(cell.row(m).text("status") or DASH, numeric=False) for m in methods)))
-    return Grid(title, columns, tuple(rows), tuple(hole_notes(absent, holes)), "likelihoods")
+    notes = (*(() if point else expected(cell)), *hole_notes(absent, holes))
+    return Grid(title, columns, tuple(rows), notes, "likelihoods")
+
+
+@dataclasses.dataclass(frozen=True)
+class Drop:
+    """How far mean log likelihoods over draws lie below the best point; `p` is its number of free parameters."""
+
+    best: str
+    p: float
+    below: dict[str, float]
+
+
+def drops(cell: Slice) -> Drop | None:
+    """None without a point, or without draws to put beside it."""
+    scores = {method: cell.row(method).number("log_likelihood") for method in cell.fitted}
+    points = [method for method in cell.estimates("point") if math.isfinite(scores[method])]
+    if not points:
+        return None
+    best = max(points, key=lambda method: scores[method])
+    below = {m: scores[best] - scores[m] for m in cell.estimates("approximation", "sample") if math.isfinite(scores[m])}
+    p = cell.row(best).number("n_parameters")
+    return Drop(best, p, below) if below and math.isfinite(p) else None
+
+
+def expected(cell: Slice) -> Iterator[str]:
+    """The p/2 that an average over any posterior loses, beside what the draws lose."""
+    drop = drops(cell)
+    if drop is not None:
+        parts = listed([f"{difference(value)} ({method})" for method, value in drop.below.items()])
+        yield f"The mean log likelihood lies {parts} nats below the point of {drop.best}; about p/2 = {drop.p / 2:g} is expected of draws from any posterior."
 
 
 def kind_note(cell: Slice, method: str) -> str:
@@ -57,4 +88,4 @@ def hole_notes(absent: list[str], holes: bool) -> Iterator[str]:
     if holes:
         yield f"{DASH} stands where a method failed, cannot have the number, or the number was not asked for."
     if absent:
-        yield f"Left out, since no method here has it in this run: {listed(absent)}."
+        yield f"No method here has a number for {listed(absent)}."

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from workbench.report import densities, grids, plates, scores, sweeps
+from workbench.report import agreement, checks, densities, grids, plates, scores, sweeps
 from workbench.report.blocks import Block, Field, Grid, Head, Listing, Section, Sentences
 from workbench.report.findings import findings
 from workbench.report.numerals import seconds
@@ -23,11 +23,14 @@ def of_cell(cell: Slice, prefix: str) -> tuple[Section, ...]:
         "likelihoods": ("Likelihoods and other scores", [*scores.likelihoods(cell)]),
         "restarts": ("Restarts", [*plates.restarts(cell, prefix)]),
         "data": ("Data and fits", [*densities.fitted(cell, prefix), *grids.components(cell)]),
-        "responsibilities": ("Responsibilities compared", [*plates.shared(cell, prefix), *grids.agreement(cell), *grids.contested(cell)]),
+        "responsibilities": (
+            "Responsibilities compared",
+            [*plates.shared(cell, prefix), *agreement.grids(cell), *agreement.contested(cell)],
+        ),
         "trace": ("Objectives by iteration and by second", [*plates.progress(cell, prefix)]),
         "parameters": ("Parameters", [*plates.forests(cell, prefix), *grids.parameters(cell)]),
         "optima": ("Optima", [*grids.optima(cell)]),
-        "diagnostics": ("Diagnostics", [*grids.diagnostics(cell)]),
+        "diagnostics": ("Diagnostics", [*checks.grids(cell)]),
     }
     return kept(Section(title, f"{prefix}{anchor}", tuple(blocks)) for anchor, (title, blocks) in contents.items())
 

@@ -28,6 +28,7 @@ READ = {  # the columns that the page reads, by table
     "responsibilities": "method row component mean",
     "agreement": "method_a method_b mean_total_variation max_total_variation adjusted_rand rows_with_other_label coclustering_difference",
     "parameters": "method parameter component feature feature_2 level row mean sd lower upper truth",
+    "decomposition": "method restart",
     "trace": "method restart iteration seconds objective_name objective",
     "evidence": "method estimator log_evidence mcse kl kl_mcse reference",
     "diagnostics": "method quantity value threshold verdict advice",
@@ -48,7 +49,7 @@ class Slice:
         The cell's rows by table name; numbers as float (nan is an empty cell), words as str, flags as True, False or None.
     looks
         How each method of the page is drawn.
-    n_held_out
+    held_out
         Rows that no fit has seen; None without any.
     """
 
@@ -56,7 +57,12 @@ class Slice:
     data: Dataset
     tables: Mapping[str, pd.DataFrame]
     looks: Mapping[str, Look]
-    n_held_out: int | None = None
+    held_out: Dataset | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether rows stand for others like them."""
+        return bool((self.data.counts != 1).any())
 
     @property
     def title(self) -> str:
@@ -78,6 +84,11 @@ class Slice:
     @functools.cached_property
     def _rows(self) -> dict[str, Row]:
         return {row["method"]: Row(row) for row in records(self.tables["likelihoods"])}
+
+    def reported(self, method: str) -> float:
+        """The number of the restart that a method reports, as its ledger has it; nan without one."""
+        ledger = self.rows("decomposition", method)
+        return float(ledger["restart"].iloc[0]) if len(ledger) else math.nan
 
     @property
     def single(self) -> bool:
@@ -123,7 +134,7 @@ def slices(tables: Mapping[str, pd.DataFrame], cells: Sequence[Cell]) -> list[Sl
             cell.problem.data,
             {name: part(clean[name], cell.values) for name in READ},
             looks,
-            None if cell.held_out is None else cell.held_out.n_rows,
+            cell.held_out,
         )
         for cell in cells
     ]

@@ -27,7 +27,8 @@ def sentence(text: str) -> str:
 
 
 def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """With a capital, but for a letter that is a symbol."""
+    return text if text[:2] in ("p ", "q ", "K ") else text[:1].upper() + text[1:]
 
 
 def figure(text: str) -> float:

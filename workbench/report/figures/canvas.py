@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import html
 import io
+import math
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from workbench.report.palette import GREY, INK, LIGHT, PAPER
 
@@ -43,6 +44,9 @@ STYLE: dict[Any, Any] = {
     "ytick.color": GREY,
     "ytick.labelcolor": INK,
 }
+TICK_ROOM = 0.17
+"""Share of the axis between two ticks, so that their numbers stay apart."""
+FEWEST_TICKS = 3
 MOST_MARKS = 1500  # more than this many points are drawn as a picture inside the SVG
 
 
@@ -99,12 +103,56 @@ def thinned(length: int, most: int) -> Int[np.ndarray, " n"]:
     return np.unique(np.geomspace(1, length, most).astype(int)) - 1
 
 
-def stretched(axes: Axes, linear: float, last: float) -> None:
-    """A logarithmic axis from 0 on: linear up to `linear`, with plain numbers at its ticks."""
+def stretched(axes: Axes, linear: float, last: float, whole: bool = False) -> None:
+    """A logarithmic axis from 0 on: linear up to `linear`, with plain numbers at ticks that keep clear of each other."""
     axes.set_xscale("symlog", linthresh=linear)
     axes.set_xlim(0, max(last, linear))
+    axes.xaxis.set_major_locator(FixedLocator(round_ticks(linear, max(last, linear), whole)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_locator(NullLocator())
+
+
+def round_ticks(linear: float, last: float, whole: bool = False) -> list[float]:
+    """0 and powers of ten up to `last`, or where those are fewer than three their doubles and fives too, each with room for its number.
+
+    Parameters
+    ----------
+    linear : up to where the axis is linear; a decade beyond is as long as that part
+    whole : whether only whole numbers will do
+    """
+
+    def place(value: float) -> float:
+        return value / linear if value <= linear else 1.0 + math.log10(value / linear)
+
+    decades = range(0 if whole else math.floor(math.log10(linear)) - 1, math.floor(math.log10(last)) + 1)
+    found: list[float] = []
+    for digits in ((1,), (1, 2, 5)):
+        found = [0.0]
+        for value in (float(f"{digit}e{power}") for power in decades for digit in digits):
+            if value <= last * (1 + 1e-9) and place(value) - place(found[-1]) >= TICK_ROOM * place(last):
+                found.append(value)
+        if len(found) >= FEWEST_TICKS:
+            break
+    return found
+
+
+def key(figure: Figure, labels: Sequence[str], handles: Sequence[Any] | None = None, handle: float = 1.6, below: bool = False) -> None:
+    """A legend above or below the axes, in as many columns as its longest label leaves room for."""
+    options: dict[str, Any] = {"loc": f"outside {'lower' if below else 'upper'} center", "handlelength": handle, "handletextpad": 0.5}
+    options |= {"ncols": key_columns(labels, handle), "columnspacing": 1.0}
+    if handles is not None:
+        options["handles"] = handles
+    figure.legend(**options)
+
+
+def key_columns(labels: Sequence[str], handle: float = 1.6) -> int:
+    width = 0.17 * handle + 0.3 + 0.068 * max(map(len, labels), default=0)  # inches
+    return max(1, min(len(labels), int(WIDTH / width)))
+
+
+def key_height(labels: Sequence[str], handle: float = 1.6) -> float:
+    """Inches that a legend takes beyond its first line."""
+    return 0.18 * (-(-len(labels) // key_columns(labels, handle)) - 1)
 
 
 def marks(axes: Axes, x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], **how: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.report.figures.canvas import WIDTH, drawing, marks, panel
-from workbench.report.palette import GREY, INK, Look
+from workbench.report.palette import GREY, INK, PAPER, Look
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_FEATURES = 4
 MOST_POINTS = 4000  # of a scatter; the caption says so when rows are left out
+HALO = {"boxstyle": "circle,pad=0.12", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.75}
 RADII = (1.0, 2.4477)  # one standard deviation, and the one that holds 95 % of a component in two dimensions
 
 
@@ -100,8 +101,7 @@ def scatter(stem: str, x: Float[np.ndarray, "N 2"], bell: Bells, look: Look, fea
     def paint(axes: Axes) -> None:
         cloud(axes, x, 2.6)
         ellipses(axes, bell, (0, 1), look, 1.6)
-        for k, mean in enumerate(bell.means):
-            axes.annotate(str(k), mean, color=INK, ha="center", va="center", fontweight="bold", fontsize=10)
+        digits(axes, bell, (0, 1), 10)
         axes.set(xlabel=features[0], ylabel=features[1], xlim=reach(x[:, 0]), ylim=reach(x[:, 1]))
 
     return panel(stem, 3.3, paint)
@@ -120,6 +120,7 @@ def pairs(stem: str, x: Float[np.ndarray, "N D"], bell: Bells, look: Look, featu
                 continue
             cloud(axes, x[:, [column, row + 1]], 1.6)
             ellipses(axes, bell, (column, row + 1), look, 1.2)
+            digits(axes, bell, (column, row + 1), 7.5)
             axes.set(xlim=reach(x[:, column]), ylim=reach(x[:, row + 1]))
             axes.tick_params(labelsize=7)
             axes.locator_params(nbins=3)
@@ -147,3 +148,9 @@ def ellipses(axes: Axes, bell: Bells, pair: tuple[int, int], look: Look, width: 
     for mean, covariance in zip(bell.means[:, pair], bell.covariances[:, pair][:, :, pair], strict=True):
         for radius, alpha in zip(RADII, (1.0, 0.7), strict=True):
             axes.plot(*outline(mean, covariance, radius), color=look.colour, linewidth=width * alpha, alpha=alpha)
+
+
+def digits(axes: Axes, bell: Bells, pair: tuple[int, int], size: float) -> None:
+    """The number of each component at its mean, clear of what is under it."""
+    for k, mean in enumerate(bell.means[:, pair]):
+        axes.annotate(str(k), mean, color=INK, ha="center", va="center", fontweight="bold", fontsize=size, bbox=HALO, annotation_clip=True)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.report.figures.canvas import panel, shortened
+from workbench.report.figures.canvas import drawing, key, key_height, shortened
 from workbench.report.palette import INK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
-    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from workbench.report.palette import Look
 
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 def forest(stem: str, rows: pd.DataFrame, looks: Mapping[str, Look], name: str) -> str:
     """Rows of one parameter and one feature: a group a component, a mark a method, the truth as a line where it is known."""
     methods = list(dict.fromkeys(rows["method"]))
+    labels = [shortened(method, 14) for method in methods] + ["truth"] * bool(rows["truth"].notna().any())
     components = sorted(set(rows["component"].fillna(-1)))
 
-    def paint(axes: Axes) -> None:
+    def paint(figure: Figure) -> None:
+        axes = figure.add_subplot()
         for j, method in enumerate(methods):
             own, look = rows[rows["method"] == method], looks[method]
             place = [components.index(c) for c in own["component"].fillna(-1)]
@@ -38,6 +40,6 @@ def forest(stem: str, rows: pd.DataFrame, looks: Mapping[str, Look], name: str) 
         axes.set_ylim(len(components) - 0.4, -0.6)
         axes.set(xlabel=name, ylabel="component")
         axes.locator_params(axis="x", nbins=5)
-        axes.figure.legend(loc="outside upper center", ncols=4, handlelength=0.8, handletextpad=0.3, columnspacing=0.8)
+        key(figure, labels, handle=0.8)
 
-    return panel(stem, 1.1 + len(components) * (0.2 + 0.11 * len(methods)) + 0.2 * ((len(methods) - 1) // 4), paint)
+    return drawing(stem, 1.1 + len(components) * (0.2 + 0.11 * len(methods)) + key_height(labels, 0.8), paint)

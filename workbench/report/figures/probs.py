@@ -51,6 +51,12 @@ def heat(stem: str, probs: Float[np.ndarray, "D K"], features: tuple[str, ...]) 
 def write(axes: Axes, probs: Float[np.ndarray, "D K"]) -> None:
     for (d, k), value in np.ndenumerate(probs):
         if np.isfinite(value):
-            axes.text(
-                k + 0.5, d + 0.5, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color="#ffffff" if value < 0.6 else "#000000"
-            )
+            ink = "#ffffff" if value < 0.6 else "#000000"
+            axes.text(k + 0.5, d + 0.5, short(float(value)), ha="center", va="center", fontsize=7.5, color=ink)
+
+
+def short(value: float) -> str:
+    """Two decimals, never rounded to an end that it is not at."""
+    if value in (0, 1):
+        return f"{value:.0f}"
+    return {"0.00": "<.01", "1.00": ">.99"}.get(f"{value:.2f}", f"{value:.2f}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.report.figures.canvas import panel, shortened, stretched, thinned
+from workbench.report.figures.canvas import drawing, key, key_height, shortened, stretched, thinned
 from workbench.report.wording import axis
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from workbench.report.palette import Look
 
@@ -24,7 +25,10 @@ MOST_POINTS = 1000
 def progress(stem: str, traces: Mapping[str, pd.DataFrame], looks: Mapping[str, Look], column: str, objective_name: str) -> str:
     """One line a method; the axis of the objective leaves out the first steps, which are far below."""
 
-    def paint(axes: Axes) -> None:
+    labels = [shortened(method) for method in traces]
+
+    def paint(figure: Figure) -> None:
+        axes = figure.add_subplot()
         ends: list[float] = []
         starts: list[float] = []
         firsts: list[float] = []
@@ -43,11 +47,12 @@ def progress(stem: str, traces: Mapping[str, pd.DataFrame], looks: Mapping[str, 
             firsts.extend(x[x > 0][:1])
             last = max(last, float(x.max()))
         frame(axes, ends, starts)
-        stretched(axes, 1.0 if column == "iteration" else max(min(firsts, default=1.0), 1e-4), last)
-        axes.set(xlabel="iteration" if column == "iteration" else "seconds", ylabel=axis(objective_name))
-        axes.figure.legend(loc="outside upper center", ncols=4, handlelength=1.6, columnspacing=1.0)
+        whole = column == "iteration"
+        stretched(axes, 1.0 if whole else max(min(firsts, default=1.0), 1e-4), last, whole)
+        axes.set(xlabel="iteration" if whole else "seconds", ylabel=axis(objective_name))
+        key(figure, labels)
 
-    return panel(stem, 2.9, paint)
+    return drawing(stem, 2.9 + key_height(labels), paint)
 
 
 def frame(axes: Axes, ends: list[float], starts: list[float]) -> None:

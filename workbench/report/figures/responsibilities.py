@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.patches import Patch
 
-from workbench.report.figures.canvas import drawing, shortened
+from workbench.report.figures.canvas import drawing, key, shortened
 from workbench.report.palette import GREY, component_colour
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST_CLOSE = 40  # rows drawn wide enough to tell apart
 MOST_ROWS = 1000  # rows of the whole picture
 DEPTH = 50  # pixels from 0 to 1
+VISIBLE = 1 / DEPTH  # a difference that moves a colour's edge
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +79,8 @@ def bands(stem: str, share: Shares, which: Float[np.ndarray, " n"], names: list[
             band(axes, values[which], shortened(method))
         if names:
             stack[-1].set_xticks(range(len(which)), [shortened(name, 12) for name in names], rotation=90, fontsize=6.5)
-        key = [Patch(color=component_colour(k), label=str(k)) for k in range(share.values.shape[-1])]
-        figure.legend(handles=key, loc="outside upper center", ncols=min(len(key), 10), handlelength=0.8, columnspacing=1.0)
+        patches = [Patch(color=component_colour(k), label=str(k)) for k in range(share.values.shape[-1])]
+        key(figure, [str(patch.get_label()) for patch in patches], patches, handle=0.8)
         stack[-1].set_xlabel("row" if names else f"{len(which)} rows")
 
     return drawing(stem, 1.0 + 0.34 * n_methods + (0.45 if names else 0), paint)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.collections import LineCollection
 
-from workbench.report.figures.canvas import drawing, stretched, thinned
+from workbench.report.figures.canvas import drawing, key, stretched, thinned
 from workbench.report.palette import GREY, INK, Look
 from workbench.report.wording import axis
 
@@ -32,8 +32,8 @@ class Ends:
 
     Attributes
     ----------
-    objective : ndarray (restart,)
-    optimum : ndarray (restart,), nan where it ended at none
+    restart : ndarray (restart,), their numbers
+    objective : ndarray (restart,), polished, as the optima's, where the method polishes its ends
     fate : list of the keys of MARKS
     reported : the number of the restart that is reported, or nan
     """
@@ -44,33 +44,47 @@ class Ends:
     reported: float
 
 
-def ends(restarts: pd.DataFrame, optima: pd.DataFrame) -> Ends:
-    """Join one method's restarts to its optima."""
+def ends(restarts: pd.DataFrame, optima: pd.DataFrame, reported: float = math.nan) -> Ends:
+    """Join one method's restarts to its optima; without `reported` the best regular end is taken for the one that is."""
     known = {}
     for number, singular, spurious in zip(optima["optimum"], optima["singular"], optima["spurious"], strict=True):
         known[number] = "singular" if singular is True else "spurious" if spurious is True else "regular"
     optimum = restarts["optimum"].to_numpy(dtype=float)
     plain = "no optimum" if known else "regular"
     fate = [known.get(number, plain) for number in optimum]
-    objective = restarts["objective"].to_numpy(dtype=float)
+    stopped, polished = (restarts[column].to_numpy(dtype=float) for column in ("objective", "polished_objective"))
+    objective = np.where(np.isfinite(polished), polished, stopped)
     good = [i for i, end in enumerate(fate) if end == "regular" and math.isfinite(objective[i])]
     best = max(good, key=lambda i: objective[i], default=None)
     number = restarts["restart"].to_numpy(dtype=float)
-    return Ends(number, objective, fate, math.nan if best is None else float(number[best]))
+    if math.isnan(reported) and best is not None:
+        reported = float(number[best])
+    return Ends(number, objective, fate, reported)
 
 
-def window(final: Ends, ways: Float[np.ndarray, " S"]) -> tuple[float, float]:
-    """The part of the objective's axis where the differences between restarts are."""
-    values = final.objective[[end == "regular" for end in final.fate]]
-    values = values[np.isfinite(values)]
-    if not len(values):
-        values = final.objective[np.isfinite(final.objective)]
-    if not len(values):
+def window(final: Ends, trace: pd.DataFrame) -> tuple[float, float]:
+    """The part of the objective's axis where the differences between restarts are, the noise of their last steps with it."""
+    counts = np.array([end == "regular" for end in final.fate]) & np.isfinite(final.objective)
+    if not counts.any():
+        counts = np.isfinite(final.objective)
+    if not counts.any():
         return 0.0, 1.0
-    high, low = values.max(), values.min()
-    climbed = high - np.percentile(ways, 10) if len(ways) else 0.0
+    values = final.objective[counts]
+    ways = trace.dropna(subset=["objective"])
+    noise = lasts(ways[ways["restart"].isin(final.restart[counts])])
+    high, low = max(values.max(), *noise), min(values.min(), *noise)
+    climbed = high - np.percentile(ways["objective"], 10) if len(ways) else 0.0
     span = max(high - low, 0.3 * climbed, 1e-6 * abs(high), 1e-4)
     return min(low - 0.3 * (high - low), high - span), high + 0.08 * span
+
+
+def lasts(ways: pd.DataFrame) -> tuple[float, ...]:
+    """Between what values nearly all of the last steps lie, a tenth of each restart's: wide for what settles around a solution only."""
+    if ways.empty:
+        return ()
+    last = ways.groupby("restart")["iteration"].transform("max")
+    late = ways.loc[ways["iteration"] > 0.9 * last, "objective"]
+    return tuple(float(value) for value in np.percentile(late, (5, 99))) if len(late) else ()
 
 
 def strip(axes: Axes, final: Ends, look: Look, low: float, high: float) -> None:
@@ -92,10 +106,9 @@ def strip(axes: Axes, final: Ends, look: Look, low: float, high: float) -> None:
                 clip_on=False,
                 label=fate,
             )
-    axes.set(xlim=(-0.25, 1.25), xticks=[], xlabel="final")
+    axes.set(xlim=(-0.25, 1.25), xticks=[])
+    axes.set_xlabel("final", labelpad=8)  # clear of marks at the edge
     axes.spines.bottom.set_visible(False)
-    if set(final.fate) - {"regular"}:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), handletextpad=0.1, borderpad=0)
 
 
 def climbs(axes: Axes, trace: pd.DataFrame, final: Ends, look: Look) -> None:
@@ -108,12 +121,12 @@ def climbs(axes: Axes, trace: pd.DataFrame, final: Ends, look: Look) -> None:
     if final.reported in groups:
         way = groups[final.reported]
         axes.plot(*way[thinned(len(way), 5 * MOST_POINTS)].T, color=look.colour, linewidth=1.8)
-    stretched(axes, 1.0, float(trace["iteration"].max()))
+    stretched(axes, 1.0, float(trace["iteration"].max()), whole=True)
 
 
 def ways(stem: str, trace: pd.DataFrame, final: Ends, look: Look, objective_name: str) -> str:
     """Traces at the left and the strip at the right, on one axis of the objective."""
-    low, high = window(final, trace["objective"].dropna().to_numpy())
+    low, high = window(final, trace)
 
     def paint(figure: Figure) -> None:
         if len(trace):
@@ -124,5 +137,8 @@ def ways(stem: str, trace: pd.DataFrame, final: Ends, look: Look, objective_name
             left = right = figure.add_subplot()
         strip(right, final, look, low, high)
         left.set(ylim=(low, high), ylabel=axis(objective_name))
+        marks = [mark for mark in MARKS if mark in final.fate]
+        if marks not in ([], ["regular"]):
+            key(figure, marks, handle=0.8, below=True)
 
     return drawing(stem, 3.0, paint)

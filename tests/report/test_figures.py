@@ -1,0 +1,152 @@
+"""What figures are drawn from, and what their captions say of it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import made
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.report import agreement, checks, plates
+from workbench.report.figures.canvas import TICK_ROOM, round_ticks
+from workbench.report.figures.probs import short
+from workbench.report.figures.restarts import ends, window
+from workbench.report.slices import Slice, slices
+
+DATA = made.clusters()
+
+
+def sliced(tables: dict[str, pd.DataFrame]) -> Slice:
+    return slices(tables, [made.cell(DATA)])[0]
+
+
+@pytest.mark.parametrize("linear", [1e-4, 8e-4, 0.0012, 0.03, 0.4])
+@pytest.mark.parametrize("times", [1.0, 3.0, 50.0, 1e3, 1e5])
+def test_ticks_keep_clear_of_each_other(linear: float, times: float) -> None:
+    last = linear * times
+    ticks = np.array(round_ticks(linear, last))
+
+    def place(values: np.ndarray) -> np.ndarray:
+        return np.where(values <= linear, values / linear, 1 + np.log10(np.maximum(values, linear) / linear))
+
+    assert ticks[0] == 0.0
+    assert len(ticks) >= 2
+    assert np.diff(place(ticks)).min() >= TICK_ROOM * place(np.array([last]))[0] * (1 - 1e-12)
+    assert ticks[-1] <= last * (1 + 1e-9)
+
+
+def test_ticks_of_iterations_are_whole() -> None:
+    assert round_ticks(1.0, 1000.0, whole=True) == [0.0, 1.0, 10.0, 100.0, 1000.0]
+    assert round_ticks(1.0, 4.0, whole=True) == [0.0, 1.0, 2.0]
+
+
+def restarts(stopped: list[float], polished: list[float], optimum: list[float]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    runs = [
+        {"method": "em", "restart": r, "objective_name": "log_likelihood", "objective": a, "polished_objective": b, "optimum": o}
+        for r, (a, b, o) in enumerate(zip(stopped, polished, optimum, strict=True))
+    ]
+    found = [
+        {"method": "em", "optimum": o, "objective": max(b for b, p in zip(polished, optimum, strict=True) if p == o)} for o in set(optimum)
+    ]
+    cell = sliced({"likelihoods": pd.DataFrame([{"method": "em"}]), "restarts": pd.DataFrame(runs), "optima": pd.DataFrame(found)})
+    return cell.tables["restarts"], cell.tables["optima"]
+
+
+def test_marks_are_where_the_listed_optima_are() -> None:
+    """Not where the restarts stopped: with moves after that, those differ by nats."""
+    runs, optima = restarts([-1119.2, -1114.4, -1127.0], [-1114.44, -1114.44, -1119.21], [0, 0, 1])
+    final = ends(runs, optima, 1.0)
+    heights = dict(zip(optima["optimum"], optima["objective"], strict=True))
+    assert final.objective.tolist() == [heights[o] for o in runs["optimum"]]
+    assert final.reported == 1.0
+
+
+def test_without_polished_ends_marks_are_where_restarts_stopped() -> None:
+    runs, optima = restarts([-3.0, -2.0], [math.nan, math.nan], [0, 0])
+    assert ends(runs, optima).objective.tolist() == [-3.0, -2.0]
+
+
+def test_the_axis_holds_the_noise_of_the_last_steps() -> None:
+    runs, optima = restarts([-10.0, -10.1], [math.nan] * 2, [0, 0])
+    steps = np.arange(1001)
+    noise = 0.5 * np.sin(steps)
+    trace = pd.DataFrame({"restart": 0.0, "iteration": steps, "objective": -10.0 + np.where(steps > 100, noise, -500.0)})
+    low, high = window(ends(runs, optima), trace)
+    assert high >= -10.0 + 0.49
+    assert low < -10.5
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (1.0, "1"), (0.999, ">.99"), (0.001, "<.01"), (0.994, "0.99"), (0.5, "0.50")])
+def test_probabilities_in_heat_maps(value: float, text: str) -> None:
+    assert short(value) == text
+
+
+def captions(cell: Slice) -> str:
+    return " ".join(plate.caption for plate in plates.shared(cell, ""))
+
+
+def titles(cell: Slice) -> list[str]:
+    return [panel.title for plate in plates.shared(cell, "") for panel in plate.panels]
+
+
+def test_no_disagreement_no_picture_of_it() -> None:
+    tables = made.tables_of(DATA, methods={"em": ("em", "point"), "em_map": ("em", "point")})
+    alike = sliced(tables)
+    assert titles(alike) == ["All rows"]
+    assert "The methods see no row differently: the largest difference is 0." in captions(alike)
+    assert "speckles" not in captions(alike)
+    mine = tables["responsibilities"]["method"] == "em_map"
+    other = tables["responsibilities"].assign(mean=lambda t: t["mean"].where(~mine | (t["row"] > 6), 0.5))
+    apart = sliced({**tables, "responsibilities": other})
+    assert titles(apart) == ["Disagreements first", "All rows"]
+    assert "First panel: the 7 rows" in captions(apart)
+
+
+def test_why_the_annealed_bound_falls_is_said_where_it_is_drawn() -> None:
+    tables = made.tables_of(DATA, methods={"em": ("em", "point"), "warm": ("annealed_em", "point")})
+    for name in ("trace", "restarts"):
+        warm = tables[name]["method"] == "warm"
+        tables[name].loc[warm, "objective_name"] = "annealed_bound"
+    words = "where beta rises, the curve jumps"
+    cell = sliced(tables)
+    assert all(words in next(maker(cell, "")).caption for maker in (plates.restarts, plates.progress))
+    plain = sliced(made.tables_of(DATA, methods={"em": ("em", "point")}))
+    assert not any(words in next(maker(plain, "")).caption for maker in (plates.restarts, plates.progress))
+
+
+def test_numbers_of_agreement_are_explained_beside_them() -> None:
+    cell = sliced(made.tables_of(DATA))
+    notes = {grid.title: " ".join(grid.notes) for grid in agreement.grids(cell)}
+    assert "differ in the probability that two rows share a component" in notes["Agreement between methods"]
+    assert "0 what chance would give" in notes["Agreement with the known classes"]
+
+
+def checked(*rows: tuple[str, str, object, str, str]) -> Slice:
+    names = ("method", "quantity", "value", "verdict", "advice")
+    table: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in rows]
+    methods = dict.fromkeys(row[0] for row in rows)
+    return sliced({"likelihoods": pd.DataFrame([{"method": m} for m in methods]), "diagnostics": pd.DataFrame(table)})
+
+
+def test_diagnostics_warn_first_and_put_methods_side_by_side() -> None:
+    cell = checked(
+        ("em", "status", "converged", "ok", ""),
+        ("em", "share_singular", 0, "ok", ""),
+        ("hard", "share_singular", 0.11, "warning", "use a prior"),
+        ("em", "local_maximum", "undecided", "note", "not flat"),
+        ("hard", "local_maximum", "undecided", "note", "not flat"),
+        ("em", "message", "moves: 3 of 20", "note", ""),
+    )
+    first, every = checks.grids(cell)
+    assert [(head.text, head.note) for head, _ in first.rows] == [
+        ("share singular", "hard"),
+        ("local maximum", "em and hard"),
+        ("message", "em"),
+    ]
+    assert [(head.text, [field.text for field in fields]) for head, fields in every.rows] == [
+        ("share singular", ["0", "0.110 (warning)"]),
+        ("local maximum", ["undecided", "undecided"]),
+    ]
