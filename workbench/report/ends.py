@@ -1,4 +1,4 @@
-"""Findings about restarts: where they ended, what they missed."""
+"""Findings about restarts: where they ended."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from workbench.fit import LIKELIHOODS, Status, maximised
-from workbench.report.numerals import count, difference, fraction, listed, nats
+from workbench.fit import Status, maximised
+from workbench.report.numerals import count, difference, listed, nats
 from workbench.report.slices import Row, records
-from workbench.report.wording import capital, figure, is_wrong, sentence, spoken, unit
+from workbench.report.wording import spoken, unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -212,55 +212,3 @@ def ended_between(method: str, restarts: pd.DataFrame) -> str:
     where = f"at {name} {high}" if low == high else f"between {name} {low} and {high}. The best is reported"
     where += ", its ELBO estimated anew from the draws that are kept" if name == "ELBO" else ""
     return f"The {len(restarts)} restarts of {method} ended {where}."
-
-
-def overtaken(cell: Slice) -> Iterator[str]:
-    """Maxima of the likelihood below a point or a draw of another method."""
-    best = {method: cell.row(method).number("log_likelihood_best") for method in cell.fitted}
-    best = {method: value for method, value in best.items() if math.isfinite(value)}
-    if not best:
-        return
-    other = max(best, key=lambda m: best[m])
-    behind = [
-        method for method in cell.estimates("point") if method in best and best[other] - best[method] > VISIBLE and maximises(cell, method)
-    ]
-    if behind:
-        gaps = [f"{difference(best[other] - best[method])} nats above the best optimum of {method}" for method in behind]
-        none = "That one is not the highest" if len(behind) == 1 else "None of those is the highest"
-        yield f"{other} has a point of log likelihood {nats(best[other])}, {listed(gaps)}. {none}: what leads on from there was missed, or is singular or spurious."
-
-
-def maximises(cell: Slice, method: str) -> bool:
-    """Whether a method's point is a maximum of the likelihood, as far as its restarts found them."""
-    rows = cell.rows("restarts", method)
-    return bool(rows["objective_name"].isin(LIKELIHOODS).any()) and not wanders(rows)
-
-
-def unseen(cell: Slice) -> Iterator[str]:
-    """How likely it is that the restarts missed an optimum: a finding for each method that needs more, one for all others."""
-    enough: dict[str, list[str]] = {}
-    for method in cell.fitted:
-        if cell.row(method).number("n_components") == 1:
-            continue  # one component has one optimum
-        rows = {row["quantity"]: row for row in records(cell.rows("diagnostics", method))}
-        names = ("unseen_optimum", "unseen_optimum_lower", "unseen_optimum_upper")
-        share, lower, upper = (figure(rows[name]["value"]) if name in rows else math.nan for name in names)
-        if not math.isfinite(share):
-            continue
-        row = rows["unseen_optimum"]
-        if is_wrong(row["verdict"]):
-            advice = f" {capital(sentence(row['advice']))}" if row["advice"] else ""
-            yield f"One more restart of {method} would find an optimum not seen yet with {probability(share, lower, upper)}.{advice}"
-        else:
-            enough.setdefault(fraction(upper), []).append(method)
-    if enough:
-        bounds = [f"at most {bound} for {listed(methods)}" for bound, methods in enough.items()]
-        yield f"The probability that one more restart finds an optimum not seen yet is {listed(bounds)} (95 % bound)."
-
-
-def probability(share: float, lower: float, upper: float) -> str:
-    """An estimated probability with its interval; where every restart ended elsewhere the estimate says only that."""
-    if share == 1:
-        return "a probability near 1: every restart ended at an optimum of its own"
-    between = f" (95 % interval {fraction(lower)} to {fraction(upper)})" if math.isfinite(lower) and math.isfinite(upper) else ""
-    return f"an estimated probability of {fraction(share)}{between}"

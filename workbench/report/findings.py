@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from workbench.report.agreement import agreed, classed
 from workbench.report.checks import spelt, written
-from workbench.report.ends import ended, overtaken, unseen
+from workbench.report.ends import ended
+from workbench.report.missed import overtaken, unseen
 from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, difference, estimated, exact, listed, nats
 from workbench.report.scores import drops
 from workbench.report.slices import records
