@@ -84,15 +84,68 @@ def test_new_writes_a_config_that_is_valid(tmp_path: Path) -> None:
 
 
 def test_new_says_why_a_column_was_left_out(tmp_path: Path) -> None:
-    (tmp_path / "my.csv").write_text("a,b,c,d\n1,2,5,0\n2,n/a?,5,1\n4,1,5,1\n3,3,5,0\n")
+    (tmp_path / "my.csv").write_text("a,b,c\n1,2,5\n2,n/a?,5\n4,1,5\n3,3,5\n")
     assert workbench("new", "mine", "--data", "my.csv", folder=tmp_path).returncode == 0
     text = (tmp_path / "mine.yaml").read_text()
     assert "columns: [a]" in text
     assert '# b was left out: "n/a?" is not a number; mend or empty the cells' in text
     assert "# c was left out: the same in every row" in text
-    assert "# d was left out: binary" in text
     missing = workbench("new", "no/such", folder=tmp_path)
     assert (missing.returncode, missing.stderr) == (2, "there is no folder no; make it first, or choose another name\n")
+
+
+MIXED = """length,colour,class,wings,eggs,note,frequency
+1.2,red,x,0,3,,2
+2.5,green,x,1,0,,1
+0.7,green,y,1,1,,4
+9.9,red,y,0,,,3
+8.1,blue,x,1,7,,0
+"""
+
+
+def test_new_gives_mixed_columns_a_family_each(tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text(MIXED)
+    assert workbench("new", "mine", "--data", "my.csv", folder=tmp_path).returncode == 0
+    text = (tmp_path / "mine.yaml").read_text()
+    blocks = {"gaussian": "length", "poisson": "eggs", "bernoulli": "wings", "categorical": "colour"}
+    assert "  blocks:\n" + "".join(f"    {family}: [{column}]\n" for family, column in blocks.items()) in text
+    assert "  counts: frequency " in text
+    assert "  # classes: class " in text
+    assert "  # note was left out: empty" in text
+    done = workbench("check", "mine.yaml", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "valid; 4 fits of 4 rows x 4 features" in done.stdout
+    assert "4 rows stand for 10 (counts in frequency)" in done.stdout
+    prior = text.replace("  # prior:", "  prior:")
+    assert prior != text
+    (tmp_path / "prior.yaml").write_text(prior)
+    assert workbench("check", "prior.yaml", folder=tmp_path).returncode == 0
+
+
+def test_new_fits_numbers_that_might_count_rows_where_there_are_no_others(tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text("deaths,count\n0,162\n1,267\n2,271\n")
+    assert workbench("new", "mine", "--data", "my.csv", folder=tmp_path).returncode == 0
+    text = (tmp_path / "mine.yaml").read_text()
+    assert "columns: [deaths]" in text
+    assert "  counts: count " in text
+    assert "family: poisson" in text
+    assert workbench("check", "mine.yaml", folder=tmp_path).returncode == 0
+
+
+def test_new_takes_a_column_of_counts(tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text("deaths,days,rate\n0,162,0.5\n1,267,0.25\n2,271,0.5\n")
+    assert workbench("new", "mine", "--data", "my.csv", "--counts", "days", folder=tmp_path).returncode == 0
+    assert "  counts: days " in (tmp_path / "mine.yaml").read_text()
+    done = workbench("check", "mine.yaml", folder=tmp_path)
+    assert "3 rows stand for 700 (counts in days)" in done.stdout
+    for column, fault in (("rate", "'0.5' is no count"), ("day", "days")):
+        wrong = workbench("new", "other", "--data", "my.csv", "--counts", column, folder=tmp_path)
+        assert wrong.returncode == 2
+        assert fault in wrong.stderr
+        assert not (tmp_path / "other.yaml").exists()
+    assert (
+        workbench("new", "other", "--counts", "days", folder=tmp_path).stderr == "--counts names a column of a file; give --data FILE too\n"
+    )
 
 
 def test_list_names_the_options_with_their_defaults(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     new = command("new", _new, "write a commented starter config, NAME.yaml")
     new.add_argument("name", metavar="NAME")
     new.add_argument("--data", metavar="FILE", help="a CSV, Parquet, NPY or NPZ file; the config fits its columns")
+    new.add_argument("--counts", metavar="COLUMN", help="the column of FILE that says how often each row was seen")
     command("doctor", _doctor, "show versions, cores, and what is missing")
     return parser
 
@@ -255,10 +256,12 @@ def _new(options: Any) -> int:
     if path.exists():
         return _refuse(f"{path} is there already; choose another name")
     file = None if options.data is None else Path(options.data)
+    if file is None and options.counts is not None:
+        return _refuse("--counts names a column of a file; give --data FILE too")
     if file is not None and not file.is_absolute():
         file = Path(os.path.relpath(file, path.parent))
     try:
-        text = starter(path.stem, file, path.parent, schema=(path.parent / "schema.json").is_file())
+        text = starter(path.stem, file, path.parent, schema=(path.parent / "schema.json").is_file(), counts=options.counts)
         path.write_text(text, encoding="utf-8")
     except (DataError, OSError) as error:
         return _refuse(str(error))

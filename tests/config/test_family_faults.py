@@ -164,6 +164,7 @@ def test_a_product_has_its_columns_in_the_order_of_its_blocks(folder: Path) -> N
         ("class,sex,note\n1st,m,\n2nd,f,x\n1st,f,x\ncrew,m,x\n", "model: {family: categorical, n_components: 2}"),
         ("a,b\n1.5,2\n2.5,\n0.5,4\n0.25,3\n2.75,1\n1.25,1\n", "model: {family: gaussian, covariance: full, n_components: 2}"),
         ("a,b\n1,0\n0,\n0,1\n", "model: {family: bernoulli, n_components: 2}"),
+        ("a,b\n1,0\n0,\n7,2\n", "model: {family: poisson, n_components: 2}"),
     ],
 )
 def test_a_starter_config_suits_its_file_and_is_valid(text: str, model: str, tmp_path: Path) -> None:
