@@ -30,7 +30,8 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast import expectation
-from workbench.fast.lanes import WIDTH, Writer, kernel
+from workbench.fast.lanes import WIDTH
+from workbench.fast.writer import Writer, kernel
 from workbench.models import Mixture
 from workbench.models.families.gaussian.full import FullComponents
 

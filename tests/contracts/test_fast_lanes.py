@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from workbench.fast.assign import BLOCK, columns, scratch
-from workbench.fast.lanes import WIDTH, Writer, kernel
+from workbench.fast.lanes import WIDTH
+from workbench.fast.writer import Writer, kernel
 
 
 @kernel

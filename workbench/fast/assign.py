@@ -19,7 +19,8 @@ import numpy as np
 
 from workbench.fast.chunks import BLOCK
 from workbench.fast.compiled import compiled
-from workbench.fast.lanes import NOTHING, WIDTH, Lanes, Writer, kernel, turned
+from workbench.fast.lanes import NOTHING, WIDTH, Lanes, turned
+from workbench.fast.writer import Writer, kernel
 
 RULES = {"soft": 0, "hard": 1, "power": 2}
 

@@ -10,7 +10,8 @@ from workbench.data import Dataset
 from workbench.fast.codes import Coded
 from workbench.fast.compiled import compiled
 from workbench.fast.discrete import Discrete
-from workbench.fast.lanes import WIDTH, Writer, kernel
+from workbench.fast.lanes import WIDTH
+from workbench.fast.writer import Writer, kernel
 from workbench.models import Expectation, Mixture
 from workbench.models.families.bernoulli import BernoulliStatistics
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from workbench.fast.assign import RULES
 from workbench.fast.compiled import compiled
-from workbench.fast.lanes import WIDTH, WORD, Lanes, Sum, Writer, kernel
+from workbench.fast.lanes import WIDTH, WORD, Lanes
 from workbench.fast.sides import Side
+from workbench.fast.writer import Sum, Writer, kernel
 
 ROWS = 128
 """Rows worked on at a time."""

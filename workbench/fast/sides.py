@@ -12,7 +12,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from workbench.fast.lanes import DOUBLE, WIDTH, Lanes, Sum, Writer
+from workbench.fast.lanes import DOUBLE, WIDTH, Lanes
+from workbench.fast.writer import Sum, Writer
 
 TILE = 4
 """Registers compared at a time, in pairs."""

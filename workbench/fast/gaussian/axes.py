@@ -14,7 +14,8 @@ import numpy as np
 from workbench.fast.assign import BLOCK, assign, columns, scratch, weighed
 from workbench.fast.compiled import compiled
 from workbench.fast.gaussian.factors import reduce
-from workbench.fast.lanes import WIDTH, Lanes, Writer, kernel
+from workbench.fast.lanes import WIDTH, Lanes
+from workbench.fast.writer import Writer, kernel
 
 PARTS = (0, WIDTH)
 """Registers of rows for which a feature's numbers are fetched once."""

@@ -13,7 +13,8 @@ import numpy as np
 
 from workbench.fast.assign import BLOCK, assign, columns, scratch, weighed
 from workbench.fast.compiled import compiled
-from workbench.fast.lanes import WIDTH, Writer, kernel, totals
+from workbench.fast.lanes import WIDTH, totals
+from workbench.fast.writer import Writer, kernel
 
 TILE = 4
 STRIP = 4 * WIDTH
