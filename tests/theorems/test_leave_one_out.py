@@ -10,9 +10,9 @@ import pytest
 from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
 from workbench.inference import EM
+from workbench.inference.batches import each_its_own, repeated
 from workbench.inference.em.steps import expect, m_step
 from workbench.inference.leave_one_out import FOLDS, refits
-from workbench.inference.refitting import each_its_own, repeated
 from workbench.models import Mixture, Prior
 from workbench.models.mixture import stacked
 from workbench.problem import Problem

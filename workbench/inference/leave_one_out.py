@@ -6,8 +6,9 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fit import LeaveOneOutRefits
+from workbench.inference.batches import each_its_own
 from workbench.inference.em.engine import BOOK, Engine
-from workbench.inference.refitting import GOING, LOST_ONE, SINGULAR, Refitting, each_its_own
+from workbench.inference.refitting import GOING, LOST_ONE, SINGULAR, Refitting
 from workbench.models import Mixture, Prior
 from workbench.models.information import Information, observed_information
 from workbench.models.mixture import gathered

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.inference.batches import Ends, chosen, each_its_own, placed, repeated, replaced
 from workbench.inference.em.climb import LOST
 from workbench.inference.em.engine import Engine
 from workbench.inference.mixing import Mixing
@@ -15,7 +16,7 @@ from workbench.models import Mixture, Prior
 from workbench.models.information import Information, observed_information
 from workbench.models.information.louis import FLAT
 from workbench.models.information.table import snapped_components
-from workbench.models.mixture import gathered, numbered
+from workbench.models.mixture import gathered
 
 CLOSE = 1e-8
 """A refit is done when the distance to its optimum, in standard errors of the full fit, is estimated to be less."""
@@ -29,8 +30,6 @@ PATIENT = 5_000
 """EM's own iterations after which a refit is given up."""
 LOOKED_AT = 5e7
 """Multiplications for the second derivatives of one refit up to which they are worked out: some hundredths of a second."""
-TOGETHER = 32
-"""Mixtures and rows of which all pairs are worked out for the sake of those of one number."""
 MEMORY = 3
 """Differences of steps by which the next one is mended."""
 RIDGE = 1e-12
@@ -87,7 +86,7 @@ class Refitting:
 
     def _quick(self, start: Mixture, left: np.ndarray) -> Refitted:
         count = left.shape[0]
-        codes, ends = np.full(count, GOING), _Ends()
+        codes, ends = np.full(count, GOING), Ends()
         state, active, step = _State(start, count, self.chart.size), np.arange(count), 0
         while active.size and step < QUICK:
             step += 1
@@ -104,7 +103,7 @@ class Refitting:
     def _patient(self, start: Mixture, left: np.ndarray) -> Refitted:
         """EM's own steps; stretched ones from where those are short, if they then hold."""
         count = left.shape[0]
-        codes, ends, step = np.full(count, GOING), _Ends(), 0
+        codes, ends, step = np.full(count, GOING), Ends(), 0
         active, mixture, near = np.arange(count), start, np.full(count, NEAR)
         while active.size and step < PATIENT:
             step += 1
@@ -137,7 +136,7 @@ class Refitting:
         start = chosen(still, at_zero.take(who), after.take(who)) if still.any() else after.take(who)
         last = self._quick(start, left[who])
         done[who] = (last.codes == IMPOSSIBLE) | ((last.codes == DONE) & ~self._at_saddle(last, left[who]))
-        return _placed(after, last.mixture, who[done[who]], done[who]), done
+        return placed(after, last.mixture, who[done[who]], done[who]), done
 
     def _at_saddle(self, last: Refitted, left: np.ndarray) -> np.ndarray:
         """Which refits are at a saddle that EM passes on its way; not looked at where second derivatives take long.
@@ -160,7 +159,7 @@ class Refitting:
             if fell.any():
                 state.take_back(fell)
                 again = self.engine.expect(state.mixture.take(fell), self.data, weigh[fell])
-                expectation = _replaced(expectation, again, fell)
+                expectation = replaced(expectation, again, fell)
                 objective[fell] = self._objective(again.log_likelihood, state.mixture.take(fell))
             after = self.engine.m_step(expectation.statistics, self.prior, state.mixture)
             here = self.chart.coordinates(state.mixture)
@@ -215,32 +214,9 @@ class Refitting:
         return found
 
 
-def each_its_own(mixture: Mixture, x: np.ndarray) -> np.ndarray:
-    """log p(x_i) under mixture i of a batch, (B,), for rows (B, D)."""
-    parts = []
-    for at in range(0, x.shape[0], TOGETHER):
-        some = slice(at, at + TOGETHER)
-        parts.append(np.diagonal(mixture.take(some).log_density(x[some])))
-    return np.concatenate(parts)
-
-
 def _gaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # both may be -inf
         return np.asarray(np.where(first == second, 0.0, np.abs(first - second)))
-
-
-class _Ends:
-    """Refits that have left, in the order of their numbers."""
-
-    def __init__(self) -> None:
-        self.parts: list[tuple[np.ndarray, Mixture]] = []
-
-    def add(self, who: np.ndarray, mixture: Mixture) -> None:
-        if who.size:
-            self.parts.append((who, mixture))
-
-    def mixture(self) -> Mixture:
-        return numbered(self.parts)
 
 
 class _State:
@@ -276,29 +252,3 @@ class _State:
         self.before, self.safe = self.mixture, plain
         self.stretched, self.objective = inside, objective
         self.mixture = chosen(inside, stretched, plain)
-
-
-def chosen(who: np.ndarray, yes: Mixture, no: Mixture) -> Mixture:
-    """Fit by fit the one or the other."""
-    if who.all() or not who.any():
-        return yes if who.all() else no
-    return numbered([(np.flatnonzero(who), yes.take(who)), (np.flatnonzero(~who), no.take(~who))])
-
-
-def _placed(all_of_them: Mixture, some: Mixture, where: np.ndarray, kept: np.ndarray) -> Mixture:
-    """``some[kept]`` at the numbers ``where`` among all."""
-    if not where.size:
-        return all_of_them
-    count = all_of_them.batch_shape[0]
-    order = np.arange(count)
-    order[where] = count + np.flatnonzero(kept)
-    return gathered([all_of_them, some]).take(order)
-
-
-def _replaced(all_of_them: Any, some: Any, who: np.ndarray) -> Any:
-    order = np.argsort(np.concatenate([np.flatnonzero(who), np.flatnonzero(~who)]), kind="stable")
-    return type(all_of_them).joined([some, all_of_them.take(~who)]).take(order) if not who.all() else some
-
-
-def repeated(mixture: Mixture, count: int) -> Mixture:
-    return mixture.reshaped(1, *mixture.batch_shape).take(np.zeros(count, int))
