@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from workbench.compare.calibration import calibrate as calibrate
     from workbench.compare.imputations import imputations as imputations
     from workbench.compare.labels import adjusted_rand as adjusted_rand
     from workbench.compare.labels import alignment as alignment
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from workbench.study import decomposition as decomposition
 
 _ROOMS = {
+    "compare.calibration": ("calibrate",),
     "compare.imputations": ("imputations",),
     "compare.labels": ("adjusted_rand", "alignment"),
     "compare.optima": ("optima",),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from workbench.experiment.events import Event
 
 DONE, SOME_FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
+FIFTHS = 5
+"""How often a calibration's progress is told in plain lines."""
 LATER = ("compare", "predict", "check-method", "export")
 """Commands that are planned: refused with a word of their own, listed nowhere."""
 DESCRIPTION = """\
@@ -150,6 +152,11 @@ def _check(options: Any) -> int:
         other = "" if held_out is None else f", {_many(held_out.n_rows, 'row')} held out"
         size = f"{_many(data.n_rows, 'row')} x {_many(data.n_features, 'feature')}"
         print(f"{experiment.source}: valid; {_many(fits, 'fit')} of {size} ({data.name}){other}")
+        if (check := cells[0].check) is not None:
+            methods = ", ".join(check.methods or ())
+            print(
+                f"  a calibration of {methods}: {_many(check.replicates, 'replicate')} of each{' in every cell' if len(cells) > 1 else ''}"
+            )
         for note in data.notes:
             print(f"  {note}")
     return DONE
@@ -305,16 +312,21 @@ def _sentence(event: Event) -> str | None:
     from workbench.experiment import events
 
     match event:
-        case events.Planned(folder, fits, kept):
-            return f"{folder}: {_many(fits, 'fit')}, {kept} of them there already"
-        case events.Started(name):
-            return f"{name}: started"
+        case events.Planned(folder, fits, kept, replicates, replicates_kept):
+            check = f"; a calibration of {_many(replicates, 'replicate')}, {replicates_kept} of them there already" if replicates else ""
+            return f"{folder}: {_many(fits, 'fit')}, {kept} of them there already{check}"
+        case events.Started(name, replicates):
+            return None if replicates else f"{name}: started"
+        case events.Checked(_, method, done, wanted, size, seconds):
+            said = done == wanted or done * FIFTHS // wanted > (done - size) * FIFTHS // wanted
+            return f"{method}: {done} of {wanted} replicates ({seconds:.1f} s each)" if said else None
         case events.Finished(name, status, seconds):
             return f"{name}: {status} ({seconds:.1f} s)"
         case events.Failed(name, reason, seconds):
             return f"{name}: failed after {seconds:.1f} s: {reason}"
-        case events.Ended(folder, computed, _, failed, seconds, pages):
-            what = "nothing to compute" if not computed and not failed else f"{_many(computed, 'fit')} computed, {failed} failed"
+        case events.Ended(folder, computed, _, failed, seconds, pages, replicates):
+            what = _many(computed, "fit") + (f" and {_many(replicates, 'replicate')}" if replicates else "")
+            what = f"{what} computed, {failed} failed" if computed or failed or replicates else "nothing to compute"
             place = os.path.join(folder, pages[0]) if pages else os.path.join(folder, "tables")
             return f"{what} in {seconds:.1f} s; see {place}"
     return None

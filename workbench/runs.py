@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.data.builtin import BUILT_IN
 from workbench.experiment.config import Experiment, load
-from workbench.experiment.events import Ended, Failed, Finished, Planned, Reporter, silent
+from workbench.experiment.events import Checked, Ended, Event, Failed, Finished, Planned, Reporter, silent
 from workbench.experiment.execute import execute
 from workbench.experiment.files import checksum, replaced, write_text
 from workbench.experiment.lock import locked
 from workbench.experiment.perform import Outcome
-from workbench.experiment.plan import Task, plan, twins
+from workbench.experiment.plan import Task, name, plan, twins
+from workbench.experiment.replicates import Replicates, checks, labelled, trials
 from workbench.experiment.resolved import resolved_yaml, save_data
 from workbench.experiment.store import Store
 from workbench.fit import Fit
@@ -64,7 +65,7 @@ class Run:
         if not store.entries:
             what = "is a file, not a run's folder" if place.is_file() else "holds no run (no readable manifest.json)"
             raise FileNotFoundError(f"{place} {what}; give a folder that `workbench run` wrote")
-        failed = {_name(artefact): str(entry["status"]) for artefact, entry in store.entries.items() if entry.get("failed")}
+        failed = {name(artefact): str(entry["status"]) for artefact, entry in store.entries.items() if entry.get("failed")}
         return cls(place, failed)
 
     @property
@@ -123,7 +124,7 @@ def run(
     reporter: Reporter = silent,
     overrides: Sequence[str] = (),
 ) -> Run:
-    """Run an experiment: fits, tables, pages; what is there already is kept.
+    """Run an experiment: fits, a calibration's replicates, tables, pages; what is there already is kept.
 
     Parameters
     ----------
@@ -144,51 +145,71 @@ def run(
     began = time.perf_counter()
     asked = load(experiment, overrides)
     folder = Path(out) if out is not None else Path("reports") / asked.name
-    tasks = plan(asked)
+    tasks, replicates = plan(asked), checks(asked)
     with locked(folder):
         (folder / "fits").mkdir(exist_ok=True)
         (folder / "tables").mkdir(exist_ok=True)
         store = Store.open(folder)
         store.tidy()
-        store.keep_only(tasks)
-        groups = [group for group in (tuple(t for t in twin if force or not store.has(t)) for twin in twins(tasks)) if group]
-        missing = sum(len(group) for group in groups)
-        reporter(Planned(str(folder), len(tasks), len(tasks) - missing))
+        store.keep_only([*tasks, *replicates])
+        twice = [*twins(tasks), *twins(replicates)]
+        groups = [group for group in (tuple(t for t in twin if force or not store.has(t)) for twin in twice) if group]
+        missing = sum(len(group) for group in groups if not isinstance(group[0], Replicates))
+        tried, untried = _sizes(replicates), _sizes([task for group in groups for task in group])
+        reporter(Planned(str(folder), len(tasks), len(tasks) - missing, tried, tried - untried))
         if groups:
             store.note(**_about(asked))
         fits: dict[str, Fit] = {}
         failed: dict[str, str] = {}
         for group, outcome in execute(groups, folder, jobs or os.cpu_count() or 1, reporter):
             for task in group:
-                _settle(store, task, outcome, reporter, fits, failed)
+                _settle(store, task, outcome, fits, failed)
+                reporter(_told(store, task, outcome, replicates))
         pages = _publish(asked, store, fits, pages=asked.report) if groups or not _published(asked, store) else _pages(folder)
         seconds = time.perf_counter() - began
         if groups:
             store.note(finished=_now(), seconds=round(seconds, 2))
-    reporter(Ended(str(folder), missing - len(failed), len(tasks) - missing, len(failed), seconds, pages))
+    lost = sum(task.name in failed for task in tasks)
+    reporter(Ended(str(folder), missing - lost, len(tasks) - missing, len(failed), seconds, pages, untried))
     return Run(folder, failed)
 
 
-def _settle(store: Store, task: Task, outcome: Outcome, reporter: Reporter, fits: dict[str, Fit], failed: dict[str, str]) -> None:
+def _sizes(tasks: Sequence[Task]) -> int:
+    """How many replicates are among the tasks."""
+    return sum(len(task.numbers) for task in tasks if isinstance(task, Replicates))
+
+
+def _settle(store: Store, task: Task, outcome: Outcome, fits: dict[str, Fit], failed: dict[str, str]) -> None:
     store.record(task, outcome.status, outcome.seconds, failed=outcome.failed)
     if outcome.failed:
         failed[task.name] = outcome.status
-        reporter(Failed(task.name, outcome.status, outcome.seconds))
-    else:
-        if outcome.fit is not None:
-            fits[task.artefact] = outcome.fit
-        reporter(Finished(task.name, outcome.status, outcome.seconds))
+    elif outcome.fit is not None:
+        fits[task.artefact] = outcome.fit
+
+
+def _told(store: Store, task: Task, outcome: Outcome, replicates: Sequence[Replicates]) -> Event:
+    """What is said of a task that has ended."""
+    if outcome.failed:
+        return Failed(task.name, outcome.status, outcome.seconds)
+    if not isinstance(task, Replicates):
+        return Finished(task.name, outcome.status, outcome.seconds)
+    done = sum(len(each.numbers) for each in replicates if labelled(each) == labelled(task) and store.names(each))
+    return Checked(task.name, labelled(task), done, task.wanted, len(task.numbers), outcome.seconds / len(task.numbers))
 
 
 def _publish(experiment: Experiment, store: Store, fits: Mapping[str, Fit], *, pages: bool) -> tuple[str, ...]:
     """Write tables, config and pages from the fits; a manifest entry says which fits they belong to."""
     from workbench.compare.assembly import assemble
+    from workbench.compare.calibration.rows import COLUMNS as CALIBRATION
     from workbench.study.ledger import ledger
 
     cells = _cells(experiment, store, fits)
     tables = {**assemble(cells), "decomposition": ledger(cells)}
-    for name, table in tables.items():
-        _write_table(store.folder / "tables", name, table)
+    for title, table in tables.items():
+        _write_table(store.folder / "tables", title, table)
+    for title in set(CALIBRATION) - set(tables):  # of an earlier config
+        for suffix in (".csv", ".parquet"):
+            (store.folder / "tables" / f"{title}{suffix}").unlink(missing_ok=True)
     save_data(experiment, store.folder)
     text = resolved_yaml(experiment, store.folder)
     write_text(store.folder / "config.yaml", text)
@@ -234,7 +255,8 @@ def _cells(experiment: Experiment, store: Store, fits: Mapping[str, Fit]) -> lis
                 failures[task.label] = Failure(task.method.kind, estimate, entry["status"], entry.get("seconds", 0.0))
             else:
                 found[task.label] = fits[task.artefact] if task.artefact in fits else _read_fit(store.folder / task.artefact)
-        cells.append(Cell(setting.values, setting.problem, setting.held_out, setting.truth, found, failures))
+        tried = trials(setting, store)
+        cells.append(Cell(setting.values, setting.problem, setting.held_out, setting.truth, found, failures, tried))
     return cells
 
 
@@ -282,7 +304,7 @@ def _provenance(experiment: Experiment, store: Store, text: str) -> Any:
         versions=about.get("versions", {}),
         seed=experiment.seed,
         machine=about.get("machine", ""),
-        seconds={_name(artefact): entry["seconds"] for artefact, entry in store.entries.items()},
+        seconds=_seconds(experiment, store),
         command=about.get("command", ""),
         started=about.get("started", ""),
         notes=data.notes if source is None else (f"{data.name}: {source.origin}.", *data.notes),
@@ -310,5 +332,11 @@ def _pages(folder: Path) -> tuple[str, ...]:
     return tuple(name for name in ("report.html", "report.md") if (folder / name).is_file())
 
 
-def _name(artefact: str) -> str:
-    return artefact.removeprefix("fits/").removesuffix(".nc")
+def _seconds(experiment: Experiment, store: Store) -> dict[str, float]:
+    """By fit, and in all by calibration."""
+    found: dict[str, float] = {}
+    of_batch = {each.artefact: f"check of {labelled(each)}" for each in checks(experiment)}
+    for artefact, entry in store.entries.items():
+        stage = of_batch.get(artefact, name(artefact))
+        found[stage] = found.get(stage, 0.0) + entry["seconds"]
+    return found

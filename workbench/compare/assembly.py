@@ -10,6 +10,7 @@ import numpy as np
 
 from workbench.compare import tables
 from workbench.compare.basins import Basins, agreement_checks, basin_rows, basins, weighing
+from workbench.compare.calibration import rows as calibration
 from workbench.compare.cell import Cell
 from workbench.compare.curvature import curvature
 from workbench.compare.diagnostics import diagnostic_rows
@@ -62,6 +63,11 @@ WHOLE = frozenset(
         "iteration",
         "rows_with_other_label",
         "lost_components",
+        "replicate",
+        "rank",
+        "ranks",
+        "covered",
+        "intervals",
     ]
 )
 """Columns of whole numbers, which stay whole beside empty cells."""
@@ -70,16 +76,18 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 def assemble(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
-    """Every table but the ledger, which belongs to the study of EM; swept keys are the first columns.
+    """Every table but the ledger, which belongs to the study of EM; swept keys are the first columns. Those of a calibration are
+    there where there was one.
 
     A cell that a method cannot have is missing (``<NA>`` or nan), which is written as an empty cell.
     """
-    rows: Rows = {name: [] for name in COLUMNS}
+    columns = {**COLUMNS, **(calibration.COLUMNS if any(cell.checked for cell in cells) else {})}
+    rows: Rows = {name: [] for name in columns}
     for cell in cells:
         for name, row in _of_cell(cell):
             rows[name].append({**cell.values, **row})
     swept = list(cells[0].values) if cells else []
-    return {name: frame(rows[name], [*swept, *columns.split()]) for name, columns in COLUMNS.items()}
+    return {name: frame(rows[name], [*swept, *words.split()]) for name, words in columns.items()}
 
 
 def frame(blocks: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
@@ -139,6 +147,8 @@ def _of_cell(cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "diagnostics", row
     for row in basin_rows(held):
         yield "basins", row
+    for label, trials in cell.checked.items():
+        yield from calibration.calibration_rows(label, trials)
     for row in agreement_rows(cell, settled):
         yield "agreement", row
     for row in evidence_rows(known):

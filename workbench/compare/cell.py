@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from workbench.compare.calibration.trial import Trials
 from workbench.data import Dataset
 from workbench.fit import Estimate, Fit
 from workbench.models import Mixture
@@ -40,6 +41,7 @@ class Cell:
     truth : the mixture that made synthetic data, or None
     fits : by label, in the config's order
     failures : by label
+    checked : what a calibration found, by label
     """
 
     values: Mapping[str, object]
@@ -48,3 +50,4 @@ class Cell:
     truth: Mixture | None = None
     fits: Mapping[str, Fit] = field(default_factory=dict)
     failures: Mapping[str, Failure] = field(default_factory=dict)
+    checked: Mapping[str, Trials] = field(default_factory=dict)

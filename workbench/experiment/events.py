@@ -15,18 +15,22 @@ class Planned:
     folder : the run's folder
     fits : how many the config asks for
     kept : how many of them are there already
+    replicates, replicates_kept : the same of a calibration's, of all methods together
     """
 
     folder: str
     fits: int
     kept: int
+    replicates: int = 0
+    replicates_kept: int = 0
 
 
 @dataclass(frozen=True)
 class Started:
-    """A fit has begun; ``name`` is its label, in a sweep ``label,key=value``."""
+    """A fit has begun; ``name`` is its label, in a sweep ``label,key=value``. Or some replicates of a calibration have."""
 
     name: str
+    replicates: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,27 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """Some replicates are on disk.
+
+    Attributes
+    ----------
+    name : the task's
+    method : label, in a sweep ``label,key=value``
+    done, wanted : replicates of the method that are there, and all
+    size : replicates of this task
+    seconds : wall seconds of a replicate
+    """
+
+    name: str
+    method: str
+    done: int
+    wanted: int
+    size: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Failed:
     """A fit gave nothing; ``reason`` is one line, the traceback is in ``run.log``."""
 
@@ -85,6 +110,7 @@ class Ended:
     computed, kept, failed : numbers of fits
     seconds : wall seconds
     pages : files of the report, relative to the folder
+    replicates : a calibration's that were computed
     """
 
     folder: str
@@ -93,9 +119,10 @@ class Ended:
     failed: int
     seconds: float
     pages: tuple[str, ...] = ()
+    replicates: int = 0
 
 
-Event = Planned | Started | Progress | Finished | Failed | Line | Ended
+Event = Planned | Started | Progress | Finished | Checked | Failed | Line | Ended
 Reporter = Callable[[Event], None]
 
 

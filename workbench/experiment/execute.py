@@ -18,6 +18,7 @@ from typing import Any
 from workbench.experiment.events import Progress, Reporter, Started
 from workbench.experiment.perform import LOG, Outcome, perform
 from workbench.experiment.plan import Task
+from workbench.experiment.replicates import Replicates
 
 Group = tuple[Task, ...]
 """Tasks of one key: fitted once."""
@@ -27,10 +28,10 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 def execute(groups: Sequence[Group], folder: Path, jobs: int, reporter: Reporter) -> Iterator[tuple[Group, Outcome]]:
     """Yield every group with its outcome, as they end.
 
-    Tasks that compile go first and to a process that has compiled their graph; a process that dies takes its task
-    with it and no other. Closing the iterator, or an interrupt, ends the processes.
+    Fits before replicates; tasks that compile go first and to a process that has compiled their graph; a process that dies takes
+    its task with it and no other. Closing the iterator, or an interrupt, ends the processes.
     """
-    if not any(group[0].method.compiles for group in groups):
+    if not any(group[0].method.compiles or isinstance(group[0], Replicates) for group in groups):
         for group in groups:
             reporter(Started(group[0].name))
             yield group, perform(group, folder, _progress(reporter, group[0].name), jobs)
@@ -99,15 +100,15 @@ class _Crew:
             return
         elsewhere = {graph for each in self.workers if each is not worker for graph in each.graphs}
 
-        def reluctance(group: Group) -> int:
+        def reluctance(group: Group) -> tuple[bool, int]:
             graph = group[0].graph
-            return 0 if graph in worker.graphs else 3 if graph is None else 2 if graph in elsewhere else 1
+            return isinstance(group[0], Replicates), 0 if graph in worker.graphs else 3 if graph is None else 2 if graph in elsewhere else 1
 
         worker.group = min(self.waiting, key=reluctance)
         self.waiting.remove(worker.group)
         if worker.group[0].graph is not None:
             worker.graphs.add(worker.group[0].graph)
-        self.reporter(Started(worker.group[0].name))
+        self.reporter(Started(worker.group[0].name, isinstance(worker.group[0], Replicates)))
         with contextlib.suppress(OSError):  # it has died since: `_heard` finds out
             worker.connection.send(worker.group)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from workbench.experiment.files import replaced
 from workbench.experiment.plan import Task
+from workbench.experiment.replicates import Replicates, write_trials
 from workbench.fit import Fit
 
 LOG = "run.log"
@@ -38,24 +39,44 @@ class Outcome:
 
 
 def perform(tasks: Sequence[Task], folder: Path, progress: Callable[[str, float], None], threads: int = 1) -> Outcome:
-    """Fit the first of ``tasks`` (all have one key) and write an artefact for each; a failure is an outcome, not an exception.
+    """Do the first of ``tasks`` (all have one key) and write an artefact for each; a failure is an outcome, not an exception.
 
     ``threads`` change no number.
     """
     began = time.perf_counter()
     task = tasks[0]
+    work = _try_replicates if isinstance(task, Replicates) else _fit
     try:
-        with _heard() as heard, _one_thread():
-            fit = task.method.fit(task.problem, task.context(threads, progress))
-        if heard:
-            _log(folder, f"{task.name}: " + f"\n{task.name}: ".join(heard))
-            fit = dataclasses.replace(fit, messages=(*fit.messages, *dict.fromkeys(heard)))
-        for each in tasks:
-            _write(each, fit, folder)
+        return dataclasses.replace(work(tasks, folder, progress, threads), seconds=time.perf_counter() - began)
     except Exception as error:
         _log(folder, f"{task.name} failed\n{traceback.format_exc()}")
         return Outcome(_reason(error), time.perf_counter() - began, failed=True)
-    return Outcome(fit.status.value, time.perf_counter() - began, fit=fit)
+
+
+def _fit(tasks: Sequence[Task], folder: Path, progress: Callable[[str, float], None], threads: int) -> Outcome:
+    task = tasks[0]
+    with _heard() as heard, _one_thread():
+        fit = task.method.fit(task.problem, task.context(threads, progress))
+    if heard:
+        _log(folder, f"{task.name}: " + f"\n{task.name}: ".join(heard))
+        fit = dataclasses.replace(fit, messages=(*fit.messages, *dict.fromkeys(heard)))
+    for each in tasks:
+        _write(each, fit, folder)
+    return Outcome(fit.status.value, 0.0, fit=fit)
+
+
+def _try_replicates(tasks: Sequence[Task], folder: Path, progress: Callable[[str, float], None], threads: int) -> Outcome:
+    task = tasks[0]
+    assert isinstance(task, Replicates)
+    with _heard() as heard, _one_thread():
+        trials = task.trials(threads, progress)
+    if heard:
+        _log(folder, f"{task.name}: " + f"\n{task.name}: ".join(dict.fromkeys(heard)))
+    for each in tasks:
+        with replaced(folder / each.artefact) as part:
+            write_trials(part, trials)
+    wrong = [trial.failure for trial in trials if trial.failure]
+    return Outcome(f"{len(wrong)} of {len(trials)} replicas without a fit: {wrong[0]}" if wrong else "done", 0.0)
 
 
 def _write(task: Task, fit: Fit, folder: Path) -> None:

@@ -56,7 +56,7 @@ class Task:
     @property
     def name(self) -> str:
         """The artefact's name without folder and suffix."""
-        return self.artefact.removeprefix("fits/").removesuffix(".nc")
+        return name(self.artefact)
 
     @property
     def graph(self) -> tuple[object, ...] | None:
@@ -95,16 +95,21 @@ def plan(experiment: Experiment) -> list[Task]:
 def task(setting: Setting, label: str) -> Task:
     """Return the task of one method in one cell."""
     method, problem = setting.methods[label], setting.problem
-    inits = json.dumps(getattr(method, "init", ""), sort_keys=True, default=_plain)
     return Task(
         key=key(problem, method, setting.seed),
         label=label,
         values=dict(setting.values),
         artefact=artefact(label, setting.values),
-        starts=(setting.seed, problem.data.fingerprint, _text(model(problem)), inits),
+        starts=starts(problem, method, setting.seed),
         method=method,
         problem=problem,
     )
+
+
+def starts(problem: Problem, method: Method, seed: int) -> tuple[object, ...]:
+    """Return what start i depends on beside i: the same for all methods of one ``init``."""
+    inits = json.dumps(getattr(method, "init", ""), sort_keys=True, default=_plain)
+    return (seed, problem.data.fingerprint, text(model(problem)), inits)
 
 
 def key(problem: Problem, method: Method, seed: int) -> str:
@@ -120,7 +125,7 @@ def key(problem: Problem, method: Method, seed: int) -> str:
         "revision": method.revision,
         "versions": {package: importlib.metadata.version(package) for package in method.packages},
     }
-    return hashlib.sha256(_text(content).encode()).hexdigest()
+    return hashlib.sha256(text(content).encode()).hexdigest()
 
 
 def model(problem: Problem) -> dict[str, Any]:
@@ -138,18 +143,23 @@ def noise_seed(task: Task, i: int) -> int:
     return seed_of(task.key, i)
 
 
-def artefact(label: str, values: Mapping[str, Any]) -> str:
-    """Return the file of a fit, relative to the run's folder."""
-    name = label + "".join(f",{key}={shown(value)}" for key, value in values.items())
-    if len(name) > LONGEST_NAME:
-        name = f"{name[: LONGEST_NAME - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-    return f"fits/{name}.nc"
+def artefact(label: str, values: Mapping[str, Any], folder: str = "fits", suffix: str = ".nc") -> str:
+    """Return the file of a fit, or of what else a method gives, relative to the run's folder."""
+    called = label + "".join(f",{key}={shown(value)}" for key, value in values.items())
+    if len(called) > LONGEST_NAME:
+        called = f"{called[: LONGEST_NAME - 17]}-{hashlib.sha256(called.encode()).hexdigest()[:16]}"
+    return f"{folder}/{called}{suffix}"
+
+
+def name(artefact: str) -> str:
+    """Return an artefact's name without folder and suffix."""
+    return artefact.partition("/")[2].rpartition(".")[0]
 
 
 def shown(value: object) -> str:
     """Return a swept value as it stands in a file's name."""
-    text = json.dumps(value) if isinstance(value, bool) or value is None else str(value)
-    return quote(text, safe=" +")
+    written = json.dumps(value) if isinstance(value, bool) or value is None else str(value)
+    return quote(written, safe=" +")
 
 
 def twins(tasks: Sequence[Task]) -> list[tuple[Task, ...]]:
@@ -160,7 +170,8 @@ def twins(tasks: Sequence[Task]) -> list[tuple[Task, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
-def _text(content: object) -> str:
+def text(content: object) -> str:
+    """Return plain values as text, the same for the same values."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
 
 

@@ -62,6 +62,7 @@ def _resolved(experiment: Experiment, folder: Path | None) -> Config:
         "model": _model(experiment),
         "methods": methods,
         "sweep": {key: list(values) for key, values in experiment.sweep.items()},
+        "check": {} if first.check is None else {key: plain(value) for key, value in asdict(first.check).items()},
         "seed": first.seed,
         "report": experiment.report,
     }

@@ -41,7 +41,8 @@ def from_python(config: Mapping[str, Any]) -> Config:
 
 
 def written_out(config: Config) -> Config:
-    """Return the config with its short forms written out: ``data: NAME``, ``methods: [KIND, ...]``, empty sections."""
+    """Return the config with its short forms written out: ``data: NAME``, ``methods: [KIND, ...]``, ``check: KIND``, empty
+    sections."""
     config = dict(config)
     if isinstance(config.get("data"), str):
         config["data"] = {"name": config["data"]}
@@ -52,8 +53,11 @@ def written_out(config: Config) -> Config:
         methods = {label: {} for label in methods}
     if isinstance(methods, dict):
         config["methods"] = {label: {} if options is None else options for label, options in methods.items()}
-    if config.get("sweep") is None:
-        config.pop("sweep", None)
+    if isinstance(config.get("check"), str):
+        config["check"] = {"kind": config["check"]}
+    for section in ("sweep", "check"):
+        if config.get(section) is None:
+            config.pop(section, None)
     return config
 
 

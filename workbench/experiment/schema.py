@@ -10,7 +10,7 @@ from typing import Any
 from workbench.data.builtin import BUILT_IN
 from workbench.experiment.families import BLOCKS, Columns
 from workbench.experiment.labels import LABEL
-from workbench.experiment.sections import Data, Model, Synthetic, Top
+from workbench.experiment.sections import Check, Data, Model, Synthetic, Top
 from workbench.experiment.validation import Options, adapters
 from workbench.inference import METHODS
 from workbench.models.families import FAMILIES, Product
@@ -36,6 +36,7 @@ def schema() -> Schema:
             "description": "Dotted keys to lists of values; every combination is run",
             "additionalProperties": {"type": "array", "minItems": 1, "items": {"type": ["number", "string", "boolean", "null"]}},
         },
+        "check": {"description": "Simulation-based calibration of the methods", "anyOf": [{"const": "sbc"}, _closed(properties(Check))]},
         "seed": top["seed"],
         "report": top["report"],
     }

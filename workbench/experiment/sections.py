@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Lt, MinLen
 
@@ -73,8 +73,24 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Check:
+    """Whether methods are right on data that the model itself made.
+
+    Parameters
+    ----------
+    kind : ``sbc``, simulation-based calibration under the config's prior, whose numbers stay as they are
+    replicates : data sets that are drawn from the model and fitted by each method
+    methods : labels of the methods that are checked; default: all that give draws, or a point with standard errors
+    """
+
+    kind: Literal["sbc"] = "sbc"
+    replicates: Annotated[int, Ge(1), Le(100_000)] = 200
+    methods: Annotated[tuple[str, ...], MinLen(1)] | None = None
+
+
+@dataclass(frozen=True)
 class Top:
-    """What stands at the top of a config beside data, model, methods and sweep.
+    """What stands at the top of a config beside data, model, methods, sweep and check.
 
     Parameters
     ----------
@@ -90,5 +106,5 @@ class Top:
     report: bool = True
 
 
-SECTIONS = ("name", "description", "data", "model", "methods", "sweep", "seed", "report")
+SECTIONS = ("name", "description", "data", "model", "methods", "sweep", "check", "seed", "report")
 """Keys at the top of a config, in the order in which they are written."""

@@ -10,11 +10,12 @@ from typing import Any
 from workbench.data.dataset import DataError, Dataset
 from workbench.data.levels import encoded_like
 from workbench.data.table import SourceError
+from workbench.experiment.checking import choose_check, unchecked
 from workbench.experiment.families import build_with_family
 from workbench.experiment.labels import build_methods
 from workbench.experiment.mistakes import Fault, Path
 from workbench.experiment.rewriting import Config
-from workbench.experiment.sections import Data, Model, Synthetic, Top
+from workbench.experiment.sections import Check, Data, Model, Synthetic, Top
 from workbench.experiment.sources import Choice, Loaded, Sources
 from workbench.experiment.validation import build, shown
 from workbench.experiment.words import unknown_key
@@ -37,6 +38,7 @@ class Setting:
     seed : of all randomness
     held_out : rows that no fit sees, or None
     truth : the mixture that synthetic data came from, or None
+    check : the calibration that is asked for, its methods named, or None
     """
 
     values: Mapping[str, Any]
@@ -45,6 +47,7 @@ class Setting:
     seed: int
     held_out: Dataset | None = None
     truth: Mixture | None = None
+    check: Check | None = None
 
 
 def settle(config: Config, sources: Sources, values: Mapping[str, Any]) -> tuple[Setting | None, list[Fault]]:
@@ -56,6 +59,8 @@ def settle(config: Config, sources: Sources, values: Mapping[str, Any]) -> tuple
     faults += wrong
     methods, wrong = build_methods(config)
     faults += wrong
+    calibration, wrong = choose_check(config, methods)
+    faults += wrong
     loaded, wrong = _load(sources, replace(choice, model=family), top.seed if top else 0) if choice else (None, [])
     faults += wrong
     loaded, wrong = _arranged(loaded, family) if loaded and family else (loaded, [])
@@ -64,9 +69,10 @@ def settle(config: Config, sources: Sources, values: Mapping[str, Any]) -> tuple
     faults += wrong
     if problem is not None:
         faults += [Fault(("methods", label), reason) for label, method in methods.items() if (reason := _refusal(method, problem))]
+        faults += unchecked(calibration, problem)
     if faults or problem is None or top is None or loaded is None:
         return None, faults
-    return Setting(values, problem, methods, top.seed, loaded.held_out, loaded.truth), []
+    return Setting(values, problem, methods, top.seed, loaded.held_out, loaded.truth, calibration), []
 
 
 def _refusal(method: Method, problem: Problem) -> str | None:

@@ -11,6 +11,9 @@ from typing import Any
 from workbench.experiment.files import MANIFEST, checksum, sweep_parts, write_text
 from workbench.experiment.plan import Task
 
+CHECKS = "checks"
+"""The folder of a calibration's replicates, and what the manifest calls them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Store:
@@ -32,26 +35,30 @@ class Store:
         """Read a folder's manifest; one that is damaged or not there counts as empty, and its fits are computed again."""
         try:
             read = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            entries = dict(read.pop("fits"))
+            entries = {**read.pop("fits"), **read.pop(CHECKS, {})}
         except (OSError, ValueError, KeyError, AttributeError, TypeError):
             return cls(folder)
         return cls(folder, entries, read)
 
     def tidy(self) -> None:
         """Remove what a killed run left half written; only for who holds the folder's lock, as it may belong to a run at work."""
-        for place in (self.folder, self.folder / "fits", self.folder / "tables"):
+        for place in (self.folder, *(self.folder / name for name in ("fits", "tables", CHECKS))):
             sweep_parts(place)
 
     def has(self, task: Task) -> bool:
         """Whether the task's artefact is there, whole, and of the task's key. A damaged file is set aside."""
-        entry = self.entries.get(task.artefact)
-        if entry is None or entry.get("failed") or entry.get("key") != task.key:
+        if not self.names(task):
             return False
         path = self.folder / task.artefact
-        found = checksum(path)
-        if found and found != entry.get("sha256"):
+        found, noted = checksum(path), self.entries[task.artefact].get("sha256")
+        if found and found != noted:
             path.replace(path.with_name(f"{path.name}.damaged"))
-        return bool(found) and found == entry.get("sha256")
+        return bool(found) and found == noted
+
+    def names(self, task: Task) -> bool:
+        """Whether the manifest says that the task's artefact is there."""
+        entry = self.entries.get(task.artefact)
+        return entry is not None and not entry.get("failed") and entry.get("key") == task.key
 
     def record(self, task: Task, status: str, seconds: float, *, failed: bool) -> None:
         """Note how a task ended, on the disk before this returns."""
@@ -68,7 +75,7 @@ class Store:
         self.save()
 
     def keep_only(self, tasks: Sequence[Task]) -> None:
-        """Remove fits that the config no longer asks for, so that the folder shows one experiment."""
+        """Remove fits and replicates that the config no longer asks for, so that the folder shows one experiment."""
         wanted = {task.artefact for task in tasks}
         for artefact in [name for name in self.entries if name not in wanted]:
             (self.folder / artefact).unlink(missing_ok=True)
@@ -80,4 +87,7 @@ class Store:
         self.save()
 
     def save(self) -> None:
-        write_text(self.folder / MANIFEST, json.dumps({**self.about, "fits": self.entries}, indent=1) + "\n")
+        checked = {artefact: entry for artefact, entry in self.entries.items() if artefact.startswith(f"{CHECKS}/")}
+        sections = {"fits": {name: entry for name, entry in self.entries.items() if name not in checked}}
+        sections |= {CHECKS: checked} if checked else {}
+        write_text(self.folder / MANIFEST, json.dumps({**self.about, **sections}, indent=1) + "\n")

@@ -9,7 +9,7 @@ from workbench.data.spelling import advice, nearest, there_are, who_has
 LATER_KINDS = ("vbem", "gibbs", "pathfinder", "smc", "imported")
 LATER_FAMILIES = ("lda",)
 LATER = {
-    "config": ("check",),
+    "config": (),
     "data": (),
     "synthetic": (),
     "model": (),
@@ -27,6 +27,12 @@ FOREIGN_KEYS = {
         **dict.fromkeys(("algorithms", "inference", "fits", "solvers"), "methods"),
         **dict.fromkeys(("grid", "matrix"), "sweep"),
         **dict.fromkeys(("title",), "name"),
+        **dict.fromkeys(("sbc", "calibration", "simulation_based_calibration"), "check"),
+    },
+    "check": {
+        **dict.fromkeys(("n_replicates", "n_sims", "num_simulations", "simulations", "reps", "n", "N"), "replicates"),
+        **dict.fromkeys(("method", "type"), "kind"),
+        **dict.fromkeys(("labels", "fits"), "methods"),
     },
     "data": {
         **dict.fromkeys(("path", "filename", "csv"), "file"),

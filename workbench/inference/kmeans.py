@@ -55,6 +55,7 @@ class KMeans(Kind):
     """
 
     kind: ClassVar[str] = "kmeans"
+    has_errors: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
     restarts: Annotated[int, Ge(1)] = 100

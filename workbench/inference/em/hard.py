@@ -50,6 +50,7 @@ class HardEM(Kind):
     """
 
     kind: ClassVar[str] = "hard_em"
+    has_errors: ClassVar[bool] = False
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"

@@ -24,6 +24,8 @@ class Kind(ABC):
     revision: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
+    has_errors: ClassVar[bool] = True
+    """Whether its point is a maximum of the likelihood or the posterior, which has standard errors."""
 
     restarts: int
     init: Any

@@ -54,6 +54,7 @@ class SampledEM(Kind):
     """
 
     kind: ClassVar[str] = "sampled_em"
+    has_errors: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
     restarts: Annotated[int, Ge(1)] = 20

@@ -53,6 +53,7 @@ class StochasticEM(Kind):
     """
 
     kind: ClassVar[str] = "stochastic_em"
+    has_errors: ClassVar[bool] = False
 
     restarts: Annotated[int, Ge(1)] = 20
     init: Init | dict[str, Any] = "mixed"
