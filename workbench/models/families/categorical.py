@@ -236,10 +236,10 @@ class Dirichlets(ComponentsPrior):
         return self._slope(u, statistics.totals)
 
     def log_density_slope(self, u: Coordinates, n_components: int) -> Coordinates:
-        return self._slope(u, np.broadcast_to(self.alpha - 1.0, (n_components, *self.alpha.shape)))
+        return self._slope(u, np.broadcast_to(self.alpha - 1.0, (n_components, *self.alpha.shape[-2:])))
 
     def log_jacobian_slope(self, u: Coordinates, n_components: int) -> Coordinates:
-        return self._slope(u, np.ones((n_components, *self.alpha.shape)))
+        return self._slope(u, np.ones((n_components, *self.alpha.shape[-2:])))
 
     def _slope(self, u: Coordinates, exponents: np.ndarray) -> Coordinates:
         """Gradient of the sum of exponents log probs, feature by feature."""

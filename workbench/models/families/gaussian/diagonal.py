@@ -154,9 +154,9 @@ class NormalInverseGamma(ConjugatePrior):
 
     def _slope(self, u: Coordinates, powers: np.ndarray, scatters: np.ndarray, strengths: np.ndarray, centres: np.ndarray) -> Coordinates:
         parts = u.reshape(*u.shape[:-1], 2, *powers.shape[-2:])
-        return np.stack(
-            independent.kernel_slope(parts[..., 0, :, :], parts[..., 1, :, :], self, powers, scatters, (strengths, centres)), axis=-3
-        ).reshape(u.shape)
+        log_c, eps, pulls = parts[..., 0, :, :], parts[..., 1, :, :], (strengths, centres)
+        slopes = independent.kernel_slope(log_c, eps, self.scale, self.mean_strength, powers, scatters, pulls)
+        return np.stack(slopes, axis=-3).reshape(u.shape)
 
     def log_jacobian_slope(self, u: Coordinates, n_components: int) -> Coordinates:
         return np.broadcast_to(np.repeat([-1.5, 0.0], self.dim(n_components) // 2), u.shape)

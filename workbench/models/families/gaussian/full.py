@@ -141,8 +141,8 @@ class NormalInverseWishart(ConjugatePrior):
     def flatten(self, components: FullComponents) -> tuple[Coordinates, PerFit]:
         """log c (K, D), t (K, D(D-1)/2), eps (K, D) of Bartlett's factor A of the precision in units of ``scale``."""
         bartlett = wishart.triangle_of(components.covariances, self.scale)
-        shift = np.einsum("ij,...j->...i", inverse(cholesky(self.scale)), components.means - self.mean)
-        eps = np.sqrt(self.mean_strength) * np.einsum("...ji,...j->...i", bartlett, shift)
+        shift = np.einsum("...ij,...j->...i", inverse(cholesky(self.scale)), components.means - self.mean)
+        eps = np.sqrt(self.mean_strength)[..., None] * np.einsum("...ji,...j->...i", bartlett, shift)
         log_pivots, below = wishart.entries(bartlett)
         batch = components.batch_shape
         parts = [2.0 * log_pivots, below, eps]
@@ -162,7 +162,7 @@ class NormalInverseWishart(ConjugatePrior):
 
     def slope(self, u: Coordinates, statistics: FullStatistics) -> Coordinates:
         root = inverse(cholesky(self.scale))
-        centres = (statistics.means - self.mean) @ transposed(root)
+        centres = np.einsum("...ij,...j->...i", root, statistics.means - self.mean)
         scatters = root @ statistics.scatters @ transposed(root)
         return self._slope(u, statistics.seen, scatters, statistics.seen, centres)
 
@@ -174,7 +174,7 @@ class NormalInverseWishart(ConjugatePrior):
     def _slope(self, u: Coordinates, powers: np.ndarray, scatters: np.ndarray, strengths: np.ndarray, centres: np.ndarray) -> Coordinates:
         bartlett, eps = self._bartlett(u, powers.shape[-1])
         pulls = (strengths[..., None], centres[..., None, :])  # each component has its own covariance and one mean
-        parts = wishart.kernel_slope(bartlett, eps[..., None, :], self.mean_strength, powers, scatters, pulls)
+        parts = wishart.kernel_slope(bartlett, eps[..., None, :], self.mean_strength[..., None], powers, scatters, pulls)
         return np.concatenate([part.reshape(*u.shape[:-1], -1) for part in parts], axis=-1)
 
     def log_jacobian_slope(self, u: Coordinates, n_components: int) -> Coordinates:
@@ -185,10 +185,10 @@ class NormalInverseWishart(ConjugatePrior):
 
     def _log_jacobian(self, log_pivots: np.ndarray) -> PerFit:
         """log |d (mean, vech Sigma) / d (log c, t, eps)| summed over components; ``log_pivots`` (*batch, K, D) = log A_ii."""
-        log_det_scale, count = wishart.log_determinant(self.scale), log_pivots.shape[-2]
+        log_det_scale = wishart.log_determinant(self.scale)
         with np.errstate(invalid="ignore"):  # infinite pivots, of a collapsed component
             each = wishart.covariance_log_jacobian(log_pivots, log_det_scale) + log_det_scale / 2.0 - log_pivots.sum(axis=-1)
-        return np.asarray(each.sum(axis=-1) - count * self.n_features / 2.0 * np.log(self.mean_strength))
+        return np.asarray((each - self.n_features / 2.0 * np.log(self.mean_strength)).sum(axis=-1))
 
 
 def _prior(numbers: Mapping[str, Any], n_features: int) -> NormalInverseWishart:

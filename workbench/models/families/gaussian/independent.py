@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -117,28 +116,24 @@ def divergence(dof: np.ndarray, scale: np.ndarray, prior_dof: np.ndarray, prior_
     return np.asarray(kernel / 2.0 + logs)
 
 
-@runtime_checkable
-class Scaled(Protocol):
-    """A prior whose coordinates are log c with c = scale / variance, and eps with mean + sqrt(variance / mean_strength) eps."""
-
-    @property
-    def scale(self) -> np.ndarray: ...
-
-    @property
-    def mean_strength(self) -> np.ndarray: ...
-
-
 def kernel_slope(
-    log_c: np.ndarray, eps: np.ndarray, chart: Scaled, powers: np.ndarray, scatters: np.ndarray, pulls: tuple[np.ndarray, np.ndarray]
+    log_c: np.ndarray,
+    eps: np.ndarray,
+    scale: np.ndarray,
+    mean_strength: np.ndarray,
+    powers: np.ndarray,
+    scatters: np.ndarray,
+    pulls: tuple[np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient by log c and eps (*batch, K, D), cell by cell, of
+    """Gradient by log c and eps (*batch, K, D), where c = scale / variance and eps = (mean - m) / sqrt(variance / mean_strength),
+    cell by cell, of
 
         -powers/2 log(variance) - (scatters + strengths (mean - centres)^2) / (2 variance);
 
-    ``pulls`` are strengths and centres, those measured from the chart's own mean.
+    ``pulls`` are strengths and centres, those measured from m.
     """
     strengths, centres = pulls
-    root, precision = np.sqrt(chart.mean_strength), np.exp(log_c) / chart.scale
+    root, precision = np.sqrt(mean_strength), np.exp(log_c) / scale
     centres = centres * np.sqrt(precision)
     pulled = strengths * (eps / root - centres)
     return (powers - scatters * precision + pulled * centres) / 2.0, -pulled / root

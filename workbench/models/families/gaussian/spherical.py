@@ -159,12 +159,15 @@ class SphericalNormalInverseGamma(ConjugatePrior):
         """The variance's power and scale, a D-th for each of the D features that share it."""
         size = self.n_features
         each = np.ones((n_components, size))
-        return self._slope(u, (self.dof + 2.0 + size) / size * each, np.asarray(self.scale / size), self.mean_strength, np.zeros_like(each))
+        powers, scatters = (self.dof + 2.0 + size)[..., None] / size * each, self.scale[..., None] / size
+        return self._slope(u, powers, scatters, self.mean_strength, np.zeros_like(each))
 
     def _slope(self, u: Coordinates, powers: np.ndarray, scatters: np.ndarray, strengths: np.ndarray, centres: np.ndarray) -> Coordinates:
         count = powers.shape[-2]
         log_c, eps = u[..., :count, None], u[..., count:].reshape(*u.shape[:-1], count, -1)
-        by_log_c, by_eps = independent.kernel_slope(log_c, eps, self, powers, scatters, (strengths, centres))
+        by_log_c, by_eps = independent.kernel_slope(
+            log_c, eps, self.scale[..., None], self.mean_strength, powers, scatters, (strengths, centres)
+        )
         return np.concatenate([by_log_c.sum(axis=-1), by_eps.reshape(*u.shape[:-1], -1)], axis=-1)
 
     def log_jacobian_slope(self, u: Coordinates, n_components: int) -> Coordinates:
@@ -176,7 +179,8 @@ class SphericalNormalInverseGamma(ConjugatePrior):
         """d variance / d log c = -variance; d mean / d eps = sqrt(variance / mean_strength), D times."""
         size = self.n_features
         log_variance = np.log(self.scale) - log_c
-        return np.asarray(((1.0 + size / 2.0) * log_variance - size / 2.0 * np.log(self.mean_strength)).sum(axis=-1))
+        strengths = (np.log(self.mean_strength) + np.zeros(size)).sum(axis=-1)
+        return np.asarray(((1.0 + size / 2.0) * log_variance - strengths / 2.0).sum(axis=-1))
 
 
 def _prior(numbers: Mapping[str, Any], n_features: int) -> SphericalNormalInverseGamma:

@@ -157,7 +157,7 @@ class TiedNormalInverseWishart(ConjugatePrior):
         """log c (D), t (D(D-1)/2), eps (K, D) of Bartlett's factor A of the one precision in units of ``scale``."""
         bartlett = wishart.triangle_of(components.covariances, self.scale)
         shift = (components.means - self.mean) @ transposed(inverse(cholesky(self.scale)))
-        eps = np.sqrt(self.mean_strength) * (shift @ bartlett)
+        eps = np.sqrt(self.mean_strength)[..., None] * (shift @ bartlett)
         log_pivots, below = wishart.entries(bartlett)
         parts = [2.0 * log_pivots, below, eps.reshape(*components.batch_shape, -1)]
         return np.concatenate(parts, axis=-1), self._log_jacobian(log_pivots, components.n_components)
@@ -197,8 +197,10 @@ class TiedNormalInverseWishart(ConjugatePrior):
         """log |d (means, vech Sigma) / d (log c, t, eps)|; d mean / d eps = L0 A^-T / sqrt(mean_strength) for each of K."""
         log_det_scale = wishart.log_determinant(self.scale)
         with np.errstate(invalid="ignore"):  # infinite pivots, of a collapsed covariance
-            of_one_mean = log_det_scale / 2.0 - log_pivots.sum(axis=-1) - self.n_features / 2.0 * np.log(self.mean_strength)
-            return np.asarray(wishart.covariance_log_jacobian(log_pivots, log_det_scale) + count * of_one_mean)
+            of_one_mean = log_det_scale / 2.0 - log_pivots.sum(axis=-1)
+            strengths = (np.log(self.mean_strength) + np.zeros(count)).sum(axis=-1)
+            of_means = count * of_one_mean - self.n_features / 2.0 * strengths
+            return np.asarray(wishart.covariance_log_jacobian(log_pivots, log_det_scale) + of_means)
 
 
 def _prior(numbers: Mapping[str, Any], n_features: int) -> TiedNormalInverseWishart:

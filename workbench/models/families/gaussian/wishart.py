@@ -126,7 +126,7 @@ def kernel_slope(
     |eps_m / sqrt(mean_strength) - A' centre_m|^2. ``scatter`` and centres are in those coordinates.
     """
     strengths, centres = pulls
-    root = np.sqrt(mean_strength)
+    root = np.sqrt(mean_strength)[..., None]
     pulled = strengths[..., None] * (eps / root - centres @ bartlett)
     by_factor = transposed(centres) @ pulled - scatter @ bartlett
     by_log_c = (power[..., None] + diagonal(by_factor) * diagonal(bartlett)) / 2.0
