@@ -119,14 +119,36 @@ HIT = [
 @pytest.mark.slow
 def test_as_many_starts_find_it(id: str) -> None:
     """The same kind of starts (K distinct rows, the pooled covariance) find the best optimum equally often, within sampling error."""
-    figure = FIGURES[id]
-    restarts = 400
-    fit = fit_of(setting_of(id, restarts, init="random_rows"))
-    assert fit.restarts is not None
-    assert fit.restarts.polished_objective is not None
-    hits = int((np.abs(fit.restarts.polished_objective - figure["value"]) < 2e-5).sum())
-    table = [[hits, restarts - hits], [figure["hits"], figure["starts"] - figure["hits"]]]
+    table = hits_of(id, fit_of(setting_of(id, 400, init="random_rows")))
     assert stats.fisher_exact(table).pvalue > 1e-3, table
+
+
+HIT_FROM_RESPONSIBILITIES = [
+    *("housevotes84-bernoulli-k2", "housevotes84-bernoulli-k3", "zoo-bernoulli-k4", "zoo-bernoulli-k5", "zoo-bernoulli-k7"),
+    *("titanic-categorical-k2", "titanic-categorical-k3"),
+]
+
+
+@pytest.mark.parametrize("id", HIT_FROM_RESPONSIBILITIES)
+@pytest.mark.slow
+def test_as_many_random_responsibilities_find_it(id: str) -> None:
+    """Dirichlet(1) for each *distinct* row, which counts as often as it was seen: the same likelihood, other starts.
+
+    One for every row would find titanic's K = 3 from all starts instead of 96 % of them.
+    """
+    problem = setting_of(id, 1).problem
+    distinct = Problem(problem.data.distinct()[0], problem.family, problem.n_components)
+    table = hits_of(id, EM(restarts=1000, init="random_responsibilities").fit(distinct))
+    assert stats.fisher_exact(table).pvalue > 1e-3, table
+
+
+def hits_of(id: str, fit: Fit) -> list[list[int]]:
+    """Starts that ended at the figure and those that did not, ours and theirs."""
+    figure, restarts = FIGURES[id], fit.restarts
+    assert restarts is not None
+    assert restarts.polished_objective is not None
+    hits = int((np.abs(restarts.polished_objective - figure["value"]) < 2e-5).sum())
+    return [[hits, restarts.polished_objective.size - hits], [figure["hits"], figure["starts"] - figure["hits"]]]
 
 
 def test_iris_singular_and_spurious_are_kept_out_of_best() -> None:
