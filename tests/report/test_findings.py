@@ -270,6 +270,16 @@ def test_sweep_says_what_it_prefers(column: str, name: str, wanted: int) -> None
     assert any("4.5 ahead of the next)." in line if column == "held_out_lpd" else "128.3 ahead of the next)." in line for line in lines)
 
 
+def test_a_lead_within_its_noise_prefers_nothing() -> None:
+    leads = {"em": {2: -300.0, 3: -299.0}, "nuts": {2: -310.0, 3: -299.0}}
+    rows = [point(m, held_out_lpd=v, **{"model.n_components": k}) for m, values in leads.items() for k, v in values.items()]
+    cells = slices({"likelihoods": pd.DataFrame(rows)}, [made.cell(DATA, model__n_components=k) for k in (2, 3)])
+    assert list(sweep_findings(cells)) == [
+        "Held-out log predictive density prefers model.n_components = 3 (nuts -299.000, 11.0 ahead of the next).",
+        "Held-out log predictive density decides nothing for em: the two best cells are less than 4 nats apart.",
+    ]
+
+
 def test_only_maxima_of_the_likelihood_are_overtaken() -> None:
     """Not what wanders around one, nor what climbs something else; all that are stand in one sentence."""
     names = {"em": "log_likelihood", "incremental": "bound", "hard": "classification_log_likelihood", "sampled": "log_likelihood"}

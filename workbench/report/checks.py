@@ -35,16 +35,20 @@ MEANINGS = {
     "share_at_max_treedepth": "Of the draws, those cut short by the longest trajectory.",
     "e_bfmi": "How far the energy moves from draw to draw.",
     "relabelled_share": "Of the draws, those whose labels were permuted to align them.",
+    "basins_disagreement": "Largest difference between two chains in the share of draws that climb to one optimum, in its standard error.",
+    "basins_elsewhere": "Of the draws, those that climb to no optimum that restarts found.",
     "rhat": "Between chains against within: 1 where they agree.",
     "ess_bulk": "Independent draws that tell as much of the middle.",
     "ess_tail": "Independent draws that tell as much of the 5 % tails.",
 }
-SHARES = ("share_", "unseen_", "relabelled_")
+SHARES = ("share_", "unseen_", "relabelled_", "basins_elsewhere")
 WORDY = ("status", "message")
+APART = ("calibration_", "coverage_")
+"""What the section on calibration shows."""
 
 
 def grids(cell: Slice) -> Iterator[Grid]:
-    rows = records(cell.tables["diagnostics"])
+    rows = [row for row in records(cell.tables["diagnostics"]) if not row["quantity"].startswith(APART)]
     yield from advised(rows)
     yield from every(cell, [row for row in rows if row["quantity"] not in WORDY])
 

@@ -73,7 +73,14 @@ def shared(cell: Slice, prefix: str) -> Iterator[Plate]:
         panels.append(Panel("Disagreements first", stem, responsibilities.bands(stem, share, first, row_names(cell, share.rows[first]))))
         text += f" First panel: the {counted(len(first), 'row')} that the methods see most differently, worst at the left"
         rest = np.delete(apart, first)
-        text += f" (of the others none differs by more than {fraction(float(rest.max()))})." if len(rest) else "."
+        more = int((rest >= responsibilities.VISIBLE).sum())
+        if more:
+            text += (
+                f" ({counted(more, 'more row', 'more rows')} {'differs' if more == 1 else 'differ'} by up to {fraction(float(rest.max()))})"
+            )
+        elif len(rest):
+            text += f" (of the others none differs by more than {fraction(float(rest.max()))})"
+        text += "."
     elif len(share.methods) > 1:
         text += f" The methods see no row differently: the largest difference is {fraction(float(apart.max()))}."
     order = share.order

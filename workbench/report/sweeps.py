@@ -53,11 +53,17 @@ def preferred(cells: list[Slice], table: dict[str, list[float]], name: str, more
         choices.setdefault(finite[0], []).append(method)
         if len(finite) > 1:
             leads[method] = abs(values[finite[0]] - values[finite[1]])
+    close = [m for m in table if name in PREDICTIVE and leads.get(m, ALIKE) < ALIKE]
     for i, methods in choices.items():
-        each = [f"{m} {nats(table[m][i])}" + (f", {difference(leads[m])} ahead of the next" if m in leads else "") for m in methods]
-        close = [m for m in methods if leads.get(m, ALIKE) < ALIKE]
-        doubt = f" A lead below {ALIKE:g} nats is no decision." if close and name in PREDICTIVE else ""
-        yield f"{capital(name)} prefers {cells[i].title} ({'; '.join(each)}).{doubt}"
+        each = [
+            f"{m} {nats(table[m][i])}" + (f", {difference(leads[m])} ahead of the next" if m in leads else "")
+            for m in methods
+            if m not in close
+        ]
+        if each:
+            yield f"{capital(name)} prefers {cells[i].title} ({'; '.join(each)})."
+    if close:
+        yield f"{capital(name)} decides nothing for {listed(close)}: the two best cells are less than {ALIKE:g} nats apart."
 
 
 def favourite(cells: list[Slice]) -> int:
@@ -91,7 +97,7 @@ def plates(cells: list[Slice]) -> Iterator[Plate]:
                     curve(f"sweep-{column}", names, table, cells[0].looks, name, key or listed(list(cells[0].values))),
                 )
             )
-            words.append(f"{capital(name)}: {note}")
+            words.append(f"{capital(name)}: {note[:1].lower()}{note[1:]}")
     if panels:
         yield Plate(
             tuple(panels), f"Scores by swept value. {' '.join(words)} A gap in a line is a cell without that number.", "likelihoods"
