@@ -53,9 +53,9 @@ def test_a_mode_of_the_posterior_is_not_thrown_in_with_others_for_its_status() -
     ("family", "init", "what"),
     [
         ("gaussian", {"weights": [0.6, 0.6], "means": [[0.0, 0.0], [4.0, 4.0]], "covariances": [np.eye(2), np.eye(2)]}, "sum to 1.2"),
-        ("gaussian", {"weights": [0.5, 0.5], "means": [[0.0, 0.0], [4.0, 4.0]], "covariances": [np.eye(2), -np.eye(2)]}, "no density"),
+        ("gaussian", {"weights": [0.5, 0.5], "means": [[0.0, 0.0], [4.0, 4.0]], "covariances": [np.eye(2), -np.eye(2)]}, "not positive"),
         ("bernoulli", {"weights": [0.5, 0.5], "probs": [[0.0, 0.0], [0.0, 0.0]]}, "no density"),
-        ("bernoulli", {"weights": [0.5, 0.5], "probs": [[1.5, 0.5], [0.5, 0.5]]}, "no density"),
+        ("bernoulli", {"weights": [0.5, 0.5], "probs": [[1.5, 0.5], [0.5, 0.5]]}, "is 1.5"),
     ],
 )
 def test_impossible_starts_are_refused(family: str, init: dict[str, Any], what: str) -> None:

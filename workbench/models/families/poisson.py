@@ -26,6 +26,8 @@ from workbench.models.shapes import (
 )
 from workbench.models.terms import labelled
 
+LARGEST_COUNT = 1e12
+"""A count c above it has a log density of which rounding takes a hundredth of a nat: about 1e-16 c log c."""
 RATE_BOUNDARY = 30.0
 """A log rate beyond this is a rate below 1e-13: at the boundary 0, which EM approaches without end."""
 
@@ -205,6 +207,7 @@ class Poisson(Family):
     - M step: rates_kd = S_kd / n_kd, with S_kd the weighted sum of x_d and n_kd the responsibilities of rows where d was observed.
     - MAP: rates_kd = (S_kd + shape - 1) / (n_kd + rate).
     - Nothing is singular; a rate may end at 0.
+    - Counts above 1e12 are refused: rounding would take a hundredth of a nat and more of their log densities.
     - A cell that was not observed is left out of the product and of both sums.
 
     References
@@ -224,19 +227,17 @@ class Poisson(Family):
 
     def refuses(self, data: Dataset) -> str | None:
         other = ~(np.isnan(data.x) | ((data.x >= 0.0) & (data.x == np.round(data.x))))
-        if not other.any():
+        large = data.x > LARGEST_COUNT
+        if not (other.any() or large.any()):
             return None
-        row, column = np.argwhere(other)[0]
+        row, column = np.argwhere(other if other.any() else large)[0]
+        cell = f"column {data.features[column]!r} holds {data.x[row, column]:g} (row {data.rows[row]})"
+        if other.any():
+            return f"{cell} and poisson takes whole numbers from 0 up, or an empty cell; choose columns of counts, or another family"
         return (
-            f"column {data.features[column]!r} holds {data.x[row, column]:g} (row {data.rows[row]}) and poisson takes whole numbers "
-            "from 0 up, or an empty cell; choose columns of counts, or another family"
+            f"{cell}, and above {LARGEST_COUNT:g} rounding takes a hundredth of a nat and more of a count's log density; choose another "
+            "family, such as gaussian"
         )
-
-    def log_base(self, data: Dataset) -> float:
-        """-log x! for every observed cell."""
-        from scipy.special import gammaln
-
-        return float(-(data.counts @ gammaln(np.where(np.isnan(data.x), 0.0, data.x) + 1.0)).sum())
 
     def statistics(self, data: Dataset, responsibilities: Responsibilities) -> PoissonStatistics:
         return statistics(data.x, responsibilities * data.counts[:, None])

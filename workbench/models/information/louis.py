@@ -98,10 +98,10 @@ class Information:
         found = {}
         for name, moves in self.chart.directions.items():
             flat = moves.reshape(-1, self.chart.size)
-            used = (flat != 0).any(axis=1)
-            variance = np.full(flat.shape[0], np.nan)
-            variance[used] = np.einsum("em,mn,en->e", flat[used], self.covariance, flat[used], optimize=True)
-            found[name] = np.sqrt(variance).reshape(moves.shape[:-1])
+            scale = np.abs(flat).max(axis=1, initial=0.0)  # the square of a covariance need not be a float64
+            unit = flat / np.where(scale > 0, scale, np.nan)[:, None]
+            variance = np.einsum("em,mn,en->e", unit, self.covariance, unit, optimize=True)
+            found[name] = (scale * np.sqrt(variance)).reshape(moves.shape[:-1])
         return found
 
 

@@ -52,6 +52,8 @@ class Gaussian(Family):
     - M step: means_k = xbar. Covariance: full S / n; tied sum_k S_k / N; diagonal S_dd / n; spherical tr S / (D n).
     - MAP: means_k = (n xbar + kappa m0) / (n + kappa). Covariance: full (Psi + S0) / (n + nu + D + 2); tied (Psi + sum_k S0_k) /
       (N + nu + K + D + 1); diagonal (Psi_d + S0_dd) / (n + nu + 3); spherical (Psi + tr S0) / (D n + nu + D + 2).
+    - Units do not matter, as long as float64 has room for the squares of the data: columns with values beyond about 1e150, or within
+      1e-150 of each other, are refused.
     - Singular: a component that collapses, where the likelihood has no bound. It is named and kept out of the best; no floor is
       added. With `objective: posterior` there is none.
     - Missing cells: full and tied condition on what was seen, pattern by pattern, with the conditional covariance in the M step;
@@ -88,7 +90,7 @@ class Gaussian(Family):
         empty = np.isnan(data.x).all(axis=0)
         names = [name for name, none in zip(data.features, empty, strict=True) if none]
         if not names:
-            return None
+            return moments.out_of_scale(data)
         which = f"column {names[0]} has" if len(names) == 1 else f"columns {', '.join(names)} have"
         return f"{which} no observed cell, so nothing is known of its mean or variance; leave out what was never observed"
 

@@ -10,6 +10,11 @@ from workbench.data import Dataset
 from workbench.models.families.gaussian.single import SMALLEST_CORRELATION_EIGENVALUE, single
 from workbench.models.prior import PriorError
 
+SMALLEST_SQUARE = 1e8 * np.finfo(float).tiny
+"""A range whose square is below leaves too few digits to the variance of a component that is a small part of it."""
+LARGEST_SQUARE = 1e-2 * np.finfo(float).max
+"""Squares of all rows' deviations above it may overflow where they are added up."""
+
 
 def mean(data: Dataset) -> np.ndarray:
     """Column means (D,), rows by their counts; with missing cells those of the likeliest single Gaussian."""
@@ -31,6 +36,28 @@ def covariance(data: Dataset) -> np.ndarray:
             deviations = np.where(np.ptp(data.x, axis=0) > 0, data.x - mean(data), 0.0)  # the mean of a constant is not always its value
             matrix = (deviations * data.counts[:, None]).T @ deviations / (total - 1.0)
     return np.diag(np.diagonal(matrix)) if total <= data.n_features else matrix
+
+
+def out_of_scale(data: Dataset) -> str | None:
+    """Why float64 cannot hold the squares of a column's deviations, or only some of their digits: what is wrong; what to do."""
+    high, low = np.fmax.reduce(data.x, axis=0), np.fmin.reduce(data.x, axis=0)  # of what is observed
+    with np.errstate(over="ignore"):
+        width = high - low
+        rounding = np.finfo(float).eps * np.maximum(high, -low)  # what a mean may be off by
+        too_large = np.maximum(width, rounding) ** 2 * data.counts.sum() > LARGEST_SQUARE
+        too_small = (width > 0) & (width**2 < SMALLEST_SQUARE)
+    for d, name in enumerate(data.features):
+        if too_large[d]:
+            size = f"{max(high[d], -low[d]):g}"
+            return (
+                f"column {name} holds values up to {size} in size, and float64 has no room for squares of them; divide it by a power of ten"
+            )
+        if too_small[d]:
+            return (
+                f"the values of column {name} lie within {width[d]:g}, and float64 keeps few digits of its square; multiply it by a power "
+                "of ten"
+            )
+    return None
 
 
 def filled(rows: np.ndarray, data: Dataset) -> np.ndarray:
