@@ -114,3 +114,15 @@ def test_large_counts(zeros: bool) -> None:
 def test_larger_ones_are_refused(count: float) -> None:
     with pytest.raises(ProblemError, match=r"column 'x0' holds .* \(row 1\), and above 1e\+12 rounding takes a hundredth of a nat"):
         Problem(np.array([1.0, count, 2.0]), "poisson", 2)
+
+
+@structures
+def test_a_row_too_far_for_a_density_has_no_label(covariance: str) -> None:
+    """Its log density is minus infinity, what depends on its label nan."""
+    problem = Problem(X, "gaussian", 2, covariance=covariance)
+    mixture = EM(restarts=3).fit(problem).mixture
+    far = np.array([[0.0, 1e200]])
+    assert mixture.log_density(far).item() == -np.inf
+    assert np.isnan(mixture.responsibilities(far)).all()
+    mean, sd = mixture.imputations(np.array([[np.nan, 1e200]]))
+    assert np.isnan([mean[0, 0], sd[0, 0]]).all()

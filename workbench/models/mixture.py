@@ -76,9 +76,10 @@ class Mixture:
         return log_sum_exp(self.log_joint(x))
 
     def responsibilities(self, x: Rows) -> Responsibilities:
-        """p(z_n = k | x_n), shape (*batch, N, K) (Bishop 2006, eq. 9.13)."""
+        """p(z_n = k | x_n), shape (*batch, N, K) (Bishop 2006, eq. 9.13); nan for a row without density."""
         log_joint = self.log_joint(x)
-        return np.asarray(np.exp(log_joint - log_sum_exp(log_joint)[..., None]))
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.exp(log_joint - log_sum_exp(log_joint)[..., None]))
 
     def blocks(self, x: Rows) -> Iterator[tuple[slice, LogJoint]]:
         """Yield (rows, log joint of those rows), as many at a time as stay in cache."""
