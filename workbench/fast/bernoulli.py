@@ -9,11 +9,11 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.fast.codes import Coded
 from workbench.fast.compiled import compiled
-from workbench.fast.discrete import Discrete
+from workbench.fast.discrete import Discrete, logarithms, with_zeros
 from workbench.fast.lanes import WIDTH
 from workbench.fast.writer import Writer, kernel
 from workbench.models import Expectation, Mixture
-from workbench.models.families.bernoulli import BernoulliStatistics
+from workbench.models.families.bernoulli import BernoulliStatistics, BernoulliTerms
 
 
 @kernel
@@ -98,4 +98,23 @@ STEP = Discrete(_log_cells, _summarise, BernoulliStatistics)
 
 def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
-    return STEP.expect(mixture.weights, mixture.components.parameters()["probs"], data, counts, rule, beta, threads)
+    return STEP.expect(logarithms(mixture.weights), mixture.components.parameters()["probs"], data, counts, rule, beta, threads)
+
+
+def _given_cells(known: Coded, logs: np.ndarray, cells: np.ndarray, first: int) -> None:
+    """log p or log(1 - p), of logs (G, 2 D, lanes)."""
+    places = known.feature + np.where(known.value == 1.0, 0, known.n_features)
+    cells[:, first : first + known.n_cells] = with_zeros(logs[:, places])
+
+
+GIVEN = Discrete(_given_cells, _summarise, BernoulliStatistics)
+
+
+def numbers_of(terms: BernoulliTerms) -> np.ndarray:
+    """(fit, K, 2 D)."""
+    return np.concatenate([terms.log_probs, terms.log_complements], axis=-1)
+
+
+def expect_terms(terms: BernoulliTerms, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+    """The E step over all rows of a batch of terms (restart,)."""
+    return GIVEN.expect(terms.constant, numbers_of(terms), data, counts, rule, beta, threads)

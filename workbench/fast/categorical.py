@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast.codes import Coded
-from workbench.fast.discrete import Discrete
+from workbench.fast.discrete import Discrete, logarithms, with_zeros
 from workbench.models import Expectation, Mixture
-from workbench.models.families.categorical import CategoricalStatistics
+from workbench.models.families.categorical import CategoricalStatistics, CategoricalTerms
 
 
 def step(n_features: int, n_levels: int) -> Discrete:
     """The E step of so many features with at most so many levels, probabilities (fit, K, D L)."""
+    return _step(n_features, n_levels, lambda probs, out: np.log(probs, out=out))
+
+
+def given(n_features: int, n_levels: int) -> Discrete:
+    """The same of log probabilities (fit, K, D L)."""
+    return _step(n_features, n_levels, lambda logs, out: np.copyto(out, with_zeros(logs)))
+
+
+def _step(n_features: int, n_levels: int, write_logs: Callable[[np.ndarray, np.ndarray], object]) -> Discrete:
 
     def places(known: Coded) -> np.ndarray:
         """Each cell's place among (feature, level)."""
         return known.feature * n_levels + known.value.astype(np.int64)
 
     def log_cells(known: Coded, probs: np.ndarray, cells: np.ndarray, first: int) -> None:
-        np.log(np.take(probs, places(known), axis=1), out=cells[:, first : first + known.n_cells])
+        write_logs(np.take(probs, places(known), axis=1), cells[:, first : first + known.n_cells])
 
     def summarise(known: Coded, cells: np.ndarray) -> tuple[np.ndarray]:
         totals = np.zeros((cells.shape[0], n_features * n_levels, cells.shape[2]))
@@ -35,4 +46,15 @@ def step(n_features: int, n_levels: int) -> Discrete:
 def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
     probs = mixture.components.parameters()["probs"]
-    return step(*probs.shape[2:]).expect(mixture.weights, probs.reshape(*mixture.weights.shape, -1), data, counts, rule, beta, threads)
+    logs = logarithms(mixture.weights)
+    return step(*probs.shape[2:]).expect(logs, probs.reshape(*logs.shape, -1), data, counts, rule, beta, threads)
+
+
+def numbers_of(terms: CategoricalTerms) -> np.ndarray:
+    """(fit, K, D L)."""
+    return terms.log_probs.reshape(*terms.constant.shape, -1)
+
+
+def expect_terms(terms: CategoricalTerms, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+    """The E step over all rows of a batch of terms (restart,)."""
+    return given(*terms.log_probs.shape[2:]).expect(terms.constant, numbers_of(terms), data, counts, rule, beta, threads)

@@ -15,6 +15,7 @@ from workbench.fast.codes import Coded, coded
 from workbench.fast.lanes import WIDTH
 from workbench.fast.lookup import e_step
 from workbench.models import Expectation, Statistics
+from workbench.models.families.discrete import LOG_ZERO
 
 OVERHEAD = 3
 """Work on a row that does not depend on the number of its registers, in registers."""
@@ -82,19 +83,19 @@ class Discrete:
     statistics: Callable[..., Statistics]
 
     def expect(
-        self, weights: np.ndarray, parameter: np.ndarray, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
+        self, log_weights: np.ndarray, parameter: np.ndarray, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
     ) -> Expectation:
-        """The E step of a batch of fits: weights (fit, K), parameter (fit, K, M), counts (1, N) or (fit, N)."""
+        """The E step of a batch of fits: log weights (fit, K), parameter (fit, K, M), counts (1, N) or (fit, N)."""
         known = coded(data)
         rows = known.gathered(counts)
-        n_fits, n_components = weights.shape
+        n_fits, n_components = log_weights.shape
         parts, first = [], 0
         for together in (n_fits // WIDTH * WIDTH, *widths(n_fits % WIDTH, n_components)):
             chosen = slice(first, min(n_fits, first + together))
             if chosen.start < chosen.stop:
                 own = rows[chosen] if rows.shape[0] > 1 else rows
                 layout = Layout(chosen.stop - chosen.start, n_components, min(WIDTH, together))
-                parts.append(self._part(layout, known, weights[chosen], parameter[chosen], own, rule, beta, threads))
+                parts.append(self._part(layout, known, log_weights[chosen], parameter[chosen], own, rule, beta, threads))
             first = chosen.stop
         return Expectation.joined(parts)
 
@@ -102,16 +103,16 @@ class Discrete:
         self,
         layout: Layout,
         known: Coded,
-        weights: np.ndarray,
+        log_weights: np.ndarray,
         parameter: np.ndarray,
         counts: np.ndarray,
         rule: int,
         beta: float,
         threads: int,
     ) -> Expectation:
+        constant = np.ascontiguousarray(layout.place(log_weights[:, :, None], -np.inf)[:, 0])
+        cells = np.zeros((constant.shape[0], known.n_cells + 1, constant.shape[1]))  # the last: a cell that was not observed
         with np.errstate(divide="ignore", invalid="ignore"):
-            constant = np.ascontiguousarray(np.log(layout.place(weights[:, :, None], 0.0)[:, 0]))
-            cells = np.zeros((constant.shape[0], known.n_cells + 1, constant.shape[1]))  # the last: a cell that was not observed
             self.log_cells(known, layout.place(parameter, NEUTRAL), cells, 0)
         arguments = (cells, constant, known.places, known.members, layout.weights_of_rows(counts), rule, beta, (0,) * layout.together)
         n_rows, lanes = known.codes.shape[0], constant.shape[1]
@@ -124,6 +125,17 @@ class Discrete:
         summaries = (layout.back(placed) for placed in self.summarise(known, sums[:, 1:-1]))
         totals = layout.totals(found[:, :START].reshape(-1, 3, WIDTH))
         return Expectation(self.statistics(layout.back(sums[:, :1])[..., 0], *summaries), totals[:, 0], totals[:, 1], totals[:, 2])
+
+
+def logarithms(weights: np.ndarray) -> np.ndarray:
+    """log weights, -inf of 0."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(weights))
+
+
+def with_zeros(logs: np.ndarray) -> np.ndarray:
+    """Logs of which a finite one stands for log 0, with -inf."""
+    return np.where(logs < LOG_ZERO / 2.0, -np.inf, logs)
 
 
 def by_feature(known: Coded, cells: np.ndarray) -> np.ndarray:

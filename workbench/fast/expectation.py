@@ -4,6 +4,8 @@ A family plugs in with a row in ``MODULES``: its module has
 
 - ``expect(mixture, data, counts, rule, beta, threads) -> Expectation``; counts (1, N), or (restart, N) where every fit weighs
   the rows its own way; rule a number of :data:`workbench.fast.assign.RULES`;
+- of its terms' class, with a row in ``MODULES_OF_TERMS``, ``expect_terms(terms, ...)``: the same of a log joint whose coefficients
+  are given, as variational Bayes has them in expectation;
 - ``m_step(statistics, prior, current) -> Mixture`` and ``collapsed(mixture, scale) -> flags``, where the models' own cost too much.
 
 Modules are imported when first asked for: numba is loaded by nobody else.
@@ -15,22 +17,24 @@ import functools
 import importlib
 from collections.abc import Iterable
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast.arrays import owned
 from workbench.fast.chunks import chunk_rows
-from workbench.models import Components, Expectation, Mixture, Prior, Statistics, maximum
-from workbench.models.families.bernoulli import BernoulliComponents
-from workbench.models.families.categorical import CategoricalComponents
+from workbench.models import Components, Expectation, Mixture, Prior, Statistics, Terms, maximum
+from workbench.models.families.bernoulli import BernoulliComponents, BernoulliTerms
+from workbench.models.families.categorical import CategoricalComponents, CategoricalTerms
 from workbench.models.families.gaussian.diagonal import DiagonalComponents
 from workbench.models.families.gaussian.full import FullComponents
+from workbench.models.families.gaussian.independent import DiagonalTerms
+from workbench.models.families.gaussian.quadratic import FullTerms
 from workbench.models.families.gaussian.spherical import SphericalComponents
 from workbench.models.families.gaussian.tied import TiedComponents
-from workbench.models.families.poisson import PoissonComponents
-from workbench.models.families.product.components import ProductComponents
+from workbench.models.families.poisson import PoissonComponents, PoissonTerms
+from workbench.models.families.product.components import ProductComponents, ProductTerms
 from workbench.models.shapes import Flags
 
 MODULES: dict[type[Components], str] = {
@@ -44,6 +48,16 @@ MODULES: dict[type[Components], str] = {
     ProductComponents: "product",
 }
 """For each class of components its module in this room."""
+
+MODULES_OF_TERMS: dict[type[Any], str] = {
+    FullTerms: "gaussian.matrices",
+    DiagonalTerms: "gaussian.independent",
+    BernoulliTerms: "bernoulli",
+    PoissonTerms: "poisson",
+    CategoricalTerms: "categorical",
+    ProductTerms: "product",
+}
+"""For each class of terms the same."""
 
 ROOM = 1 << 22
 """Numbers that the partial sums of a batch may take: 32 MB."""
@@ -84,12 +98,49 @@ def expect(
     return Expectation.joined(parts)
 
 
+def expect_terms(
+    terms: Terms, data: Dataset, counts: np.ndarray | None = None, *, rule: Rule = "soft", beta: float = 1.0, threads: int = 1
+) -> Expectation:
+    """The E step over all rows for a batch of terms (restart,), as :func:`expect`.
+
+    ``log_likelihood`` is the sum of log sum_k exp log joint, be that a density or not.
+
+    Raises
+    ------
+    TypeError
+        If there is no compiled step for such terms.
+    """
+    weigh = data.counts if counts is None else counts
+    weigh = weigh if weigh.ndim == 2 else weigh[None]
+    options = (NUMBERS[rule], float(beta) if rule == "power" else 1.0, threads)
+    module = _module_of_terms(type(terms))
+    (n_fits,) = terms.batch_shape
+    together = _room(n_fits, _size(terms), data.n_rows)
+    parts = []
+    for start in range(0, n_fits, together):
+        chosen = slice(start, start + together)
+        own = weigh[chosen] if weigh.shape[0] > 1 else weigh
+        parts.append(module.expect_terms(terms if n_fits <= together else terms.take(chosen), data, own, *options))
+    return Expectation.joined(parts)
+
+
 def _fits_together(mixture: Mixture, n_rows: int) -> int:
-    """So many fits of a batch that their partial sums, about as many numbers a chunk as there are parameters, find room."""
+    """So many fits of a batch that their partial sums find room."""
     parameters: int = mixture.weights.size + sum(array.size for array in _arrays(mixture.components))
+    return _room(mixture.weights.shape[0], parameters, n_rows)
+
+
+def _room(n_fits: int, parameters: int, n_rows: int) -> int:
+    """The same for fits with so many parameters in all: a chunk's sums are about as many numbers."""
     chunks = -(-n_rows // chunk_rows(n_rows))
-    room: int = ROOM * mixture.weights.shape[0] // (parameters * chunks)
+    room: int = ROOM * n_fits // (parameters * chunks)
     return max(1, room)
+
+
+def _size(terms: Any) -> int:
+    """Numbers that terms are made of."""
+    blocks: tuple[Any, ...] = getattr(terms, "blocks", ())
+    return sum(_size(block) for block in blocks) if blocks else sum(array.size for array in vars(terms).values())
 
 
 def m_step(statistics: Statistics, prior: Prior | None, current: Mixture) -> Mixture:
@@ -119,6 +170,13 @@ def _module_of(kind: type[Components]) -> ModuleType:
     if kind not in MODULES:
         raise TypeError(f"the fast engine has no compiled step for {kind.__name__}; use `engine: book`")
     return importlib.import_module(f"workbench.fast.{MODULES[kind]}")
+
+
+@functools.cache
+def _module_of_terms(kind: type[Any]) -> ModuleType:
+    if kind not in MODULES_OF_TERMS:
+        raise TypeError(f"the fast engine has no compiled step for {kind.__name__}; use `engine: book`")
+    return importlib.import_module(f"workbench.fast.{MODULES_OF_TERMS[kind]}")
 
 
 def _contiguous(mixture: Mixture) -> Mixture:

@@ -189,7 +189,8 @@ def matrix_e_step(
     codes: np.ndarray,
     members: np.ndarray,
     counts: np.ndarray,
-    weights: np.ndarray,
+    log_weights: np.ndarray,
+    given: np.ndarray,
     centres: np.ndarray,
     covariances: np.ndarray,
     origins: np.ndarray,
@@ -215,7 +216,7 @@ def matrix_e_step(
                     continue
                 order = np.concatenate((np.flatnonzero(seen[pattern]), np.flatnonzero(~seen[pattern])))
                 n_seen = int(seen[pattern].sum())
-                constant, roots, lowers, slopes = missing.terms_under(weights[fit], covariances[fit], order, n_seen)
+                constant, roots, lowers, slopes = missing.terms_under(log_weights[fit], given[fit], covariances[fit], order, n_seen)
                 rows = (x[first:last], weigh[first:last].copy().reshape(1, -1))
                 terms = (constant.reshape(1, -1), centres[fit : fit + 1], roots.reshape(1, matrices, n_features, n_features))
                 looked_up = (codes[first:last], table)

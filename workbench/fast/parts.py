@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from workbench.fast import bernoulli, categorical, poisson
 from workbench.fast.codes import Coded
 from workbench.fast.discrete import Discrete
-from workbench.models import Statistics
+from workbench.models import Statistics, Terms
 from workbench.models.components import Components
-from workbench.models.families.bernoulli import BernoulliComponents
-from workbench.models.families.categorical import CategoricalComponents
-from workbench.models.families.poisson import PoissonComponents
+from workbench.models.families.bernoulli import BernoulliComponents, BernoulliTerms
+from workbench.models.families.categorical import CategoricalComponents, CategoricalTerms
+from workbench.models.families.poisson import PoissonComponents, PoissonTerms
 from workbench.models.families.product.components import ProductStatistics
 
 STEPS: dict[type[Components], tuple[Callable[[int, int], Discrete], int]] = {
@@ -23,6 +24,13 @@ STEPS: dict[type[Components], tuple[Callable[[int, int], Discrete], int]] = {
     CategoricalComponents: (categorical.step, 1),
 }
 """For each class of components its E step, by numbers of features and of levels, and how many sums its statistics have."""
+
+GIVEN: dict[type[Any], tuple[Callable[[int, int], Discrete], int, Callable[[Any], np.ndarray]]] = {
+    BernoulliTerms: (lambda n_features, n_levels: bernoulli.GIVEN, 2, bernoulli.numbers_of),
+    PoissonTerms: (lambda n_features, n_levels: poisson.GIVEN, 2, poisson.numbers_of),
+    CategoricalTerms: (categorical.given, 1, categorical.numbers_of),
+}
+"""For each class of terms the same, and what makes numbers (fit, K, M) of them."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +82,20 @@ class Parts:
         return Discrete(self.log_cells, self.summarise, lambda counts, *sums: ProductStatistics(counts, self.statistics(counts, *sums)))
 
 
-def discrete_parts(blocks: Sequence[Components], sizes: Sequence[int]) -> tuple[Parts, np.ndarray]:
+def _known(block: Components | Terms) -> tuple[Callable[[int, int], Discrete], int, np.ndarray]:
+    """What makes the E step of a block, how many sums its statistics have, and its numbers (fit, K, M)."""
+    if isinstance(block, Components):
+        (values,) = block.parameters().values()
+        return *STEPS[type(block)], values.reshape(*values.shape[:2], -1)
+    made, n_sums, numbers_of = GIVEN[type(block)]
+    return made, n_sums, numbers_of(block)
+
+
+def discrete_parts(blocks: Sequence[Components | Terms], sizes: Sequence[int]) -> tuple[Parts, np.ndarray]:
     """Discrete blocks of so many columns, and their parameters (fit, K, M) one after the other."""
     parts, arrays, feature, number = [], [], 0, 0
     for block, size in zip(blocks, sizes, strict=True):
-        (values,) = block.parameters().values()
-        made, n_sums = STEPS[type(block)]
-        array = values.reshape(*values.shape[:2], -1)
+        made, n_sums, array = _known(block)
         n_numbers = array.shape[2]
         step = made(size, n_numbers // size)
         parts.append(Part(step, slice(feature, feature + size), slice(number, number + n_numbers), n_sums))

@@ -14,24 +14,25 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast import chunks, expectation
-from workbench.fast.arrays import read_only
+from workbench.fast.arrays import owned, read_only
 from workbench.fast.codes import Coded, encode
+from workbench.fast.discrete import logarithms
 from workbench.fast.gaussian import factors, independent, matrices, missing
-from workbench.fast.gaussian.algebra import merged, weights_of
+from workbench.fast.gaussian.algebra import logs_of, merged, weights_of
 from workbench.fast.lanes import WIDTH
 from workbench.fast.mixed import axis_e_step, matrix_e_step
-from workbench.fast.parts import STEPS, Parts, discrete_parts
-from workbench.models import Expectation, Mixture, Prior, Statistics
+from workbench.fast.parts import GIVEN, STEPS, Parts, discrete_parts
+from workbench.models import Expectation, Mixture, Prior, Statistics, Terms
 from workbench.models.components import Components
 from workbench.models.families.gaussian.full import FullComponents
 from workbench.models.families.gaussian.independent import DiagonalStatistics
-from workbench.models.families.gaussian.quadratic import FullStatistics
+from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms
 from workbench.models.families.gaussian.tied import TiedComponents
-from workbench.models.families.product.components import ProductComponents, ProductStatistics
+from workbench.models.families.product.components import ProductComponents, ProductStatistics, ProductTerms
 from workbench.models.families.product.prior import ProductPrior
 from workbench.models.shapes import Flags
 
-MATRICES = (FullComponents, TiedComponents)
+MATRICES = (FullComponents, TiedComponents, FullTerms)
 """Blocks whose features are not independent."""
 RULES: tuple[expectation.Rule, ...] = ("soft", "hard", "power")
 """By their numbers."""
@@ -48,12 +49,37 @@ def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta:
     others = [i for i, block in enumerate(rest.blocks) if type(block) in STEPS]
     parts, parameters = discrete_parts([rest.blocks[i] for i in others], [rest.layout.sizes[i] for i in others])
     if len(others) == len(rest.blocks):
-        return parts.alone().expect(mixture.weights, parameters, data, counts, rule, beta, threads)
+        return parts.alone().expect(logarithms(mixture.weights), parameters, data, counts, rule, beta, threads)
     (place,) = set(range(len(rest.blocks))).difference(others)
     columns = rest.layout.columns[place]
     rows = _rows(data, columns.start, columns.stop, isinstance(rest.blocks[place], MATRICES))
     step = Mixed(rows, parts, read_only(counts[:, rows.order]), place, rule, beta, threads)
-    return step.expect(mixture.weights, rest.blocks[place], parameters)
+    return step.expect(logs_of(mixture.weights), rest.blocks[place], parameters)
+
+
+def expect_terms(terms: ProductTerms, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+    """The E step over all rows of a batch of terms (restart,)."""
+    if len(terms.blocks) == 1:
+        own = _beside(terms.blocks[0], terms.log_weights)
+        found = expectation.expect_terms(own, data, counts, rule=RULES[rule], beta=beta, threads=threads)
+        return replace(found, statistics=ProductStatistics(found.statistics.counts, (found.statistics,)))
+    others = [i for i, block in enumerate(terms.blocks) if type(block) in GIVEN]
+    sizes = [terms.columns[i].stop - terms.columns[i].start for i in others]
+    parts, numbers = discrete_parts([terms.blocks[i] for i in others], sizes)
+    if len(others) == len(terms.blocks):
+        return parts.alone().expect(terms.log_weights, numbers, data, counts, rule, beta, threads)
+    (place,) = set(range(len(terms.blocks))).difference(others)
+    columns = terms.columns[place]
+    rows = _rows(data, columns.start, columns.stop, isinstance(terms.blocks[place], MATRICES))
+    step = Mixed(rows, parts, read_only(counts[:, rows.order]), place, rule, beta, threads)
+    return step.expect(owned(terms.log_weights), terms.blocks[place], numbers)
+
+
+def _beside(block: Any, log_weights: np.ndarray) -> Terms:
+    """The terms of a block whose own log weights are 0, with these."""
+    fields = (name for name in ("log_weights", "constant") if hasattr(block, name))
+    added: Terms = replace(block, **{name: getattr(block, name) + log_weights for name in fields})
+    return added
 
 
 def m_step(statistics: ProductStatistics, prior: Prior | None, current: Mixture) -> Mixture:
@@ -123,33 +149,33 @@ class Mixed:
     beta: float
     threads: int
 
-    def expect(self, weights: np.ndarray, block: Components, parameters: np.ndarray) -> Expectation:
+    def expect(self, log_weights: np.ndarray, block: Components | Terms, parameters: np.ndarray) -> Expectation:
         """As many fits at a time as their partial sums find room; parameters (fit, K, M) of the discrete blocks."""
-        n_rows, n_components = self.rows.x.shape[0], weights.shape[1]
+        n_rows, n_components = self.rows.x.shape[0], log_weights.shape[1]
         n_chunks = -(-n_rows // chunks.chunk_rows(n_rows))
         numbers = n_components * (self.rows.known.n_cells + (1 + self.rows.x.shape[1]) ** 2)
         together = max(1, expectation.ROOM // (numbers * n_chunks))
-        fits = (slice(first, first + together) for first in range(0, weights.shape[0], together))
-        return Expectation.joined([self._part(weights[own], block.take(own), parameters[own], own) for own in fits])
+        fits = (slice(first, first + together) for first in range(0, log_weights.shape[0], together))
+        return Expectation.joined([self._part(log_weights[own], block.take(own), parameters[own], own) for own in fits])
 
-    def _part(self, weights: np.ndarray, block: Components, parameters: np.ndarray, which: slice) -> Expectation:
-        cells = np.zeros((*weights.shape[:1], self.rows.known.n_cells + 1, *weights.shape[1:]))  # the last: a cell that was not observed
+    def _part(self, log_weights: np.ndarray, block: Components | Terms, parameters: np.ndarray, which: slice) -> Expectation:
+        n_fits, n_components = log_weights.shape
+        cells = np.zeros((n_fits, self.rows.known.n_cells + 1, n_components))  # the last: a cell that was not observed
         with np.errstate(divide="ignore", invalid="ignore"):
             self.parts.log_cells(self.rows.known, np.swapaxes(parameters, 1, 2), cells, 0)
         counts = self.counts if self.counts.shape[0] == 1 else read_only(self.counts[which])
         e_step = self._matrices if isinstance(block, MATRICES) else self._axes
-        own, totals, sums = e_step(weights, block, cells, counts)
+        own, totals, sums = e_step(log_weights, block, cells, counts)
         summaries = self.parts.summarise(self.rows.known, sums)
         others = list(self.parts.statistics(own.counts, *(np.ascontiguousarray(np.swapaxes(array, 1, 2)) for array in summaries)))
         blocks = (*others[: self.place], own, *others[self.place :])
         return Expectation(ProductStatistics(own.counts, blocks), totals[:, 0], totals[:, 1], totals[:, 2])
 
     def _matrices(
-        self, weights: np.ndarray, block: Components, cells: np.ndarray, counts: np.ndarray
+        self, log_weights: np.ndarray, block: Components | Terms, cells: np.ndarray, counts: np.ndarray
     ) -> tuple[Statistics, np.ndarray, np.ndarray]:
         """Statistics of the block, the three totals (fit, 3) and sums by discrete cell (fit, C, K); a covariance each or for all."""
-        means, covariances = block.parameters().values()
-        covariances = covariances[:, None] if covariances.ndim == 3 else covariances
+        given, means, covariances = matrices.under(block)
         n_components, size = means.shape[1:]
         few = (0,) * (size if size <= factors.UNROLLED else 0)
         cells_at = missing.numbers(n_components, size) - WIDTH
@@ -158,7 +184,7 @@ class Mixed:
         def sums(which: slice | np.ndarray, origins: np.ndarray) -> np.ndarray:
             own = counts if counts.shape[0] == 1 else read_only(counts[which])
             rows = (self.rows.x, self.rows.starts, self.rows.seen, self.rows.codes, self.rows.known.members, own)
-            parameters = (weights[which], means[which], covariances[which], origins, cells[which])
+            parameters = (log_weights[which], given[which], means[which], covariances[which], origins, cells[which])
             return self._run(matrix_e_step, origins, cells_at, cells, (few, *rows, *parameters))
 
         first = sums(slice(None), means)
@@ -170,18 +196,16 @@ class Mixed:
         return statistics, totals, self._by_cell(first, cells_at, cells)
 
     def _axes(
-        self, weights: np.ndarray, block: Components, cells: np.ndarray, counts: np.ndarray
+        self, log_weights: np.ndarray, block: Components | Terms, cells: np.ndarray, counts: np.ndarray
     ) -> tuple[Statistics, np.ndarray, np.ndarray]:
         """The same under independent features, a variance each or for all."""
-        means, variances = block.parameters().values()
-        variances = variances[..., None] if variances.ndim == 2 else variances
-        constant, constants, roots = independent.terms(weights, means, variances, False)
+        constants, means, roots = independent.under(block)
         cells_at = factors.rounded_up(means.shape[1] * (1 + 3 * means.shape[2]))
 
         def sums(which: slice | np.ndarray, origins: np.ndarray) -> np.ndarray:
             own = counts if counts.shape[0] == 1 else read_only(counts[which])
             rows = (self.rows.x, self.rows.codes, self.rows.known.members, own)
-            parameters = (constant[which], constants[which], means[which], roots[which], origins, cells[which])
+            parameters = (log_weights[which], constants[which], means[which], roots[which], origins, cells[which])
             return self._run(axis_e_step, origins, cells_at, cells, (*rows, *parameters))
 
         first = sums(slice(None), means)

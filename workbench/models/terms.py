@@ -62,6 +62,13 @@ class Terms(Protocol):
     @property
     def batch_shape(self) -> tuple[int, ...]: ...
 
+    @property
+    def n_components(self) -> int: ...
+
+    def take(self, index: Any) -> Terms:
+        """Index the batch axes."""
+        ...
+
     def log_joint(self, x: Rows) -> LogJoint:
         """log p(x_n, z_n = k) of every row and component."""
         ...
@@ -76,6 +83,27 @@ class Terms(Protocol):
         Where cells are missing under one covariance matrix, q is over them too: their conditional moments are in the statistics.
         """
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class Coefficients:
+    """Terms all of whose fields are arrays, batch axes first; the first field is (*batch, K)."""
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self._first.shape[:-1]
+
+    @property
+    def n_components(self) -> int:
+        return int(self._first.shape[-1])
+
+    @property
+    def _first(self) -> PerComponent:
+        return next(iter(vars(self).values()))
+
+    def take[C: Coefficients](self: C, index: Any) -> C:
+        """Index the batch axes."""
+        return type(self)(*(getattr(self, field.name)[index] for field in dataclasses.fields(self)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,6 +46,16 @@ def inverse(factor: np.ndarray, result: np.ndarray) -> None:
 
 
 @compiled
+def logs_of(weights: np.ndarray) -> np.ndarray:
+    """log weights (F, K)."""
+    logs = np.empty(weights.shape)
+    for f in range(weights.shape[0]):
+        for k in range(weights.shape[1]):
+            logs[f, k] = np.log(weights[f, k])
+    return logs
+
+
+@compiled
 def terms(weights: np.ndarray, covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """constant (F, K) and factors (F, M, D, D) of log p(x, z = k) = constant_k - |factors_k (x - mean_k)|^2 / 2.
 

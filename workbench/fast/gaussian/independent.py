@@ -6,20 +6,59 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast import chunks
-from workbench.fast.arrays import read_only
+from workbench.fast.arrays import owned, read_only
 from workbench.fast.compiled import compiled
 from workbench.fast.gaussian import axes
 from workbench.fast.gaussian.algebra import CANCELLED, LOG_2PI, merged
 from workbench.fast.gaussian.factors import rounded_up
-from workbench.models import Expectation
-from workbench.models.families.gaussian.independent import DiagonalStatistics
+from workbench.models import Components, Expectation, Terms
+from workbench.models.families.gaussian.diagonal import DiagonalComponents
+from workbench.models.families.gaussian.independent import DiagonalStatistics, DiagonalTerms
+from workbench.models.families.gaussian.spherical import SphericalComponents
 
 
 def expect(
     weights: np.ndarray, means: np.ndarray, variances: np.ndarray, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
 ) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,); variances (F, K, D), or (F, K, 1) for all features."""
-    constant, cells, factors = terms(weights, means, variances, data.complete)
+    return _expected((*terms(weights, means, variances, data.complete), means), data, counts, rule, beta, threads)
+
+
+def expect_terms(known: DiagonalTerms, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+    """The E step over all rows of a batch of terms (restart,)."""
+    return _expected((*given_terms(known, data.complete), owned(known.centres)), data, counts, rule, beta, threads)
+
+
+def given_terms(known: DiagonalTerms, complete: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As :func:`terms`, of terms."""
+    cells = np.ascontiguousarray(known.log_factors - LOG_2PI / 2.0)
+    constant = known.log_weights + cells.sum(axis=-1) if complete else known.log_weights
+    return owned(constant), cells, owned(known.factors)
+
+
+def under(block: Components | Terms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The cells' constants, the means, and roots of the precisions, all (F, K, D), of components or terms."""
+    if isinstance(block, DiagonalTerms):
+        _, cells, factors = given_terms(block, False)
+        return cells, owned(block.centres), factors
+    assert isinstance(block, DiagonalComponents | SphericalComponents)
+    variances = block.variances
+    _, cells, factors = terms(
+        np.ones(block.means.shape[:2]), block.means, variances[..., None] if variances.ndim == 2 else variances, False
+    )
+    return cells, block.means, factors
+
+
+def _expected(
+    arguments: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    data: Dataset,
+    counts: np.ndarray,
+    rule: int,
+    beta: float,
+    threads: int,
+) -> Expectation:
+    """By constant, the cells' constants, factors and means."""
+    constant, cells, factors, means = arguments
     size = means.shape[2]
     shape = ((0,) * (0 if data.complete else 1), (0,) * (size if size < 8 else 0))
 

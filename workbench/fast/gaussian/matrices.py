@@ -6,13 +6,16 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast import chunks
-from workbench.fast.arrays import read_only
+from workbench.fast.arrays import owned, read_only
 from workbench.fast.compiled import compiled
 from workbench.fast.gaussian import factors, missing, wide
-from workbench.fast.gaussian.algebra import CANCELLED, merged, terms
+from workbench.fast.gaussian.algebra import CANCELLED, LOG_2PI, logs_of, merged, terms
 from workbench.fast.gaussian.missing import by_pattern
-from workbench.models import Expectation
-from workbench.models.families.gaussian.quadratic import FullStatistics
+from workbench.models import Components, Expectation, Terms
+from workbench.models.families.gaussian import triangular
+from workbench.models.families.gaussian.full import FullComponents
+from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms
+from workbench.models.families.gaussian.tied import TiedComponents
 
 
 def expect(
@@ -20,9 +23,44 @@ def expect(
 ) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,); covariances (F, K, D, D), or (F, 1, D, D) for all K."""
     if not data.complete:
-        return _expected(weights, means, covariances, data, counts, rule, beta, threads)
+        logs = logs_of(weights)
+        return _expected((logs, np.zeros_like(logs), means, covariances), data, counts, rule, beta, threads)
     constant, roots = terms(weights, covariances)
-    arguments = (constant, means, roots)
+    return _complete((constant, means, roots), data, counts, rule, beta, threads)
+
+
+def expect_terms(known: FullTerms, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+    """The E step over all rows of a batch of terms (restart,)."""
+    if not data.complete:
+        given, covariances = beside_density(known)
+        return _expected((owned(known.log_weights), given, owned(known.centres), covariances), data, counts, rule, beta, threads)
+    return _complete((owned(known.constant), owned(known.centres), owned(known.factors)), data, counts, rule, beta, threads)
+
+
+def beside_density(known: FullTerms) -> tuple[np.ndarray, np.ndarray]:
+    """What log joints have beside log weights and normal log densities (F, K), and the densities' covariances (F, K or 1, D, D)."""
+    size = known.centres.shape[-1]
+    log_pivots = np.log(np.diagonal(known.factors, axis1=-2, axis2=-1)).sum(axis=-1)
+    lower = triangular.inverse(known.factors)  # B'B is the precision, so its inverse is the covariance's factor
+    given = known.constant - known.log_weights - log_pivots + size * LOG_2PI / 2.0
+    return np.ascontiguousarray(given), np.ascontiguousarray(lower @ triangular.transposed(lower))
+
+
+def under(block: Components | Terms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of components or terms, with the means (F, K, D) between them."""
+    if isinstance(block, FullTerms):
+        given, covariances = beside_density(block)
+        return given, owned(block.centres), covariances
+    assert isinstance(block, FullComponents | TiedComponents)
+    covariances = block.covariances
+    return np.zeros(block.means.shape[:2]), block.means, covariances[:, None] if covariances.ndim == 3 else covariances
+
+
+def _complete(
+    arguments: tuple[np.ndarray, np.ndarray, np.ndarray], data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
+) -> Expectation:
+    """Of complete rows, by constant, means and roots of the precisions."""
+    means = arguments[1]
     partial = _sums(data.x, counts, arguments, means, rule, beta, threads)
     seen, centres, scatters, totals, again = moments(partial, means)
     if again.size:
@@ -33,9 +71,13 @@ def expect(
 
 
 def _expected(
-    weights: np.ndarray, means: np.ndarray, covariances: np.ndarray, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
+    terms: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
 ) -> Expectation:
-    """The same where cells are missing: expected moments of the rows of which something was seen."""
+    """The same where cells are missing: expected moments of the rows of which something was seen.
+
+    ``terms`` are log weights, what log joints have beside them and the normal density, means and covariances.
+    """
+    means = terms[2]
     _, n_components, size = means.shape
     rows = by_pattern(data)
     weigh = np.ascontiguousarray(counts[:, rows.order])
@@ -44,8 +86,7 @@ def _expected(
 
     def sums(which: slice | np.ndarray, origins: np.ndarray) -> np.ndarray:
         own = read_only(weigh[which] if weigh.shape[0] > 1 else weigh)
-        parameters = (weights[which], means[which], covariances[which], origins)
-        arguments = (few, rows.x, rows.starts, rows.seen, own, *parameters, rule, beta)
+        arguments = (few, rows.x, rows.starts, rows.seen, own, *(array[which] for array in terms), origins, rule, beta)
         work = data.n_rows * origins.size
         return chunks.run(missing.e_step, origins.shape[0], data.n_rows, length, arguments, threads=threads, work=work)
 

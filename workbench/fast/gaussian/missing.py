@@ -148,7 +148,8 @@ def e_step(
     starts: np.ndarray,
     seen: np.ndarray,
     counts: np.ndarray,
-    weights: np.ndarray,
+    log_weights: np.ndarray,
+    given: np.ndarray,
     centres: np.ndarray,
     covariances: np.ndarray,
     origins: np.ndarray,
@@ -157,8 +158,9 @@ def e_step(
 ) -> None:
     """Add expected sums, as of complete rows, counts and totals to ``partial`` (fit, chunk, numbers).
 
-    x, starts and seen are those of :class:`Sorted`; counts in that order; covariances (F, K or 1, D, D). ``size`` is a tuple of D
-    zeros where D is small, else empty.
+    x, starts and seen are those of :class:`Sorted`; counts in that order; covariances (F, K or 1, D, D). ``given`` (F, K) is what
+    the log joint has beside log weight and normal density where anything was seen: nothing, of a mixture. ``size`` is a tuple of
+    D zeros where D is small, else empty.
     """
     n_components, n_features, matrices = centres.shape[1], centres.shape[2], covariances.shape[1]
     per, n_numbers = 1 + n_features + n_features * (n_features + 1) // 2, partial.shape[2]
@@ -174,7 +176,7 @@ def e_step(
                     continue
                 order = np.concatenate((np.flatnonzero(seen[pattern]), np.flatnonzero(~seen[pattern])))
                 n_seen = int(seen[pattern].sum())
-                constant, roots, lowers, slopes = terms_under(weights[fit], covariances[fit], order, n_seen)
+                constant, roots, lowers, slopes = terms_under(log_weights[fit], given[fit], covariances[fit], order, n_seen)
                 terms = (constant, centres[fit], roots, origins[fit])
                 sums = _rows(size, x, first, last, counts, fit, matrices, terms, rule, beta, flat, at + n_numbers - WIDTH)
                 for k in range(n_components):
@@ -187,11 +189,11 @@ def e_step(
 
 @compiled
 def terms_under(
-    weights: np.ndarray, covariances: np.ndarray, order: np.ndarray, n_seen: int
+    log_weights: np.ndarray, given: np.ndarray, covariances: np.ndarray, order: np.ndarray, n_seen: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Of one fit under one pattern: constant (K), factors with zeros where nothing was seen, L and A (K or 1, ...)."""
     matrices, size, _ = covariances.shape
-    constant, roots = np.empty(weights.size), np.zeros(covariances.shape)
+    constant, roots = np.empty(log_weights.size), np.zeros(covariances.shape)
     lowers, slopes = np.zeros(covariances.shape), np.empty((matrices, size - n_seen, n_seen))
     turned, root = np.empty((size, size)), np.zeros((n_seen, n_seen))
     logs = np.empty(matrices)
@@ -202,8 +204,8 @@ def terms_under(
             logs[m] += np.log(root[i, i])
             for j in range(i + 1):
                 roots[m, order[i], order[j]] = root[i, j]
-    for k in range(weights.size):
-        constant[k] = np.log(weights[k]) + logs[k if matrices > 1 else 0]
+    for k in range(log_weights.size):
+        constant[k] = log_weights[k] + logs[k if matrices > 1 else 0] + (given[k] if n_seen else 0.0)
     return constant, roots, lowers, slopes
 
 

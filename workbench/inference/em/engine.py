@@ -10,7 +10,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.inference.em import steps
 from workbench.inference.em.steps import Assign, Power, hard, soft
-from workbench.models import Expectation, Mixture, Prior, Statistics
+from workbench.models import Expectation, Mixture, Prior, Statistics, Terms
 from workbench.models.shapes import Counts, Flags
 
 EngineName = Literal["fast", "book"]
@@ -22,6 +22,10 @@ class Engine(Protocol):
 
     def expect(self, mixture: Mixture, data: Dataset, counts: Counts | None = None, assign: Assign = soft) -> Expectation:
         """The E step over all rows; ``counts`` are the data's, or others: (N,) or (restart, N)."""
+        ...
+
+    def expect_terms(self, terms: Terms, data: Dataset, counts: Counts | None = None, assign: Assign = soft) -> Expectation:
+        """The same for a batch of terms (restart,)."""
         ...
 
     def m_step(self, statistics: Statistics, prior: Prior | None, current: Mixture) -> Mixture:
@@ -39,6 +43,9 @@ class Book:
 
     def expect(self, mixture: Mixture, data: Dataset, counts: Counts | None = None, assign: Assign = soft) -> Expectation:
         return steps.expect(mixture, data, counts, assign)
+
+    def expect_terms(self, terms: Terms, data: Dataset, counts: Counts | None = None, assign: Assign = soft) -> Expectation:
+        return steps.expect_terms(terms, data, counts, assign)
 
     def m_step(self, statistics: Statistics, prior: Prior | None, current: Mixture) -> Mixture:
         return steps.m_step(statistics, prior, current)
@@ -58,6 +65,12 @@ class Fast:
 
         rule, beta = _rule(assign)
         return expectation.expect(mixture, data, counts, rule=rule, beta=beta, threads=self.threads)
+
+    def expect_terms(self, terms: Terms, data: Dataset, counts: Counts | None = None, assign: Assign = soft) -> Expectation:
+        from workbench.fast import expectation
+
+        rule, beta = _rule(assign)
+        return expectation.expect_terms(terms, data, counts, rule=rule, beta=beta, threads=self.threads)
 
     def m_step(self, statistics: Statistics, prior: Prior | None, current: Mixture) -> Mixture:
         from workbench.fast import expectation

@@ -17,7 +17,7 @@ from workbench.models.mixture import BLOCK
 from workbench.models.shapes import Counts, LogDensity, LogJoint, Responsibilities, Rows
 from workbench.models.terms import log_sum_exp
 
-__all__ = ["Assign", "Power", "e_step", "expect", "hard", "m_step", "soft"]
+__all__ = ["Assign", "Power", "e_step", "expect", "expect_terms", "hard", "m_step", "soft"]
 
 Assign = Callable[[LogJoint, LogDensity], Responsibilities]
 """Every restriction of q is this one argument: (log joint, log density) -> responsibilities."""
@@ -71,14 +71,27 @@ def expect(mixture: Mixture, data: Dataset, counts: Counts | None = None, assign
 
     Bits do not depend on how many fits are in the batch. ``counts`` are the data's, or others: (N,) or (restart, N).
     """
-    width = mixture.n_components * data.n_features
+    return _in_blocks(lambda chosen: mixture.take(chosen).terms(), mixture.weights.shape, data, counts, assign)
+
+
+def expect_terms(terms: Terms, data: Dataset, counts: Counts | None = None, assign: Assign = soft) -> Expectation:
+    """The same of a batch of terms (restart,), as variational Bayes has them in expectation."""
+    return _in_blocks(terms.take, (*terms.batch_shape, terms.n_components), data, counts, assign)
+
+
+def _in_blocks(
+    terms_of: Callable[[slice], Terms], shape: tuple[int, ...], data: Dataset, counts: Counts | None, assign: Assign
+) -> Expectation:
+    """The E step of fits (restart, K), some at a time and rows block by block."""
+    n_fits, n_components = shape
+    width = n_components * data.n_features
     rows = max(64, BLOCK // (8 * width))
     fits = max(1, BLOCK // (width * min(rows, data.n_rows)))
     weigh = data.counts if counts is None else counts
     parts = []
-    for start in range(0, mixture.weights.shape[0], fits):
+    for start in range(0, n_fits, fits):
         chosen = slice(start, start + fits)
-        terms = mixture.take(chosen).terms()
+        terms = terms_of(chosen)
         own = weigh if weigh.ndim == 1 else weigh[chosen]
         total: Expectation | None = None
         for at in range(0, data.n_rows, rows):

@@ -24,7 +24,7 @@ from workbench.models.shapes import (
     Rows,
     Weights,
 )
-from workbench.models.terms import labelled
+from workbench.models.terms import Coefficients, labelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,16 +42,12 @@ def statistics(x: Rows, responsibilities: Responsibilities) -> BernoulliStatisti
 
 
 @dataclass(frozen=True, eq=False)
-class BernoulliTerms:
+class BernoulliTerms(Coefficients):
     """log p(x, z = k) = constant_k + sum over observed d of x_d log p_kd + (1 - x_d) log (1 - p_kd)."""
 
     constant: PerComponent
     log_probs: Probs
     log_complements: Probs
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.constant.shape[:-1]
 
     def log_joint(self, x: Rows) -> LogJoint:
         ones, zeros = (x == 1.0).astype(float), (x == 0.0).astype(float)

@@ -39,7 +39,7 @@ from workbench.models.shapes import (
     Rows,
     Weights,
 )
-from workbench.models.terms import labelled
+from workbench.models.terms import Coefficients, labelled
 
 
 def one_hot(x: Float[np.ndarray, "*rows D"], n_levels: int) -> np.ndarray:
@@ -63,15 +63,11 @@ def statistics(x: Rows, responsibilities: Responsibilities, n_levels: int) -> Ca
 
 
 @dataclass(frozen=True, eq=False)
-class CategoricalTerms:
+class CategoricalTerms(Coefficients):
     """log p(x, z = k) = constant_k + sum over observed d of log_probs_k,d,x_d."""
 
     constant: PerComponent
     log_probs: LevelProbs
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.constant.shape[:-1]
 
     def log_joint(self, x: Rows) -> LogJoint:
         flat = self.log_probs.reshape(*self.constant.shape, -1)

@@ -24,7 +24,7 @@ from workbench.models.shapes import (
     Rows,
     Weights,
 )
-from workbench.models.terms import labelled
+from workbench.models.terms import Coefficients, labelled
 
 LARGEST_COUNT = 1e12
 """A count c above it has a log density of which rounding takes a hundredth of a nat: about 1e-16 c log c."""
@@ -47,16 +47,12 @@ def statistics(x: Rows, responsibilities: Responsibilities) -> PoissonStatistics
 
 
 @dataclass(frozen=True, eq=False)
-class PoissonTerms:
+class PoissonTerms(Coefficients):
     """log p(x, z = k) = constant_k + sum over observed d of x_d log rate_kd - rate_kd - log x_d!."""
 
     constant: PerComponent
     log_rates: Rates
     rates: Rates
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.constant.shape[:-1]
 
     def log_joint(self, x: Rows) -> LogJoint:
         from scipy.special import gammaln

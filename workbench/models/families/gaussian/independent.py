@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.models.families.gaussian.missing import LOG_2PI, complete
 from workbench.models.shapes import Cells, LogJoint, Means, PerComponent, PerFit, Responsibilities, Rows, Variances, Weights
-from workbench.models.terms import Statistics, labelled
+from workbench.models.terms import Coefficients, Statistics, labelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,17 +45,13 @@ def statistics(x: Rows, responsibilities: Responsibilities) -> DiagonalStatistic
 
 
 @dataclass(frozen=True, eq=False)
-class DiagonalTerms:
+class DiagonalTerms(Coefficients):
     """log p(x, z = k) = log_weights_k + sum over the seen d of log_factors_kd - (log 2 pi + (factors_kd (x_d - centres_kd))^2) / 2."""
 
     log_weights: PerComponent
     log_factors: Variances
     factors: Variances
     centres: Means
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.log_weights.shape[:-1]
 
     def log_joint(self, x: Rows) -> LogJoint:
         deviations = (x - self.centres[..., None, :]) * self.factors[..., None, :]

@@ -12,7 +12,7 @@ from workbench.models.components import Outside
 from workbench.models.families.gaussian.missing import LOG_2PI, Pattern, complete, patterns
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, transposed
 from workbench.models.shapes import Cells, Covariances, Factors, LogJoint, Means, PerComponent, PerFit, Responsibilities, Rows, Weights
-from workbench.models.terms import Statistics, labelled
+from workbench.models.terms import Coefficients, Statistics, labelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ def statistics(x: Rows, responsibilities: Responsibilities) -> FullStatistics:
 
 
 @dataclass(frozen=True, eq=False)
-class FullTerms:
+class FullTerms(Coefficients):
     """log p(x, z = k) = constant_k - |factors_k (x - centres_k)|^2 / 2, or its integral over the cells that are missing.
 
     Where nothing of a row was seen there is no density but the label's, log_weights_k: of a mixture that is the integral over
@@ -65,10 +65,6 @@ class FullTerms:
     constant: PerComponent
     factors: Factors
     centres: Means
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.constant.shape[:-1]
 
     def log_joint(self, x: Rows) -> LogJoint:
         if complete(x):

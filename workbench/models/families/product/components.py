@@ -97,6 +97,14 @@ class ProductTerms:
     def batch_shape(self) -> tuple[int, ...]:
         return self.log_weights.shape[:-1]
 
+    @property
+    def n_components(self) -> int:
+        return int(self.log_weights.shape[-1])
+
+    def take(self, index: Any) -> ProductTerms:
+        """Index the batch axes."""
+        return replace(self, log_weights=self.log_weights[index], blocks=tuple(block.take(index) for block in self.blocks))
+
     def log_joint(self, x: Rows) -> LogJoint:
         total = np.asarray(self.log_weights[..., None, :] + np.zeros((x.shape[0], 1)))
         for block, columns in zip(self.blocks, self.columns, strict=True):
