@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from workbench.report.agreement import agreed, classed
-from workbench.report.checks import spelt, written
+from workbench.report.calibration import calibrated
+from workbench.report.checks import APART, spelt, written
 from workbench.report.ends import ended
 from workbench.report.missed import overtaken, unseen
 from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, difference, estimated, exact, listed, nats
@@ -28,7 +29,7 @@ TOLD = ("unseen_optimum", "share_singular")
 
 def findings(cell: Slice) -> list[str]:
     """What the cell shows: what failed first, then predictions, optima, what not to trust, agreement, truth, what more restarts would give."""
-    makers = (failed, held_out, ended, overtaken, sampled, bounded, elsewhere, warned, agreed, classed, covered, unseen)
+    makers = (failed, held_out, ended, overtaken, sampled, bounded, elsewhere, calibrated, warned, agreed, classed, covered, unseen)
     return [sentence for maker in makers for sentence in maker(cell)]
 
 
@@ -128,7 +129,7 @@ def warned(cell: Slice) -> Iterator[str]:
     """Diagnostics beyond their threshold that no other finding tells of."""
     lost = {method for method in cell.methods if method not in cell.fitted}  # `failed` has said why
     wrong = [row for row in records(cell.tables["diagnostics"]) if is_wrong(row["verdict"]) and row["quantity"] not in TOLD]
-    wrong = [row for row in wrong if not (row["quantity"] == "status" and row["method"] in lost)]
+    wrong = [row for row in wrong if not (row["quantity"] == "status" and row["method"] in lost) and not row["quantity"].startswith(APART)]
     for row in itertools.islice(wrong, MOST_WARNINGS):
         limit = f" (threshold {exact(row['threshold'])})" if row["threshold"] else ""
         value, advice = written(row["quantity"], row["value"]), row["advice"] or row["verdict"]

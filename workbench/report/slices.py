@@ -32,6 +32,9 @@ READ = {  # the columns that the page reads, by table
     "trace": "method restart iteration seconds objective_name objective",
     "evidence": "method estimator log_evidence mcse kl kl_mcse reference",
     "diagnostics": "method quantity value threshold verdict advice",
+    "calibration": "method quantity replicate",
+    "calibration_ecdf": "method quantity place difference lower upper",
+    "coverage": "method quantity intervals coverage error",
 }
 
 

@@ -26,9 +26,9 @@ def quantities(problem: Problem, mixtures: Mixture) -> dict[str, np.ndarray]:
     densities = {"log_likelihood": problem.log_likelihood(mixtures), "log_prior": problem.log_prior(mixtures)}
     found = {name: np.asarray(values) for name, values in densities.items()}
     if problem.n_components > 1:
-        found["weights_largest"] = mixtures.weights.max(axis=-1)
+        found["largest_weights"] = mixtures.weights.max(axis=-1)
     if problem.n_components > 2:
-        found["weights_smallest"] = mixtures.weights.min(axis=-1)
+        found["smallest_weights"] = mixtures.weights.min(axis=-1)
     found |= _sorted_parameters(problem, mixtures) | _log_determinants(mixtures)
     rows = np.flatnonzero(~np.isnan(problem.data.x).all(axis=1))[:2]
     if problem.n_components > 1 and rows.size == 2:
@@ -68,8 +68,8 @@ def _sorted_parameters(problem: Problem, mixtures: Mixture) -> dict[str, np.ndar
         if len(values) == 1:
             found[f"{name}[{where}]"] = values[0]
         else:
-            found[f"{name}_smallest[{where}]"] = np.min(values, axis=0)
-            found[f"{name}_largest[{where}]"] = np.max(values, axis=0)
+            found[f"smallest_{name}[{where}]"] = np.min(values, axis=0)
+            found[f"largest_{name}[{where}]"] = np.max(values, axis=0)
     return found
 
 
