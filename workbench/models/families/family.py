@@ -16,7 +16,7 @@ from workbench.data.spelling import advice
 from workbench.models.components import Components, beyond
 from workbench.models.mixture import Mixture
 from workbench.models.prior import ComponentsPrior, Prior, PriorError, positive
-from workbench.models.shapes import Responsibilities
+from workbench.models.shapes import Responsibilities, Rows
 from workbench.models.terms import Statistics
 
 
@@ -104,6 +104,18 @@ class Family(ABC):
     @abstractmethod
     def refuses(self, data: Dataset) -> str | None:
         """Why this family cannot model ``data``: what is wrong; what to do. None if it can."""
+
+    def augmented(self, data: Dataset) -> np.ndarray:
+        """Which rows (N,) need their missing cells drawn, beside the label, for the prior's update to be conjugate."""
+        return np.zeros(data.n_rows, bool)
+
+    def drawn_statistics(self, terms: Any, x: Rows, labels: Responsibilities, rng: np.random.Generator) -> Statistics:
+        """Statistics of rows with known labels under the parameters of ``terms``, such missing cells drawn.
+
+        ``labels`` (*batch, N, K) are how many units of each row have each label; rows that are ``augmented`` are one unit.
+        """
+        found: Statistics = terms.statistics(x, labels)
+        return found
 
     def no_closed_form(self, data: Dataset) -> str | None:
         """Why p(x, labels), the parameters integrated out, has no closed form on ``data``: what is wrong; what to do. None if it has."""

@@ -12,15 +12,16 @@ from workbench.data import Dataset
 from workbench.data.spelling import advice
 from workbench.models.components import Components
 from workbench.models.families.family import Family
-from workbench.models.families.gaussian import moments
+from workbench.models.families.gaussian import imputed, moments
 from workbench.models.families.gaussian.diagonal import DIAGONAL
 from workbench.models.families.gaussian.full import FULL
 from workbench.models.families.gaussian.missing import LOG_2PI
+from workbench.models.families.gaussian.quadratic import FullTerms
 from workbench.models.families.gaussian.spherical import SPHERICAL
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.families.gaussian.tied import TIED
 from workbench.models.prior import ComponentsPrior, Prior, PriorError
-from workbench.models.shapes import Responsibilities
+from workbench.models.shapes import Responsibilities, Rows
 from workbench.models.terms import Statistics
 
 STRUCTURES: dict[str, Structure] = {"full": FULL, "tied": TIED, "diagonal": DIAGONAL, "spherical": SPHERICAL}
@@ -94,11 +95,17 @@ class Gaussian(Family):
         which = f"column {names[0]} has" if len(names) == 1 else f"columns {', '.join(names)} have"
         return f"{which} no observed cell, so nothing is known of its mean or variance; leave out what was never observed"
 
-    def no_closed_form(self, data: Dataset) -> str | None:
-        """Cells of a row that depend on each other, some of them not observed."""
+    def augmented(self, data: Dataset) -> np.ndarray:
+        """Rows whose cells depend on each other given the label, some of them not observed."""
         empty = np.isnan(data.x)
-        partly = int((empty.any(axis=1) & ~empty.all(axis=1)).sum())
-        if not partly or self.covariance not in ("full", "tied"):
+        return np.asarray(empty.any(axis=1) & ~empty.all(axis=1) & (self.covariance in ("full", "tied")))
+
+    def drawn_statistics(self, terms: Any, x: Rows, labels: Responsibilities, rng: np.random.Generator) -> Statistics:
+        return imputed.drawn_statistics(terms, x, labels, rng) if isinstance(terms, FullTerms) else terms.statistics(x, labels)
+
+    def no_closed_form(self, data: Dataset) -> str | None:
+        partly = int(self.augmented(data).sum())
+        if not partly:
             return None
         return (
             f"with covariance: {self.covariance} there is no closed form where only a part of a row was observed ({partly} rows); keep "

@@ -21,7 +21,7 @@ from workbench.models.families.product.components import Layout, ProductComponen
 from workbench.models.families.product.prior import ProductPrior
 from workbench.models.mixture import Mixture
 from workbench.models.prior import ComponentsPrior, Prior, PriorError
-from workbench.models.shapes import Responsibilities
+from workbench.models.shapes import Responsibilities, Rows
 
 PARTS: dict[str, type[Family]] = {"gaussian": Gaussian, "bernoulli": Bernoulli, "categorical": Categorical, "poisson": Poisson}
 """Families that a block can have."""
@@ -154,6 +154,14 @@ class Product(Family):
             if (reason := block.family.refuses(own)) is not None:
                 return f"block {block.family.name}: {reason}"
         return None
+
+    def augmented(self, data: Dataset) -> np.ndarray:
+        return np.any([block.family.augmented(own) for block, own in zip(self.blocks, self.parts(data), strict=True)], axis=0)
+
+    def drawn_statistics(self, terms: Any, x: Rows, labels: Responsibilities, rng: np.random.Generator) -> ProductStatistics:
+        each = zip(self.blocks, terms.blocks, terms.columns, strict=True)
+        blocks = (block.family.drawn_statistics(own, x[:, columns], labels, rng) for block, own, columns in each)
+        return ProductStatistics(labels.sum(axis=-2), tuple(blocks))
 
     def no_closed_form(self, data: Dataset) -> str | None:
         for block, own in zip(self.blocks, self.parts(data), strict=True):
