@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from workbench.inference import Context as Context
     from workbench.inference import Exact as Exact
     from workbench.inference import FullRankADVI as FullRankADVI
+    from workbench.inference import Gibbs as Gibbs
     from workbench.inference import Gradient as Gradient
     from workbench.inference import HardEM as HardEM
     from workbench.inference import IncrementalEM as IncrementalEM
@@ -74,6 +75,7 @@ _ROOMS = {
         "EM",
         "Exact",
         "FullRankADVI",
+        "Gibbs",
         "Gradient",
         "HardEM",
         "IncrementalEM",

@@ -37,6 +37,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "advi": {"restarts": 1, "draws": 50, "max_iter": 2000},
     "fullrank_advi": {"restarts": 1, "draws": 50, "max_iter": 2000},
     "nuts": {"chains": 2, "draws": 50, "tune": 100},
+    "gibbs": {"chains": 2, "draws": 50, "tune": 20},
     "exact": {"chains": 2, "draws": 50},
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from workbench.data.spelling import advice, nearest, there_are, who_has
 
-LATER_KINDS = ("vbem", "gibbs", "pathfinder", "smc", "imported")
+LATER_KINDS = ("vbem", "pathfinder", "smc", "imported")
 LATER_FAMILIES = ("lda",)
 LATER = {
     "config": (),

@@ -7,6 +7,7 @@ from workbench.inference.em.incremental import IncrementalEM
 from workbench.inference.em.sampled import SampledEM
 from workbench.inference.em.stochastic import StochasticEM
 from workbench.inference.exact import Exact
+from workbench.inference.gibbs import Gibbs
 from workbench.inference.gradient import Gradient
 from workbench.inference.kmeans import KMeans
 from workbench.inference.method import Clock, Context, Method
@@ -24,6 +25,7 @@ METHODS: dict[str, type[Method]] = {
     "advi": ADVI,
     "fullrank_advi": FullRankADVI,
     "nuts": NUTS,
+    "gibbs": Gibbs,
     "exact": Exact,
 }
 
@@ -37,6 +39,7 @@ __all__ = [
     "Context",
     "Exact",
     "FullRankADVI",
+    "Gibbs",
     "Gradient",
     "HardEM",
     "IncrementalEM",

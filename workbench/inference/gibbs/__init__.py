@@ -1,0 +1,131 @@
+"""Gibbs: the option class; a sweep is in the file beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge
+
+from workbench.fit import Estimate, Fit, Status
+from workbench.inference.densities import densities
+from workbench.inference.em.begin import begin, unbegun
+from workbench.inference.gibbs.augmentation import Augmented, relabelled, sweep
+from workbench.inference.method import Context
+from workbench.inference.options import check_options
+from workbench.models import Mixture
+from workbench.models.mixture import combined
+from workbench.problem import Problem
+
+Init = Literal["random_rows", "random_responsibilities", "kmeans++", "prior", "em"]
+
+
+@dataclass(frozen=True)
+class Gibbs:
+    """Gibbs sampling by data augmentation: labels given the parameters, then the parameters given the labels (Diebolt & Robert 1994).
+
+    It shares nothing with the gradient samplers but the prior: a second opinion on the same posterior. A chain moves row by row,
+    so it may stay in one basin of the posterior for longer than it runs.
+
+    Parameters
+    ----------
+    chains : number of chains
+    draws : kept draws of each chain
+    tune : sweeps of each chain before them, which are not kept
+    thin : sweeps for each kept draw
+    init : kind of start, drawn anew for every chain
+    relabel : permute the components of each chain at random after every sweep, so that all K! copies of the posterior are visited
+        alike; without it a chain keeps its names for as long as it happens to, which suits trace plots
+
+    Notes
+    -----
+    - z_n | theta ~ Categorical(r_n), r_nk = p(z_n = k | x_n, theta) over the observed cells; theta | z ~ the prior updated by the
+      statistics of the labelled rows, in closed form.
+    - Missing cells: independent features leave them out. Full and tied covariances draw them given the label, theta and the cells
+      that were seen, z_n and the cells in one step, so that complete rows update the prior. A row without any cell says nothing of
+      theta and is left out.
+    - `counts`: a row that counts c times is c rows with a label each: their numbers by component are Multinomial(c, r_n). A row
+      with cells to be drawn is c rows in full, each with cells of its own. Equal rows are drawn together.
+    - Relabelling leaves the posterior as it is, since neither likelihood nor prior knows names; where `concentration` differs by
+      component it is accepted with probability min(1, prior ratio). Labels are aligned after sampling.
+
+    References
+    ----------
+    - Diebolt, J. & Robert, C. P. (1994). Estimation of finite mixture distributions through Bayesian sampling. Journal of the Royal
+      Statistical Society B 56, 363-375.
+    - Fruehwirth-Schnatter, S. (2001). Markov chain Monte Carlo estimation of classical and dynamic switching and mixture models.
+      Journal of the American Statistical Association 96, 194-209 (random permutations).
+    - Tanner, M. A. & Wong, W. H. (1987). The calculation of posterior distributions by data augmentation. Journal of the American
+      Statistical Association 82, 528-540.
+    """
+
+    kind: ClassVar[str] = "gibbs"
+    estimate: ClassVar[Estimate] = "sample"
+    revision: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
+    compiles: ClassVar[bool] = False
+
+    chains: Annotated[int, Ge(1)] = 4
+    draws: Annotated[int, Ge(1)] = 1000
+    tune: Annotated[int, Ge(0)] = 1000
+    thin: Annotated[int, Ge(1)] = 1
+    init: Init = "random_rows"
+    relabel: bool = True
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def refuses(self, problem: Problem) -> str | None:
+        """No prior, a start that there is not, or counts that are no numbers of rows."""
+        if problem.prior is None:
+            return problem.no_prior
+        if (problem.data.counts % 1.0 != 0.0).any():
+            return "gibbs draws a label for each row and the counts are not whole numbers; use nuts"
+        return unbegun(problem, self.init)
+
+    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
+        """Run all chains side by side.
+
+        Raises
+        ------
+        ValueError
+            If the problem is refused.
+        FloatingPointError
+            If a draw gives a row no density.
+        """
+        context = context or Context.default(problem)
+        if (reason := self.refuses(problem)) is not None:
+            raise ValueError(reason)
+        with context.clock("run"):
+            draws = self._sample(problem, context)
+            log_likelihood, log_posterior = densities(problem, draws, context.threads)
+        return Fit.sample(
+            draws,
+            kind=self.kind,
+            family=problem.family,
+            log_likelihood=log_likelihood,
+            log_posterior=log_posterior,
+            objective_name="log_posterior",
+            status=Status.SAMPLED,
+            seconds=context.clock.seconds,
+            options=dataclasses.asdict(self),
+        )
+
+    def _sample(self, problem: Problem, context: Context) -> Mixture:
+        """Kept draws (chain, draw)."""
+        assert problem.prior is not None  # refused before
+        u, _ = begin(problem, self.init, [context.start_seed(i) for i in range(self.chains)])
+        mixture, rows = problem.prior.unflatten(u)[0], Augmented.of(problem)
+        rng, kept = np.random.default_rng(context.noise_seed(0)), []
+        sweeps = self.tune + self.draws * self.thin
+        for i in range(1, sweeps + 1):
+            mixture = sweep(mixture, rows, problem.prior, rng)
+            if self.relabel:
+                mixture = relabelled(mixture, problem.prior, rng)
+            if i > self.tune and (i - self.tune) % self.thin == 0:
+                kept.append(mixture)
+            if i % 100 == 0:
+                context.progress("sampling", i / sweeps)
+        return combined(kept, lambda arrays: np.stack(arrays, axis=1))
