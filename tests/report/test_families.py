@@ -52,7 +52,7 @@ def test_the_page_counts_what_rows_stand_for(page: Path) -> None:
     text = (page / "report.md").read_text()
     assert f"60 rows (sum of counts {FRAME['times'].sum()}), 4 features (length, colour, wings, eggs)" in text
     assert "Every row counts once here, whatever its count." in text
-    assert "each is assigned to its likeliest component and is one row here, whatever its count; weights go by counts." in text
+    assert "is assigned to its likeliest component and is one row here whatever its count; weights go by counts." in text
 
 
 def test_tables_name_levels_and_blocks(page: Path) -> None:

@@ -14,6 +14,7 @@ from workbench.report import agreement, checks, plates
 from workbench.report.figures.canvas import TICK_ROOM, round_ticks
 from workbench.report.figures.probs import short
 from workbench.report.figures.restarts import ends, window
+from workbench.report.scores import likelihoods
 from workbench.report.slices import Slice, slices
 
 DATA = made.clusters()
@@ -122,6 +123,13 @@ def test_numbers_of_agreement_are_explained_beside_them() -> None:
     notes = {grid.title: " ".join(grid.notes) for grid in agreement.grids(cell)}
     assert "differ in the probability that two rows share a component" in notes["Agreement between methods"]
     assert "0 what chance would give" in notes["Agreement with the known classes"]
+
+
+def test_errors_over_rows_do_not_hide_differences_of_methods() -> None:
+    rows = [{"method": m, "estimate": "point", "elpd_loo": v, "elpd_loo_se": 17.9} for m, v in (("em", -1142.35), ("em_map", -1142.45))]
+    (grid,) = likelihoods(sliced({"likelihoods": pd.DataFrame(rows)}))
+    texts = {head.text: [field.text for field in fields] for head, fields in grid.rows}
+    assert texts["leave-one-out log density (nats)"] == ["-1142.3 ± 18", "-1142.5 ± 18"]
 
 
 def checked(*rows: tuple[str, str, object, str, str]) -> Slice:

@@ -20,17 +20,18 @@ MEANINGS = {
     "share_at_best": "Of the restarts, those at the best regular optimum.",
     "share_singular": "Of the restarts, those at a singular end.",
     "share_collapsed": "Of the restarts, those stopped since a component collapsed.",
-    "share_lost_component": "Of the restarts, those stopped since a component had no row left.",
+    "share_lost_component": "Of the restarts, those that lost a component: no row is left to it.",
     "share_at_max_iter": "Of the restarts, those stopped before they had converged.",
     "saddle_points": "Optima in the table that are no maxima.",
     "local_maximum": "Whether the observed information at the point is positive definite.",
     "missing_information": "Largest eigenvalue of the missing-information fraction: by this factor EM's steps shrink near the point.",
     "parameters_on_boundary": "Probabilities of 0 or 1 and rates of 0: no standard error.",
     "standard_errors": "From the observed information, where the point is a maximum.",
+    "imputations": "Whether there is a table of what missing cells may be.",
     "leave_one_out": "Whether a point has a leave-one-out density.",
     "free_parameters": "Against the free probabilities of all rows that can differ.",
     "pareto_k": "Of the weights p/q over the draws: above the threshold q is too far from the posterior to be corrected.",
-    "elbo_mcse": "Monte-Carlo error of the ELBO, in nats.",
+    "elbo_mcse": "In nats.",
     "divergences": "Draws whose trajectory went wrong.",
     "share_at_max_treedepth": "Of the draws, those cut short by the longest trajectory.",
     "e_bfmi": "How far the energy moves from draw to draw.",
@@ -42,6 +43,7 @@ MEANINGS = {
     "ess_tail": "Independent draws that tell as much of the 5 % tails.",
 }
 SHARES = ("share_", "unseen_", "relabelled_", "basins_elsewhere")
+NAMES = {"rhat": "R-hat", "ess": "ESS", "e_bfmi": "E-BFMI", "pareto_k": "Pareto k-hat", "elbo_mcse": "Monte-Carlo error of the ELBO"}
 WORDY = ("status", "message")
 APART = ("calibration_", "coverage_")
 """What the section on calibration shows."""
@@ -102,7 +104,7 @@ def written(quantity: str, value: str) -> str:
 def spelt(quantity: str) -> str:
     """`ess_bulk_log_posterior` as `ESS bulk log posterior`."""
     first, *others = quantity.split("_")
-    return " ".join([{"rhat": "R-hat", "ess": "ESS", "elbo": "ELBO"}.get(first, first), *others])
+    return NAMES.get(quantity) or " ".join([NAMES.get(first, first), *others])
 
 
 def meaning(quantity: str) -> str:

@@ -154,8 +154,7 @@ def components(cell: Slice) -> Iterator[Grid]:
         fields = tuple(Field(f"{count(row['rows_assigned'])} ({fraction(row['weight'])})" if row else DASH) for row in own)
         rows.append((Head(f"component {count(k)}"), fields))
     if rows:
-        notes = (
-            f"Of {counted(len(cell.data.x), 'row')} each is assigned to its likeliest component and is one row here{', whatever its count; weights go by counts' if cell.counted else ''}.",
-        )
+        note = f"Each of the {counted(len(cell.data.x), 'row')} is assigned to its likeliest component"
+        notes = (note + (" and is one row here whatever its count; weights go by counts." if cell.counted else "."),)
         heads = tuple(Head(m, method=m) for m in methods)
         yield Grid("Rows assigned to each component (and its weight)", heads, tuple(rows), notes, "components")

@@ -12,7 +12,8 @@ from workbench.report.numerals import amount, count, fraction, nats, seconds
 class Quantity:
     """A column: its name and unit on the page, what it means for a point and for draws, how it is written.
 
-    An empty meaning says that such an estimate never has it.
+    An empty meaning says that such an estimate never has it. An error that is `common` to the methods, as one over rows is, says
+    little about their differences: the number keeps a tenth of a nat beside it.
     """
 
     column: str
@@ -21,6 +22,7 @@ class Quantity:
     draws: str
     write: Callable[[float], str] = nats
     error: str = ""
+    common: bool = False
 
 
 QUANTITIES = (
@@ -54,9 +56,10 @@ QUANTITIES = (
     Quantity(
         "elpd_loo",
         "leave-one-out log density (nats)",
-        "Each row predicted from the others. Higher is better.",
-        "Each row predicted from the others. Higher is better.",
+        "Each row predicted from the others. The standard error is over rows, and common to the methods: their differences are known better. Higher is better.",
+        "Each row predicted from the others. The standard error is over rows, and common to the methods: their differences are known better. Higher is better.",
         error="elpd_loo_se",
+        common=True,
     ),
     Quantity("pareto_k_max", "largest Pareto k-hat", "", "Above 0.7 the leave-one-out figure cannot be trusted.", amount),
     Quantity("n_parameters", "free parameters p", "Weights count K - 1.", "Weights count K - 1.", count),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from workbench.report.blocks import Field, Grid, Head
-from workbench.report.numerals import DASH, difference, estimated, listed
+from workbench.report.numerals import DASH, amount, difference, estimated, listed
 from workbench.report.quantities import QUANTITIES, Quantity
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ def scored(cell: Slice, method: str, quantity: Quantity) -> Field:
     row = cell.row(method)
     value = row.number(quantity.column)
     error = row.number(quantity.error) if quantity.error else math.nan
-    return Field(estimated(value, error) if math.isfinite(error) else quantity.write(value))
+    if not math.isfinite(error):
+        return Field(quantity.write(value))
+    return Field(f"{value:.1f} ± {amount(error, 2)}" if quantity.common and math.isfinite(value) else estimated(value, error))
 
 
 def hole_notes(absent: list[str], holes: bool) -> Iterator[str]:
