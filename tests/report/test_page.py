@@ -11,7 +11,11 @@ import pandas as pd
 import pytest
 
 from workbench import report
+from workbench.data import Dataset
+from workbench.report.page import compared
+from workbench.report.slices import slices
 
+ROWS = ((3, [162.0, 267.0, 271.0]), (2, [185.0, 26.0]))
 VOID = {"meta", "br", "img", "link", "input", "hr", "wbr"}
 
 
@@ -137,3 +141,11 @@ def test_figures_of_an_earlier_report_go(tmp_path: Path) -> None:
     report.write(tmp_path, made.tables_of(data, methods={"em": ("em", "point")}), [made.cell(data)], made.PROVENANCE)
     assert not list((tmp_path / "figures").glob("*nuts*"))
     assert list((tmp_path / "figures").glob("*em*"))
+
+
+def test_the_head_says_how_many_rows_and_what_they_count_for() -> None:
+    fitted, unseen = (Dataset.of([[float(i)] for i in range(n)], ["deaths"], counts=counts, name="days") for n, counts in ROWS)
+    cell = made.cell(fitted)
+    cell.held_out = unseen
+    text = compared(slices({"likelihoods": pd.DataFrame([{"method": "em"}])}, [cell]))
+    assert text == "em on days: 3 rows (sum of counts 700), 1 feature (deaths); 2 held-out rows (sum of counts 211) that no fit has seen."
