@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from workbench.compare.predictive import leave_one_out
 from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
-from workbench.inference import EM
+from workbench.inference import EM, Gibbs
 from workbench.inference.batches import each_its_own, repeated
 from workbench.inference.em.steps import expect, m_step
 from workbench.inference.leave_one_out import FOLDS, refits
@@ -153,3 +154,14 @@ def test_refits_that_lead_far_away_end_where_em_does(objective: str) -> None:
     assert not active.size
     np.testing.assert_allclose(found.elpd, wanted[group], atol=1e-7)
     assert found.iterations > 100
+
+
+def test_a_row_without_a_cell_adds_nothing_to_draws_either() -> None:
+    x = np.array([[1.0, 2.0], [np.nan, np.nan], [1.5, 2.5], [7.0, 7.5], [6.5, 8.0], [1.2, np.nan]])
+    problem = Problem(Dataset.of(x), "gaussian", 2)
+    fit = Gibbs(chains=2, draws=50, tune=20).fit(problem)
+    without = Problem(Dataset.of(x[[0, 2, 3, 4, 5]]), "gaussian", 2, problem.prior)
+    one, two = leave_one_out(problem, fit), leave_one_out(without, fit)
+    assert one is not None
+    assert two is not None
+    assert (one.elpd, one.se, one.pareto_k_max) == pytest.approx((two.elpd, two.se, two.pareto_k_max))

@@ -69,12 +69,14 @@ def leave_one_out(problem: Problem, fit: Fit, *, budget: int = 20_000_000) -> Le
     relative = _relative_efficiency(fit.log_likelihood)
     elpd, k_hat = [], []
     for x, _ in problem.data.blocks(max(1, budget // (flat.weights.size * problem.data.n_features))):
-        log_likelihood = flat.log_density(x).T  # (row, draw)
-        log_weights, pareto_k = array_statistics().psislw(log_likelihood, r_eff=relative, axis=-1)  # takes minus the log weights
-        elpd.append(_log_mean(log_weights + log_likelihood))
-        k_hat.append(pareto_k)
-    each = np.concatenate(elpd)
-    return LeaveOneOut(*_total(each, problem.data), float(np.concatenate(k_hat).max()))
+        each, seen = np.zeros(x.shape[0]), ~np.isnan(x).all(axis=1)
+        if seen.any():  # a row without an observed cell has density 1 under every draw, and weights without a tail
+            log_likelihood = flat.log_density(x[seen]).T  # (row, draw)
+            log_weights, pareto_k = array_statistics().psislw(log_likelihood, r_eff=relative, axis=-1)  # takes minus the log weights
+            each[seen] = _log_mean(log_weights + log_likelihood)
+            k_hat.append(pareto_k)
+        elpd.append(each)
+    return LeaveOneOut(*_total(np.concatenate(elpd), problem.data), float(np.concatenate(k_hat).max()))
 
 
 def _total(each: np.ndarray, data: Dataset) -> tuple[float, float]:
