@@ -235,6 +235,12 @@ class Poisson(Family):
             "family, such as gaussian"
         )
 
+    def log_base(self, data: Dataset) -> float:
+        """-log x! for every observed cell."""
+        from scipy.special import gammaln
+
+        return float(-(data.counts @ gammaln(np.where(np.isnan(data.x), 0.0, data.x) + 1.0)).sum())
+
     def statistics(self, data: Dataset, responsibilities: Responsibilities) -> PoissonStatistics:
         return statistics(data.x, responsibilities * data.counts[:, None])
 
