@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from workbench.inference import Gibbs as Gibbs
     from workbench.inference import Gradient as Gradient
     from workbench.inference import HardEM as HardEM
+    from workbench.inference import Imported as Imported
     from workbench.inference import IncrementalEM as IncrementalEM
     from workbench.inference import KMeans as KMeans
     from workbench.inference import SampledEM as SampledEM
@@ -78,6 +79,7 @@ _ROOMS = {
         "Gibbs",
         "Gradient",
         "HardEM",
+        "Imported",
         "IncrementalEM",
         "KMeans",
         "METHODS",

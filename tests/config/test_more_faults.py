@@ -121,7 +121,7 @@ NAMES = [
     ("data: {name: iris, held_out: {cells: 0.1}}\n" + TWO + EM, "1:30: data.held_out", "not available yet"),
     *(
         (OLD + TWO + f"methods: [{kind}]\n", f"3:10: methods.{kind}", f"{kind} is not available yet; there are em,")
-        for kind in ("vbem", "pathfinder", "smc", "imported")
+        for kind in ("vbem", "pathfinder", "smc")
     ),
 ]
 REFUSALS = [

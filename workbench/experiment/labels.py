@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
+from pathlib import Path as File
 from typing import Any
 
 from workbench.data.spelling import nearest, there_are
@@ -20,8 +22,8 @@ RESERVED = ("classes",)
 """Labels that mean something else in the tables."""
 
 
-def build_methods(config: Config) -> tuple[dict[str, Method], list[Fault]]:
-    """Make every method that can be made, by label, and say what is wrong with the others."""
+def build_methods(config: Config, folder: File) -> tuple[dict[str, Method], list[Fault]]:
+    """Make every method that can be made, by label, and say what is wrong with the others; files are relative to ``folder``."""
     section = config.get("methods")
     if isinstance(section, list) and (twice := [i for i, label in enumerate(section) if label in section[:i]]):
         return {}, [Fault(("methods", i), f"{shown(section[i])} is there twice; leave out one, or give each a label") for i in twice]
@@ -37,8 +39,14 @@ def build_methods(config: Config) -> tuple[dict[str, Method], list[Fault]]:
         method, more = _build_method(label, options)
         faults += wrong + more
         if method is not None:
-            methods[label] = method
+            methods[label] = located(method, folder)
     return methods, faults
+
+
+def located(method: Method, folder: File) -> Method:
+    """The method with the file that it reads, if any, found from here."""
+    file = getattr(method, "file", None)
+    return method if file is None else dataclasses.replace(method, file=str(folder / file))
 
 
 def _label_faults(label: str) -> list[Fault]:

@@ -77,7 +77,7 @@ def _prose(line: str) -> str:
 def _example(kind: str, name: str, thing: Any) -> Iterator[str]:
     required = {field.name for field in dataclasses.fields(thing) if field.default is dataclasses.MISSING}
     if kind == "methods":
-        yield f"methods: {{{name}: {{}}}}"
+        yield f"methods: {{{name}: {{{'file: draws.nc' if 'file' in required else ''}}}}}"
     elif "blocks" in required:
         yield "model: {family: product, blocks: {gaussian: [a, b], categorical: [c]}, n_components: 2}"
     else:

@@ -9,15 +9,19 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from pathlib import Path
 from urllib.parse import quote
 
 from workbench.experiment.config import Experiment
+from workbench.experiment.files import checksum
 from workbench.experiment.setting import Setting
 from workbench.inference.method import Clock, Context, Method, seed_of
 from workbench.problem import Problem
 
 BESIDE_THE_NUMBERS = ("timeout",)
 """Options that change no number."""
+FILES = ("file",)
+"""Options that name a file: what is in it decides the numbers, not where it stands."""
 LONGEST_NAME = 200
 """Characters of an artefact's name, below what file systems allow."""
 
@@ -115,6 +119,7 @@ def starts(problem: Problem, method: Method, seed: int) -> tuple[object, ...]:
 def key(problem: Problem, method: Method, seed: int) -> str:
     """Return the content key: data, numeric prior, model, kind, options, seed, revision and versions; no label, no executor."""
     options = {field.name: getattr(method, field.name) for field in dataclasses.fields(method)}
+    options |= {name: checksum(Path(options[name])) for name in FILES if name in options}
     content = {
         "data": problem.data.fingerprint,
         "prior": problem.prior.numbers() if problem.prior is not None else None,

@@ -54,7 +54,9 @@ def save_data(experiment: Experiment, folder: Path) -> Path | None:
 
 def _resolved(experiment: Experiment, folder: Path | None) -> Config:
     first = experiment.settings[0]
-    methods = {label: {"kind": method.kind, **options(method)} for label, method in first.methods.items()}
+    methods = {
+        label: {"kind": method.kind, **options(method), **_file(experiment, label, folder)} for label, method in first.methods.items()
+    }
     sections = {
         "name": experiment.name,
         "description": experiment.description,
@@ -72,6 +74,12 @@ def _resolved(experiment: Experiment, folder: Path | None) -> Config:
 def options(method: Method) -> dict[str, Any]:
     """Return a method's options as plain values, by YAML key."""
     return {key: plain(getattr(method, key)) for key in options_of(type(method))}
+
+
+def _file(experiment: Experiment, label: str, folder: Path | None) -> Config:
+    """The file that a method reads, as its path is written."""
+    given = experiment.config["methods"][label].get("file")
+    return {} if given is None else {"file": given if folder is None else _relative(experiment.folder / given, folder)}
 
 
 def _swept(experiment: Experiment, section: str) -> bool:

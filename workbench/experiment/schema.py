@@ -44,8 +44,15 @@ def schema() -> Schema:
         "$schema": "http://json-schema.org/draft-07/schema#",  # what YAML's language server reads best
         "title": "A workbench experiment",
         **_closed(sections, required=["data", "model", "methods"]),
-        "definitions": {kind: _closed({"kind": {"const": kind}, **properties(method)}) for kind, method in METHODS.items()},
+        "definitions": {
+            kind: _closed({"kind": {"const": kind}, **properties(method)}, required(method)) for kind, method in METHODS.items()
+        },
     }
+
+
+def required(options: type[Options]) -> list[str]:
+    """Return the keys of a dataclass that have no default."""
+    return [field.name for field in dataclasses.fields(options) if field.default is dataclasses.MISSING and field.init]
 
 
 def properties(options: type[Options]) -> dict[str, Schema]:

@@ -57,7 +57,7 @@ def settle(config: Config, sources: Sources, values: Mapping[str, Any]) -> tuple
     faults += wrong
     model, family, wrong = choose_model(config)
     faults += wrong
-    methods, wrong = build_methods(config)
+    methods, wrong = build_methods(config, sources.folder)
     faults += wrong
     calibration, wrong = choose_check(config, methods)
     faults += wrong

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from workbench.data.spelling import advice, nearest, there_are, who_has
 
-LATER_KINDS = ("vbem", "pathfinder", "smc", "imported")
+LATER_KINDS = ("vbem", "pathfinder", "smc")
 LATER_FAMILIES = ("lda",)
 LATER = {
     "config": (),
@@ -14,7 +14,7 @@ LATER = {
     "synthetic": (),
     "model": (),
     "prior": ("kind", "mean_covariance"),
-    "method": ("file", "timeout"),
+    "method": ("timeout",),
     "report": ("study", "language", "features_as_image"),
     "init": ("em",),
 }

@@ -9,6 +9,7 @@ from workbench.inference.em.stochastic import StochasticEM
 from workbench.inference.exact import Exact
 from workbench.inference.gibbs import Gibbs
 from workbench.inference.gradient import Gradient
+from workbench.inference.imported import Imported
 from workbench.inference.kmeans import KMeans
 from workbench.inference.method import Clock, Context, Method
 from workbench.inference.pymc import ADVI, NUTS, FullRankADVI
@@ -27,6 +28,7 @@ METHODS: dict[str, type[Method]] = {
     "nuts": NUTS,
     "gibbs": Gibbs,
     "exact": Exact,
+    "imported": Imported,
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "Gibbs",
     "Gradient",
     "HardEM",
+    "Imported",
     "IncrementalEM",
     "KMeans",
     "Method",
