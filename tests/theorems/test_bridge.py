@@ -45,7 +45,7 @@ class Posterior:
         self.problem, self.target = problem, CompiledTarget.of(problem)
         self.enumeration = Enumeration.of(problem)
         self.log_weights = self.enumeration.log_weights(lambda _: None)
-        self.log_evidence = float(np.logaddexp.reduce(self.log_weights))
+        self.log_evidence = Exact(chains=1, draws=1).fit(problem).evidence[0].log_evidence
 
     def drawn(self, seed: int, count: int) -> Mixture:
         return self.enumeration.sample(np.random.default_rng([3, seed]), count, self.log_weights)

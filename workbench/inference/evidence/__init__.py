@@ -1,1 +1,170 @@
-"""Estimators of log p(x), which methods call at the end of their fit."""
+"""Estimates of log p(x) that methods make at the end of their fit and store with it (``Fit.evidence``).
+
+What a method calls, all by unconstrained coordinates and the compiled E step:
+
+- :func:`sampled`, of draws from the posterior: ``bridge`` and ``importance``;
+- :func:`approximated`, of a q that can be drawn from: ``importance``;
+- :func:`at_optima`, of optima of MAP-EM: ``laplace``, and ``importance`` from t densities about them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from workbench.fit import Evidence
+from workbench.inference.evidence.proposal import Conjugate, Proposal, StudentMixture
+from workbench.models import Mixture
+from workbench.models.shapes import Coordinates, PerFit
+from workbench.problem import Problem
+
+MOST_DRAWS = 8_000
+"""Draws of all chains that a bridge uses; of more, evenly spaced ones."""
+STARTS = 32
+"""Runs of EM by which modes are looked for where no chain has been."""
+MOST_DIM = 200
+"""Coordinates up to which modes are looked for: a Hessian takes twice as many gradients."""
+SECOND = 300_000_000
+"""Cells of data times components that the compiled E step sees in about a second."""
+
+
+def sampled(
+    problem: Problem,
+    draws: Mixture,
+    seed: int,
+    *,
+    log_posterior: PerFit | None = None,
+    start_seed: Callable[[int], int] | None = None,
+    threads: int = 1,
+) -> tuple[Evidence, ...]:
+    """Bridge and importance sampling by draws from the posterior.
+
+    Parameters
+    ----------
+    draws : batch (chain, draw), labelled as they were drawn
+    seed : of the proposals' draws
+    log_posterior : ndarray (chain, draw), log p(x, theta) over natural parameters, where it is known already
+    start_seed : restart -> seed of EM's start, by which modes are looked for that no chain has visited; none are, if None
+    threads : of the compiled E step; the numbers do not depend on it
+
+    Notes
+    -----
+    The posterior is divided into its K! equal parts and the draws are aligned with a reference: log p(x) = log K! + the log
+    integral over one part, exactly, for any K (:mod:`workbench.inference.evidence.symmetry`). ``bridge`` is trusted if R-hat of
+    the log density and of numbers that no relabelling changes is at most 1.05, the proposal overlaps with the posterior, modes
+    where no chain has been hold at most a tenth of it (up to that they are part of the error), and importance sampling does not
+    contradict; ``importance`` if k-hat is at most 0.7 and a tenth of the draws or more are effective.
+    """
+    from workbench.inference.evidence.bridge import estimates
+    from workbench.inference.evidence.laplace import modes
+    from workbench.inference.evidence.symmetry import Symmetry
+    from workbench.inference.target import CompiledTarget
+
+    with one_thread_of_blas():
+        target = CompiledTarget.of(problem, threads)
+        thin = max(1, math.ceil(draws.weights[..., 0].size / MOST_DRAWS))
+        some = draws.take((slice(None), slice(None, None, thin)))
+        u, log_jacobian = target.prior.flatten(some)
+        if (reason := _unusable(u)) is not None:
+            return (Evidence("bridge", math.nan, math.nan, False, reason),)
+        if log_posterior is None:
+            log_density = np.asarray(target.log_density(u.reshape(-1, target.dim))).reshape(u.shape[:2])
+        else:
+            log_density = np.asarray(log_posterior)[:, ::thin] + log_jacobian
+        known = []
+        if start_seed is not None and target.dim <= MOST_DIM:
+            known = modes(target, Symmetry.of(target.prior), _ends(problem, [start_seed(i) for i in range(STARTS)]))
+        return estimates(target, u, log_density, np.random.default_rng(seed), known)
+
+
+def approximated(problem: Problem, proposal: Proposal, seed: int, *, advice: str, threads: int = 1) -> tuple[Evidence, ...]:
+    """Importance sampling from an approximation of the posterior, averaged over the labellings.
+
+    Parameters
+    ----------
+    proposal : q over unconstrained coordinates; of variational Bayes ``Conjugate(problem.prior, q)``
+    advice : what to do where the weights' tail is too heavy
+
+    Notes
+    -----
+    Whatever q is, the log of a mean weight is a lower bound of log p(x) in expectation, and tighter than the ELBO (Burda, Grosse &
+    Salakhutdinov 2016); it is called an estimate of log p(x) only with k-hat of at most 0.7 and a tenth of the draws effective.
+    """
+    from workbench.inference.evidence.importance import affordable, importance
+    from workbench.inference.evidence.symmetry import Symmetry
+    from workbench.inference.target import CompiledTarget
+
+    with one_thread_of_blas():
+        target = CompiledTarget.of(problem, threads)
+        rng = np.random.default_rng(seed)
+        return (importance(target, Symmetry.of(target.prior), proposal, rng, affordable(target), advice),)
+
+
+def at_optima(problem: Problem, ends: Mixture, seed: int, *, threads: int = 1) -> tuple[Evidence, ...]:
+    """Laplace's approximation about ends of MAP-EM, and importance sampling from t densities about the same modes.
+
+    Parameters
+    ----------
+    ends : batch (restart,); those that are one optimum count once, and all K! relabellings of it
+    seed : of the draws
+
+    Notes
+    -----
+    Nothing is estimated where the Hessians would take more than seconds. The importance sampler is the cheap one: it is left out
+    where it would take more than a second.
+    """
+    from workbench.inference.evidence.importance import DRAWS, importance
+    from workbench.inference.evidence.laplace import about, laplace, modes
+    from workbench.inference.evidence.symmetry import Region, Symmetry
+    from workbench.inference.target import CompiledTarget
+
+    with one_thread_of_blas():
+        target = CompiledTarget.of(problem, threads)
+        cells = problem.data.x.size * problem.n_components
+        if target.dim > MOST_DIM or 100 * target.dim * cells > 10 * SECOND:
+            return ()
+        symmetry = Symmetry.of(target.prior)
+        found = modes(target, symmetry, _inside(problem, ends))
+        if not found or DRAWS * cells > SECOND:
+            return (laplace(found),)
+        region = Region.about(symmetry, found[0].u)
+        proposal = about([mode.within(region) for mode in found])
+        advice = "use nuts, gibbs or smc"
+        return laplace(found), importance(target, symmetry, proposal, np.random.default_rng(seed), DRAWS, advice)
+
+
+def one_thread_of_blas() -> AbstractContextManager[Any]:
+    """Small matrix products only wait for each other on several threads."""
+    import threadpoolctl
+
+    limits: AbstractContextManager[Any] = threadpoolctl.threadpool_limits(1, user_api="blas")
+    return limits
+
+
+def _ends(problem: Problem, seeds: list[int]) -> Coordinates:
+    from workbench.inference.em.begin import begin
+
+    return begin(problem, "em", seeds)[0]
+
+
+def _inside(problem: Problem, ends: Mixture) -> Coordinates:
+    """Coordinates of ends; where a probability is 0 or 1, of a point near it."""
+    from workbench.inference.em.starts import interior
+
+    return interior(problem.coordinates, ends)
+
+
+def _unusable(u: np.ndarray) -> str | None:
+    """Why draws (chain, draw, dim) are no material for a bridge, or None."""
+    if not np.isfinite(u).all():
+        return "some draws have a weight or probability of 0 or 1, which has no finite coordinate; use smc"
+    if u.shape[0] * (u.shape[1] // 2) < 2 * (u.shape[2] + 2) or u.shape[1] < 8:
+        return f"{u.shape[0]} x {u.shape[1]} draws of {u.shape[2]} coordinates are too few to fit a proposal to half of them; raise draws"
+    return None
+
+
+__all__ = ["Conjugate", "Proposal", "StudentMixture", "approximated", "at_optima", "sampled"]

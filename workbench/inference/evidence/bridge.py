@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from workbench.fit import Evidence
 from workbench.inference.evidence.fitted import fitted
-from workbench.inference.evidence.importance import array_statistics, weighed
+from workbench.inference.evidence.importance import weighed
+from workbench.inference.evidence.laplace import Mode, about
+from workbench.inference.evidence.proposal import Proposal
 from workbench.inference.evidence.symmetry import Fold, Region, Symmetry
 from workbench.inference.target import CompiledTarget
 from workbench.models.shapes import PerFit
@@ -23,30 +28,35 @@ LARGEST_ERROR = 0.3
 """Nats above which the error itself, a linear one, cannot be told."""
 FEWEST_PROPOSED = 500
 ROUNDS = 1_000
+UNSEEN = 10.0
+"""Nats by which p(x, u) / (p(x) q(u)) is above 1 at a mode where none of the draws that q was fitted to have been."""
+OF_NO_MATTER = 0.001
+"""Share of the posterior below which such a mode is left alone."""
+ERROR_AT_MOST = 0.1
+"""Share of the posterior up to which such modes are an error of the bridge, above it they deny it."""
 APART = 4.0
 """Combined errors that the bridge may be from importance sampling by the same proposals."""
 
 
 @dataclass(frozen=True, eq=False)
-class Leg:
-    """One half of the posterior's draws, and draws of a proposal q fitted to the other half.
+class Drawn:
+    """Draws of one proposal, seen by all.
 
     Attributes
     ----------
-    at_draws : ndarray (chain, draw), log p(x, u) - log q(u) at this half of the posterior's draws
-    log_density : ndarray (n,), log p(x, u) at the proposal's own draws, -inf where they are lost to the fold
-    log_own, log_other : ndarray (n,), log q of them, and their log density under the other leg's proposal
+    log_density : ndarray (n,), log p(x, u), -inf where a draw is lost to the fold
+    log_q : ndarray (proposal, n), log density under each of the proposals
+    own : which of them the draws are from
     """
 
-    at_draws: np.ndarray
     log_density: PerFit
-    log_own: PerFit
-    log_other: PerFit
+    log_q: np.ndarray
+    own: int
 
     @property
-    def log_weights(self) -> PerFit:
-        """log p - log q with q the two proposals together, of which these draws are half."""
-        return np.asarray(self.log_density - np.logaddexp(self.log_own, self.log_other) + math.log(2.0))
+    def log_ratio(self) -> PerFit:
+        """log p - log q of the draws' own proposal."""
+        return np.asarray(self.log_density - self.log_q[self.own])
 
 
 @dataclass(frozen=True)
@@ -58,38 +68,62 @@ class Bridged:
     overlap: float
 
 
-def estimates(target: CompiledTarget, u: np.ndarray, log_density: np.ndarray, rng: np.random.Generator) -> tuple[Evidence, Evidence]:
+def estimates(
+    target: CompiledTarget, u: np.ndarray, log_density: np.ndarray, rng: np.random.Generator, known: Sequence[Mode] = ()
+) -> tuple[Evidence, Evidence]:
     """Bridge and importance sampling from draws u (chain, draw, dim) with their log p(x, u) (chain, draw), as they are labelled.
 
     Draws are aligned with a reference. A mixture is fitted to the first half of every chain and bridged to the second, and the
-    other way round. The mean of both is ``bridge``; the weights of the proposals' own draws under both mixtures together are
-    ``importance``: right whatever the shares of the basins among the draws, but blind to basins that no chain has been in.
+    other way round. The mean of both is ``bridge``; the weights of the proposals' own draws, under all proposals together, are
+    ``importance``: right whatever the shares of the basins among the draws. Neither would know of a basin where no chain has been,
+    were it not for the modes ``known`` from elsewhere: those that the chains have missed are proposed too.
     """
     symmetry = Symmetry.of(target.prior)
-    flat = u.reshape(-1, u.shape[-1])
+    flat, half = u.reshape(-1, u.shape[-1]), u.shape[1] // 2
     region = Region.aligning(symmetry, flat, int(np.argmax(log_density)))
-    legs = _legs(target, region, region.aligned(flat).reshape(u.shape), log_density, rng)
-    weights = weighed(np.concatenate([leg.log_weights for leg in legs]), "raise draws, or use smc")
-    ends = [bridged(leg.at_draws, np.asarray(leg.log_density - leg.log_own)) for leg in legs]
+    aligned = region.aligned(flat).reshape(u.shape)
+    parts, values = (aligned[:, :half], aligned[:, half:]), (log_density[:, :half], log_density[:, half:])
+    proposals: list[Proposal] = [fitted(part.reshape(-1, u.shape[-1]), rng) for part in parts]
+    size = max(FEWEST_PROPOSED, half * u.shape[0])
+    fold = Fold.of(region, np.concatenate([proposal.sample(rng, size) for proposal in proposals]))
+    at_draws = [values[1 - i] - _folded(fold, q, parts[1 - i]) for i, q in enumerate(proposals)]
+    missed = _missed(target, fold, proposals, [mode.within(region) for mode in known], float(np.median(at_draws)))
+    if missed:
+        proposals.append(about(missed))
+    drawn = [_drawn(target, fold, proposals, i, size, rng) for i in range(len(proposals))]
+    weights = weighed(_log_weights(drawn), "raise draws, or use smc")
+    ends = [bridged(np.asarray(ratio), np.asarray(each.log_ratio)) for ratio, each in zip(at_draws, drawn, strict=False)]
     value, mcse = sum(end.value for end in ends) / 2.0, math.sqrt(sum(end.variance for end in ends)) / 2.0
-    overlap = min(end.overlap for end in ends)
-    denial = _disagreement(symmetry, u, log_density) or _denial(value, mcse, overlap, weights)
+    share = _share(missed, value)
+    mcse = math.hypot(mcse, -math.log1p(-min(share, ERROR_AT_MOST)))
+    denial = _disagreement(symmetry, u, log_density) or _denial(value, mcse, min(end.overlap for end in ends))
+    denial = denial or _absence(share) or _contradiction(value, mcse, weights)
     return Evidence("bridge", value, mcse, not denial, denial), weights
 
 
-def _legs(target: CompiledTarget, region: Region, u: np.ndarray, log_density: np.ndarray, rng: np.random.Generator) -> list[Leg]:
-    half, size = u.shape[1] // 2, u.shape[-1]
-    parts, values = (u[:, :half], u[:, half:]), (log_density[:, :half], log_density[:, half:])
-    proposals = [fitted(part.reshape(-1, size), rng) for part in parts]
-    proposed = [proposal.sample(rng, max(FEWEST_PROPOSED, u.shape[0] * half)) for proposal in proposals]
-    fold = Fold.of(region, np.concatenate(proposed))
-    found = []
-    for own, v in enumerate(proposed):
-        q, other = proposals[own], 1 - own
-        at_draws = values[other] - fold.log_density(q.log_density, parts[other].reshape(-1, size)).reshape(values[other].shape)
-        log_q = [fold.log_density(each.log_density, v) for each in (q, proposals[other])]
-        found.append(Leg(at_draws, np.where(fold.lost(v), -np.inf, target.log_density(v)), *log_q))
-    return found
+def _folded(fold: Fold, proposal: Proposal, u: np.ndarray) -> np.ndarray:
+    """Log density of points (..., dim) under a folded proposal."""
+    return np.asarray(fold.log_density(proposal.log_density, u.reshape(-1, u.shape[-1]))).reshape(u.shape[:-1])
+
+
+def _missed(target: CompiledTarget, fold: Fold, proposals: Sequence[Proposal], known: Sequence[Mode], value: float) -> list[Mode]:
+    """Modes of some mass, by Laplace, that neither proposal has any density at, as none of the chains has been there."""
+    if not known:
+        return []
+    u = np.stack([mode.u for mode in known])
+    ratios = target.log_density(u) - np.logaddexp(*(_folded(fold, q, u) for q in proposals)) + math.log(2.0) - value
+    return [mode for mode, ratio in zip(known, ratios, strict=True) if ratio > UNSEEN and mode.log_mass > value + math.log(OF_NO_MATTER)]
+
+
+def _drawn(target: CompiledTarget, fold: Fold, proposals: Sequence[Proposal], own: int, size: int, rng: np.random.Generator) -> Drawn:
+    u = proposals[own].sample(rng, size)
+    log_q = np.stack([_folded(fold, each, u) for each in proposals])
+    return Drawn(np.where(fold.lost(u), -np.inf, target.log_density(u)), log_q, own)
+
+
+def _log_weights(drawn: Sequence[Drawn]) -> PerFit:
+    """log p - log q of all draws, q all proposals together, of which each has the same number of draws."""
+    return np.concatenate([each.log_density - np.logaddexp.reduce(each.log_q) + math.log(len(drawn)) for each in drawn])
 
 
 def bridged(at_draws: np.ndarray, at_proposal: np.ndarray) -> Bridged:
@@ -132,6 +166,11 @@ def effective(values: np.ndarray) -> float:
     return min(float(values.size), max(1.0, found)) if math.isfinite(found) else 1.0
 
 
+def array_statistics() -> Any:
+    """ArviZ's statistics on plain arrays, imported when they are needed."""
+    return importlib.import_module("arviz_stats.base").array_stats
+
+
 def _disagreement(symmetry: Symmetry, u: np.ndarray, log_density: np.ndarray) -> str:
     """Whether the chains are in different places, by numbers that no relabelling changes; or they are worth too few draws."""
     values = np.concatenate([log_density[..., None], symmetry.ordered(u)], axis=-1)
@@ -144,13 +183,30 @@ def _disagreement(symmetry: Symmetry, u: np.ndarray, log_density: np.ndarray) ->
     return "" if worth >= FEWEST_EFFECTIVE else f"the chains are worth only {worth:.0f} independent draws; raise draws"
 
 
-def _denial(value: float, mcse: float, overlap: float, weights: Evidence) -> str:
+def _denial(value: float, mcse: float, overlap: float) -> str:
     if not math.isfinite(value) or overlap < OVERLAP:
         return f"the fitted proposal and the posterior overlap by {overlap:.2f} only; raise draws, or use smc"
-    if not mcse <= LARGEST_ERROR:
-        return f"its error is above {LARGEST_ERROR} nats and cannot be told; raise draws"
+    return "" if mcse <= LARGEST_ERROR else f"its error is above {LARGEST_ERROR} nats and cannot be told; raise draws"
+
+
+def _share(missed: Sequence[Mode], value: float) -> float:
+    """What part of the posterior is about modes where no chain has been, by Laplace."""
+    if not missed or not math.isfinite(value):
+        return 0.0
+    return 1.0 / (1.0 + math.exp(min(700.0, value - float(np.logaddexp.reduce([mode.log_mass for mode in missed])))))
+
+
+def _absence(share: float) -> str:
+    if share <= ERROR_AT_MOST:
+        return ""
+    much = "over 99" if share > 0.99 else f"about {100.0 * share:.0f}"
+    return f"no chain has been where, by Laplace, {much} % of the posterior is: modes that EM has found; use smc, or start chains there"
+
+
+def _contradiction(value: float, mcse: float, weights: Evidence) -> str:
+    """Whether importance sampling, which knows no shares of the chains, says something else."""
     gap = abs(value - weights.log_evidence)
-    if weights.trusted and gap > APART * math.hypot(mcse, weights.mcse):
-        why = "the chains' shares of their basins are wrong"
-        return f"importance sampling from the same proposals is {gap:.2f} nats away: {why}; trust that, or use smc"
-    return ""
+    if not weights.trusted or gap <= APART * math.hypot(mcse, weights.mcse):
+        return ""
+    why = "the chains' shares of their basins are wrong"
+    return f"importance sampling from the same proposals is {gap:.2f} nats away: {why}; trust that, or use smc"

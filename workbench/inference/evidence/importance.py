@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-from typing import Any
 
 import numpy as np
 
 from workbench.fit import Evidence
+from workbench.inference.evidence.pareto import pareto_k
 from workbench.inference.evidence.proposal import Proposal
 from workbench.inference.evidence.symmetry import Fold, Region, Symmetry
 from workbench.inference.target import CompiledTarget
@@ -17,16 +16,13 @@ from workbench.models.shapes import PerFit
 PARETO_K = 0.7
 FEWEST_EFFECTIVE = 100.0
 """Effective draws below which neither the estimate nor its error is to be trusted."""
+EFFICIENCY = 0.1
+"""Effective draws a draw, likewise: with less, much of the posterior may be where no draw has been, and k-hat is blind to that."""
 DRAWS = 10_000
 FEWEST_DRAWS = 500
 CELLS = 1_000_000_000
 """Draws times cells of data times components that an estimate may cost: seconds."""
 BOUND = "the log of a mean weight, a lower bound of log p(x) in expectation"
-
-
-def array_statistics() -> Any:
-    """ArviZ's statistics on plain arrays, imported when they are needed."""
-    return importlib.import_module("arviz_stats.base").array_stats
 
 
 def affordable(target: CompiledTarget, most: int = DRAWS) -> int:
@@ -68,15 +64,7 @@ def weighed(log_weights: PerFit, advice: str) -> Evidence:
 
 def _denial(log_weights: PerFit, effective: float) -> str:
     """What denies the estimate, or nothing."""
-    if effective < FEWEST_EFFECTIVE:
+    if effective < max(FEWEST_EFFECTIVE, EFFICIENCY * log_weights.size):
         return f"only {effective:.0f} of {log_weights.size} draws are effective"
-    k_hat = pareto_k(log_weights)
-    return f"Pareto k-hat of its weights is {k_hat:.2f}, above {PARETO_K}" if k_hat > PARETO_K else ""
-
-
-def pareto_k(log_weights: PerFit) -> float:
-    """k-hat of the largest weights; weights that are all alike have no tail, and 0."""
-    finite = np.where(np.isfinite(log_weights), log_weights, log_weights.max() - 700.0)
-    if np.ptp(finite) < 1e-9:
-        return 0.0
-    return float(np.asarray(array_statistics().psislw(-finite)[1]))
+    k_hat = pareto_k(np.asarray(log_weights))
+    return "" if k_hat <= PARETO_K else f"Pareto k-hat of its weights is {k_hat:.2f}, above {PARETO_K}"

@@ -135,6 +135,12 @@ class Region:
         return cls(symmetry, values.mean(axis=0), np.maximum(values.std(axis=0), NARROWEST * np.where(pooled > 0, pooled, 1.0)))
 
     @classmethod
+    def about(cls, symmetry: Symmetry, u: Coordinates) -> Region:
+        """About one point (dim,), all coordinates alike."""
+        values = symmetry.extended(u)[symmetry.own]
+        return cls(symmetry, values, np.ones_like(values))
+
+    @classmethod
     def aligning(cls, symmetry: Symmetry, u: Coordinates, first: int) -> Region:
         """From the labels of point ``first``: align all, take the mean and sd of the aligned, and again until nothing changes."""
         if symmetry.n_components == 1 or not symmetry.exchangeable:
