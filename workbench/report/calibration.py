@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
-from workbench.report.checks import APART, advised
+from workbench.report.checks import APART, advised, spelt
 from workbench.report.figures.ranks import departures
 from workbench.report.numerals import DASH, count, counted, fraction, listed
 from workbench.report.slices import records
-from workbench.report.wording import is_wrong
+from workbench.report.wording import figure, is_wrong
 
 if TYPE_CHECKING:
     from workbench.report.slices import Slice
@@ -72,12 +72,9 @@ def probable(row: dict[str, Any] | None) -> str:
     """A p value, marked where it is a warning."""
     if row is None:
         return DASH
-    text = fraction(float(row["value"])) if row["value"] else DASH
-    return (
-        text.replace("0", "< 0.001", 1)
-        if text == "0" and is_wrong(row["verdict"])
-        else text + (" (warning)" if is_wrong(row["verdict"]) else "")
-    )
+    p = figure(row["value"])
+    text = "< 0.001" if p < 0.001 else fraction(p)
+    return text + (" (warning)" if is_wrong(row["verdict"]) else "")
 
 
 def of_intervals(cell: Slice, checked: dict[tuple[str, str], dict[str, Any]]) -> Iterator[Grid]:
@@ -122,9 +119,3 @@ def calibrated(cell: Slice) -> Iterator[str]:
 
 def bare(quantity: str) -> str:
     return quantity.removeprefix(RANKS).removeprefix(INTERVALS)
-
-
-def spelt(quantity: str) -> str:
-    """`largest_means[petal_length]` as `largest means [petal_length]`."""
-    name, bracket, rest = quantity.partition("[")
-    return name.replace("_", " ") + (f" {bracket}{rest}" if bracket else "")

@@ -102,9 +102,10 @@ def written(quantity: str, value: str) -> str:
 
 
 def spelt(quantity: str) -> str:
-    """`ess_bulk_log_posterior` as `ESS bulk log posterior`."""
-    first, *others = quantity.split("_")
-    return NAMES.get(quantity) or " ".join([NAMES.get(first, first), *others])
+    """`ess_bulk_log_posterior` as `ESS bulk log posterior`; what is in brackets are the user's names."""
+    words, bracket, names = quantity.partition("[")
+    first, *others = words.split("_")
+    return (NAMES.get(words) or " ".join([NAMES.get(first, first), *others])) + (f" [{names}" if bracket else "")
 
 
 def meaning(quantity: str) -> str:

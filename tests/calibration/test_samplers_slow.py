@@ -1,0 +1,50 @@
+"""NUTS is calibrated and compiles once; what mean-field ADVI loses is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from workbench.compare.calibration import Ranked, calibrate, ranked
+from workbench.data.builtin import load_built_in
+from workbench.inference import ADVI, NUTS
+from workbench.inference.method import Method
+from workbench.problem import Problem
+
+
+def small() -> Problem:
+    """Twenty eruptions of Old Faithful, both columns."""
+    return Problem(load_built_in("old_faithful").take(np.arange(0, 272, 14)), "gaussian", 2)
+
+
+def tested(method: Method, replicates: int) -> dict[str, Ranked]:
+    return {each.quantity: each for each in ranked(calibrate(small(), method, replicates, seed=3))}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_nuts_passes_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from workbench.inference.pymc import density
+
+    compiled = []
+    real = density._compile
+    monkeypatch.setattr(density, "_DENSITIES", {})
+    monkeypatch.setattr(density, "_compile", lambda *arguments: compiled.append(arguments) or real(*arguments))
+    found = tested(NUTS(chains=4, tune=500, draws=250, init="prior"), 100)
+    assert len(compiled) == 1
+    assert [quantity for quantity, each in found.items() if not each.good] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_advi_fails_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mean field: one mode of several, and too narrow about it."""
+    from workbench.inference.pymc import step
+
+    compiled = []
+    real = step._compile
+    monkeypatch.setattr(step, "_STEPS", {})
+    monkeypatch.setattr(step, "_compile", lambda *arguments: compiled.append(arguments) or real(*arguments))
+    found = tested(ADVI(restarts=1, draws=200), 30)
+    assert len(compiled) == 1
+    assert found["log_likelihood"].good is False
