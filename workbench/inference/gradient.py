@@ -56,6 +56,7 @@ class Gradient(Kind):
       of a parabola, until it does.
     - `lbfgs`: d = H g, H the inverse curvature that the last 10 steps and changes of the gradient show; `ascent`: d = g.
     - Never falls: `log_likelihood`, or `log_posterior`. In the ledger every half step is an E step, with KL = 0.
+    - With `objective: posterior`, log p(x) by Laplace's approximation and by importance sampling about the modes, as `em` has them.
 
     References
     ----------
@@ -66,6 +67,7 @@ class Gradient(Kind):
     """
 
     kind: ClassVar[str] = "gradient"
+    revision: ClassVar[int] = 3
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"

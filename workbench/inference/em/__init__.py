@@ -48,6 +48,10 @@ class EM(Kind):
     - `m_step: gradient`: theta moves by one gradient step on E_q log p(x, z | theta), plus log p(theta) of MAP, in unconstrained
       coordinates, shortened until it rises (generalised EM): the bound still rises in both half steps.
     - Extrapolated steps work in unconstrained coordinates and are dropped for plain ones where the objective would fall.
+    - With `objective: posterior`, log p(x) by Laplace's approximation: the normal about each mode over unconstrained coordinates
+      (which is another point than that over natural ones: Newton's method goes there), summed over the modes and over the K!
+      relabellings of each, which are so many modes. To second order only, so never trusted by itself; where it is cheap,
+      importance sampling from t densities about the modes says whether it may be.
 
     References
     ----------
@@ -60,6 +64,8 @@ class EM(Kind):
       Scandinavian Journal of Statistics 35, 335-353.
     - Walker, H. F. & Ni, P. (2011). Anderson acceleration for fixed-point iterations. SIAM Journal on Numerical Analysis 49,
       1715-1735.
+    - Tierney, L. & Kadane, J. B. (1986). Accurate approximations for posterior moments and marginal densities. Journal of the
+      American Statistical Association 81, 82-86.
     - Ueda, N., Nakano, R., Ghahramani, Z. & Hinton, G. E. (2000). SMEM algorithm for mixture models. Neural Computation 12, 2109-2128.
 
     Examples
@@ -72,7 +78,7 @@ class EM(Kind):
     """
 
     kind: ClassVar[str] = "em"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.fit import Fit, LeaveOneOutRefits, Ledger, Path, Restarts, Status, maximised
+from workbench.fit import Evidence, Fit, LeaveOneOutRefits, Ledger, Path, Restarts, Status, maximised
 from workbench.inference.em.acceleration import squarem
 from workbench.inference.em.climb import LOST, Climb, Stop, climb
 from workbench.inference.em.ledger import ledger
@@ -117,6 +117,7 @@ def fit_point(method: Kind, problem: Problem, context: Context, ascent: Ascent) 
         ends = restarts.mixture if ascent.reports_end else restarts.polished
         point = None if best < 0 or ends is None else _with_density(problem, ends.take(best))
         without = _left_out(problem, ascent, point, context)
+        evidence = () if point is None else _evidence(problem, ascent, restarts, context)
     return Fit.point(
         point,
         kind=method.kind,
@@ -132,6 +133,7 @@ def fit_point(method: Kind, problem: Problem, context: Context, ascent: Ascent) 
         path=path,
         ledger=books,
         left_out=without,
+        evidence=evidence,
         messages=(*moved.sentences(), *_capped(ascent, restarts, best)),
     )
 
@@ -152,6 +154,17 @@ def _left_out(problem: Problem, ascent: Ascent, point: Mixture | None, context: 
         return None
     context.progress("leaving rows out", math.nan)
     return of_point(problem, point, ascent.steps.prior, ascent.steps.engine)
+
+
+def _evidence(problem: Problem, ascent: Ascent, restarts: Restarts, context: Context) -> tuple[Evidence, ...]:
+    """Of maxima of the posterior, log p(x) by its shape about them."""
+    from workbench.inference.evidence import at_optima
+
+    if maximised(ascent.objective_name) != "posterior" or ascent.reports_end or restarts.polished is None:
+        return ()
+    context.progress("estimating the evidence", math.nan)
+    ended = np.flatnonzero(np.isfinite(np.asarray(restarts.polished_objective)))
+    return at_optima(problem, restarts.polished.take(ended), context.noise_seed(len(restarts.status)), threads=context.threads)
 
 
 def _with_density(problem: Problem, mixture: Mixture) -> Mixture | None:

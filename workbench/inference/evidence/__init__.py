@@ -10,9 +10,8 @@ What a method calls, all by unconstrained coordinates and the compiled E step:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -64,7 +63,7 @@ def sampled(
     from workbench.inference.evidence.symmetry import Symmetry
     from workbench.inference.target import CompiledTarget
 
-    with one_thread_of_blas():
+    with _quiet():
         target = CompiledTarget.of(problem, threads)
         thin = max(1, math.ceil(draws.weights[..., 0].size / MOST_DRAWS))
         some = draws.take((slice(None), slice(None, None, thin)))
@@ -78,7 +77,11 @@ def sampled(
         known = []
         if start_seed is not None and target.dim <= MOST_DIM:
             known = modes(target, Symmetry.of(target.prior), _ends(problem, [start_seed(i) for i in range(STARTS)]))
-        return estimates(target, u, log_density, np.random.default_rng(seed), known)
+        try:
+            return estimates(target, u, log_density, np.random.default_rng(seed), known)
+        except np.linalg.LinAlgError:
+            reason = "the draws have no covariance that is positive definite in working precision; raise draws, or use smc"
+            return (Evidence("bridge", math.nan, math.nan, False, reason),)
 
 
 def approximated(problem: Problem, proposal: Proposal, seed: int, *, advice: str, threads: int = 1) -> tuple[Evidence, ...]:
@@ -98,7 +101,7 @@ def approximated(problem: Problem, proposal: Proposal, seed: int, *, advice: str
     from workbench.inference.evidence.symmetry import Symmetry
     from workbench.inference.target import CompiledTarget
 
-    with one_thread_of_blas():
+    with _quiet():
         target = CompiledTarget.of(problem, threads)
         rng = np.random.default_rng(seed)
         return (importance(target, Symmetry.of(target.prior), proposal, rng, affordable(target), advice),)
@@ -122,7 +125,7 @@ def at_optima(problem: Problem, ends: Mixture, seed: int, *, threads: int = 1) -
     from workbench.inference.evidence.symmetry import Region, Symmetry
     from workbench.inference.target import CompiledTarget
 
-    with one_thread_of_blas():
+    with _quiet():
         target = CompiledTarget.of(problem, threads)
         cells = problem.data.x.size * problem.n_components
         if target.dim > MOST_DIM or 100 * target.dim * cells > 10 * SECOND:
@@ -137,12 +140,13 @@ def at_optima(problem: Problem, ends: Mixture, seed: int, *, threads: int = 1) -
         return laplace(found), importance(target, symmetry, proposal, np.random.default_rng(seed), DRAWS, advice)
 
 
-def one_thread_of_blas() -> AbstractContextManager[Any]:
-    """Small matrix products only wait for each other on several threads."""
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """One thread of BLAS, as small matrix products only wait for each other on several; and no warnings of what is judged afterwards."""
     import threadpoolctl
 
-    limits: AbstractContextManager[Any] = threadpoolctl.threadpool_limits(1, user_api="blas")
-    return limits
+    with threadpoolctl.threadpool_limits(1, user_api="blas"), np.errstate(all="ignore"):
+        yield
 
 
 def _ends(problem: Problem, seeds: list[int]) -> Coordinates:

@@ -12,7 +12,7 @@ from workbench.models.terms import log_sum_exp
 
 DOF = 20.0
 """Degrees of freedom: tails heavier than a posterior's, and a middle that is nearly normal."""
-MOST_PARTS = 16
+MOST_PARTS = 8
 BETTER = 0.02
 """Nats a held-out draw that twice as many parts must gain."""
 HELD_OUT = 4

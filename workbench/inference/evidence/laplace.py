@@ -91,13 +91,15 @@ def _different(target: CompiledTarget, symmetry: Symmetry, start: Coordinates) -
     """The highest points, over natural coordinates, that are no relabellings of each other."""
     found = np.asarray(target.log_posterior(target.mixture(start)))
     heights = np.where(np.isfinite(found), found, -np.inf)
-    kept: list[int] = []
-    for i in np.argsort(-heights, kind="stable"):
-        if len(kept) == MOST or not heights[i] >= heights.max() - GAP:
-            break
-        if not any(abs(heights[i] - heights[j]) < SAME and _same(symmetry, start[i], start[j], NEAR) for j in kept):
-            kept.append(int(i))
-    return np.asarray(start[kept])
+    kept: list[Coordinates] = []
+    order = np.argsort(-heights, kind="stable")
+    left = order[heights[order] >= heights.max(initial=-np.inf) - GAP]
+    while left.size and len(kept) < MOST:
+        first = start[left[0]]
+        kept.append(first)
+        gaps = np.abs(Region.about(symmetry, first).aligned(start[left]) - first).max(axis=-1)
+        left = left[(gaps > NEAR) | (heights[left[0]] - heights[left] > SAME)]
+    return np.array(kept).reshape(-1, target.dim)
 
 
 def _climbed(target: CompiledTarget, start: Coordinates) -> tuple[Coordinates, np.ndarray]:
@@ -172,5 +174,5 @@ def _log_copies(symmetry: Symmetry, u: Coordinates) -> float:
     return total
 
 
-def _same(symmetry: Symmetry, u: Coordinates, other: Coordinates, within: float = SAME) -> bool:
-    return bool(np.abs(Region.about(symmetry, other).aligned(u[None])[0] - other).max() < within)
+def _same(symmetry: Symmetry, u: Coordinates, other: Coordinates) -> bool:
+    return bool(np.abs(Region.about(symmetry, other).aligned(u[None])[0] - other).max() < SAME)

@@ -26,7 +26,7 @@ from workbench.models.shapes import Coordinates, PerFit, Permutation
 
 ALL_UP_TO = 4
 """Components up to which all K! relabellings are summed."""
-MOST_FOLDED = 120
+MOST_FOLDED = 24
 """Relabellings of more components that are summed."""
 ROUNDS = 20
 """Rounds of alignment after which it stays as it is."""

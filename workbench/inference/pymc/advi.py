@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge, Gt, MinLen
 
-from workbench.fit import Estimate, Fit, Restarts, Status, Trace
+from workbench.fit import Estimate, Evidence, Fit, Restarts, Status, Trace
 from workbench.inference.em.begin import begin, unbegun
 from workbench.inference.method import Context
 from workbench.inference.options import check_options
@@ -51,6 +51,9 @@ class ADVI:
     - q(u) = N(u | mean, diag(sd ** 2)) over unconstrained coordinates u of (weights, parameters), labels summed out.
     - Climbs, with noise: `elbo` = E_q[log p(x, theta(u)) + log |d theta / d u| - log q(u)], a lower bound of log p(x).
     - log p(x) = ELBO + KL(q || p(u | x)).
+    - The log of the mean weight of fresh draws, p(x, u) / q(u) with q averaged over the labellings, is a lower bound of log p(x) in
+      expectation, tighter than the ELBO (Burda, Grosse & Salakhutdinov 2016); with Pareto's k-hat of at most 0.7 and a tenth of the
+      draws effective it is called an estimate of log p(x), by importance sampling.
     - The gradient of log p(x | theta) is that of EM's expected complete log likelihood with its statistics held fixed (Fisher's
       identity): the compiled E step gives value and gradient in one pass.
 
@@ -58,13 +61,15 @@ class ADVI:
     ----------
     - Kucukelbir, A., Tran, D., Ranganath, R., Gelman, A. & Blei, D. M. (2017). Automatic differentiation variational inference.
       Journal of Machine Learning Research 18(14), 1-45.
+    - Burda, Y., Grosse, R. & Salakhutdinov, R. (2016). Importance weighted autoencoders. ICLR.
     - Kingma, D. P. & Ba, J. (2015). Adam: a method for stochastic optimization. ICLR.
     """
 
     kind: ClassVar[str] = "advi"
     estimate: ClassVar[Estimate] = "approximation"
     rank: ClassVar[Rank] = "mean_field"
-    revision: ClassVar[int] = 2
+    richer: ClassVar[str] = "use fullrank_advi or nuts"
+    revision: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc")
     compiles: ClassVar[bool] = True
 
@@ -105,6 +110,8 @@ class ADVI:
             verdicts = [f"restart {i}: {ascent.verdict}" for i, ascent in enumerate(ascents)]
             restarts = _restarts(problem, ascents, ends, seeds, names)
             drawn = _drawn(problem, ends[best], context.noise_seed(self.restarts + best), self.draws)
+            context.progress("estimating the evidence", math.nan)
+            evidence = self._evidence(problem, ends[best].q, context)
         return Fit.approximation_of(
             **drawn,
             kind=self.kind,
@@ -116,9 +123,17 @@ class ADVI:
             restarts=restarts,
             reported=best,
             trace=_trace(ascents),
+            evidence=evidence,
             approximation={"mean": ends[best].q.mean, "scale_tril": ends[best].q.scale_tril},
             messages=(*messages, *verdicts),
         )
+
+    def _evidence(self, problem: Problem, q: Gaussian, context: Context) -> tuple[Evidence, ...]:
+        from workbench.inference.evidence import StudentMixture, approximated
+
+        proposal = StudentMixture.normal(q.mean, q.scale_tril)
+        seed = context.noise_seed(2 * self.restarts)  # those before are the restarts' and their draws'
+        return approximated(problem, proposal, seed, advice=self.richer, threads=context.threads)
 
     def _ascents(self, problem: Problem, context: Context, u: np.ndarray) -> list[Ascent]:
         context.progress("compiling", math.nan)
@@ -155,6 +170,7 @@ class FullRankADVI(ADVI):
 
     kind: ClassVar[str] = "fullrank_advi"
     rank: ClassVar[Rank] = "full_rank"
+    richer: ClassVar[str] = "use nuts, gibbs or smc"
 
 
 @dataclass(frozen=True, eq=False)
