@@ -328,7 +328,7 @@ def test_a_config_names_the_fault_at_its_place(tmp_path: Path) -> None:
     config.write_text(CONFIG)
     with pytest.raises(ConfigError) as caught:
         load(config)
-    assert "mine.yaml:4:9: methods.stan: draws.csv:3: parameter: mu does not go with the family; here it is one of weights," in str(
+    assert "mine.yaml:4:32: methods.stan.file: draws.csv:3: parameter: mu does not go with the family; here it is one of weights," in str(
         caught.value
     )
     config.write_text(CONFIG.replace(", file: made/draws.csv", ""))

@@ -68,11 +68,16 @@ def settle(config: Config, sources: Sources, values: Mapping[str, Any]) -> tuple
     problem, wrong = _pose(loaded, family, model, config) if loaded and family and model else (None, [])
     faults += wrong
     if problem is not None:
-        faults += [Fault(("methods", label), reason) for label, method in methods.items() if (reason := _refusal(method, problem))]
+        faults += [Fault(_path(label, method), reason) for label, method in methods.items() if (reason := _refusal(method, problem))]
         faults += unchecked(calibration, problem)
     if faults or problem is None or top is None or loaded is None:
         return None, faults
     return Setting(values, problem, methods, top.seed, loaded.held_out, loaded.truth, calibration), []
+
+
+def _path(label: str, method: Method) -> Path:
+    """Where a refusal belongs: a method that reads a file has nothing else to refuse."""
+    return ("methods", label, "file") if hasattr(method, "file") else ("methods", label)
 
 
 def _refusal(method: Method, problem: Problem) -> str | None:
