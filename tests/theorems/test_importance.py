@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -20,6 +21,7 @@ from workbench.inference.evidence.laplace import modes
 from workbench.inference.evidence.pareto import pareto_k
 from workbench.inference.evidence.symmetry import Symmetry
 from workbench.inference.exact import Exact
+from workbench.inference.method import Context
 from workbench.inference.target import CompiledTarget
 from workbench.models import Mixture, Prior
 from workbench.problem import Problem
@@ -30,6 +32,10 @@ FIGURES = {figure["id"]: figure for figure in json.loads((Path(__file__).parents
 def prior_of(problem: Problem) -> Prior:
     assert problem.prior is not None
     return problem.prior
+
+
+def context_of(problem: Problem, seed: int = 0) -> Context:
+    return Context.default(problem, seed)
 
 
 def old_faithful(n_components: int) -> Problem:
@@ -59,11 +65,11 @@ def test_one_component_is_bayes_identity(name: str, options: dict[str, Any]) -> 
     draws = posterior.sample(np.random.default_rng(0), (4, 250))
     one = draws.take((0, 0))
     exact = float(problem.log_likelihood(one) + prior.log_density(one) - posterior.log_density(one))
-    (importance,) = approximated(problem, Conjugate(prior, posterior), 1, advice="")
+    (importance,) = approximated(problem, Conjugate(prior, posterior), context_of(problem), noise=0, advice="")
     assert importance.trusted
     assert importance.log_evidence == pytest.approx(exact, rel=1e-9)
     assert importance.mcse < 1e-6
-    bridge, weights = sampled(problem, draws, 2)
+    bridge, weights = sampled(problem, draws, context_of(problem), noise=1)
     assert bridge.trusted, bridge.note
     assert bridge.mcse < 0.05
     assert within(bridge, exact)
@@ -74,7 +80,7 @@ def test_one_component_is_bayes_identity(name: str, options: dict[str, Any]) -> 
 def test_optima_give_the_enumerated_evidence(name: str, options: dict[str, Any]) -> None:
     problem = problem_of(name, options, 0.0, n_components=2, n_rows=7, seed=8)
     exact = Exact(chains=1, draws=1).fit(problem).evidence[0].log_evidence
-    found = {each.estimator: each for each in at_optima(problem, ends(problem), 3)}
+    found = {each.estimator: each for each in at_optima(problem, ends(problem), context_of(problem), noise=0)}
     assert not found["laplace"].trusted
     assert abs(found["laplace"].log_evidence - exact) < 2.5
     if found["importance"].trusted:
@@ -84,7 +90,7 @@ def test_optima_give_the_enumerated_evidence(name: str, options: dict[str, Any])
 def test_two_components_of_old_faithful() -> None:
     """Bridge sampling elsewhere, and importance sampling from a t about the mode: -1177.743 +- 0.005 (one labelling has 0.69 less)."""
     problem = old_faithful(2)
-    laplace, importance = at_optima(problem, ends(problem), 0)
+    laplace, importance = at_optima(problem, ends(problem), context_of(problem), noise=0)
     assert importance.trusted, importance.note
     assert importance.mcse < 0.01
     assert abs(importance.log_evidence + 1177.743) < 4.0 * math.hypot(importance.mcse, 0.005)
@@ -121,7 +127,7 @@ def test_a_poor_proposal_gives_a_lower_bound_in_expectation_and_is_not_trusted()
     problem = Problem(np.array(FIGURES["tiny-zoo10-bernoulli-k2"]["rows"], dtype=float), "bernoulli", 2)
     exact = FIGURES["tiny-zoo10-bernoulli-k2"]["value"]
     narrow = StudentMixture.normal(np.zeros(9), 0.3 * np.eye(9))
-    found = [approximated(problem, narrow, seed, advice="use nuts")[0] for seed in range(10)]
+    found = [approximated(problem, narrow, context_of(problem, seed), noise=0, advice="use nuts")[0] for seed in range(10)]
     assert not any(each.trusted for each in found)
     assert np.mean([each.log_evidence for each in found]) < exact - 0.5
     assert "a lower bound of log p(x) in expectation" in found[0].note
@@ -148,11 +154,19 @@ def test_k_hat_is_arvizs(size: int, spread: float) -> None:
 def test_draws_that_are_no_material_for_a_bridge_say_so() -> None:
     problem = Problem(np.array(FIGURES["tiny-zoo10-bernoulli-k2"]["rows"], dtype=float), "bernoulli", 2)
     draws = prior_of(problem).sample(np.random.default_rng(0), (2, 8))
-    (few,) = sampled(problem, draws, 0)
+    (few,) = sampled(problem, draws, context_of(problem), noise=0)
     assert math.isnan(few.log_evidence)
     assert not few.trusted
     assert "too few" in few.note
     edge = Mixture(np.where(np.arange(2) == 0, 1.0, 0.0) * np.ones_like(draws.weights), draws.components)
     with np.errstate(all="ignore"):
-        (bad,) = sampled(problem, edge, 0)
+        (bad,) = sampled(problem, edge, context_of(problem), noise=0)
     assert "no finite coordinate" in bad.note
+
+
+def test_nothing_is_estimated_where_nobody_asks() -> None:
+    problem = old_faithful(1)
+    context = dataclasses.replace(context_of(problem), estimates=False)
+    assert EM(restarts=2, objective="posterior").fit(problem, context).evidence == ()
+    assert len(EM(restarts=2, objective="posterior").fit(problem).evidence) == 2
+    assert EM(restarts=2).fit(problem).evidence == ()

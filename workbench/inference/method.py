@@ -54,6 +54,7 @@ class Context:
     threads : threads a fit may use
     clock : where compile and run seconds are kept
     progress : called with a stage's name and the fraction done (nan if unknown)
+    estimates : whether estimates of the evidence are wanted at the end of a fit
     """
 
     start_seed: Callable[[int], int]
@@ -61,6 +62,7 @@ class Context:
     threads: int = 1
     clock: Clock = field(default_factory=Clock)
     progress: Callable[[str, float], None] = silent
+    estimates: bool = True
 
     @classmethod
     def default(cls, problem: Problem, seed: int = 0) -> Context:

@@ -162,9 +162,8 @@ def _evidence(problem: Problem, ascent: Ascent, restarts: Restarts, context: Con
 
     if maximised(ascent.objective_name) != "posterior" or ascent.reports_end or restarts.polished is None:
         return ()
-    context.progress("estimating the evidence", math.nan)
     ended = np.flatnonzero(np.isfinite(np.asarray(restarts.polished_objective)))
-    return at_optima(problem, restarts.polished.take(ended), context.noise_seed(len(restarts.status)), threads=context.threads)
+    return at_optima(problem, restarts.polished.take(ended), context, noise=len(restarts.status))
 
 
 def _with_density(problem: Problem, mixture: Mixture) -> Mixture | None:

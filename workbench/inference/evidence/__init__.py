@@ -10,16 +10,21 @@ What a method calls, all by unconstrained coordinates and the compiled E step:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench.fit import Evidence
 from workbench.inference.evidence.proposal import Conjugate, Proposal, StudentMixture
+from workbench.inference.method import Context
 from workbench.models import Mixture
 from workbench.models.shapes import Coordinates, PerFit
 from workbench.problem import Problem
+
+if TYPE_CHECKING:
+    from workbench.inference.target import CompiledTarget
 
 MOST_DRAWS = 8_000
 """Draws of all chains that a bridge uses; of more, evenly spaced ones."""
@@ -31,24 +36,15 @@ SECOND = 300_000_000
 """Cells of data times components that the compiled E step sees in about a second."""
 
 
-def sampled(
-    problem: Problem,
-    draws: Mixture,
-    seed: int,
-    *,
-    log_posterior: PerFit | None = None,
-    start_seed: Callable[[int], int] | None = None,
-    threads: int = 1,
-) -> tuple[Evidence, ...]:
+def sampled(problem: Problem, draws: Mixture, context: Context, *, noise: int, log_posterior: PerFit | None = None) -> tuple[Evidence, ...]:
     """Bridge and importance sampling by draws from the posterior.
 
     Parameters
     ----------
     draws : batch (chain, draw), labelled as they were drawn
-    seed : of the proposals' draws
+    context : of the fit
+    noise : number of the context's noise seed that the proposals are drawn by
     log_posterior : ndarray (chain, draw), log p(x, theta) over natural parameters, where it is known already
-    start_seed : restart -> seed of EM's start, by which modes are looked for that no chain has visited; none are, if None
-    threads : of the compiled E step; the numbers do not depend on it
 
     Notes
     -----
@@ -57,39 +53,40 @@ def sampled(
     the log density and of numbers that no relabelling changes is at most 1.05, the proposal overlaps with the posterior, modes
     where no chain has been hold at most a tenth of it (up to that they are part of the error), and importance sampling does not
     contradict; ``importance`` if k-hat is at most 0.7 and a tenth of the draws or more are effective.
+
+    Modes are looked for by runs of MAP-EM from the context's starts, where there are few enough coordinates for Hessians.
     """
     from workbench.inference.evidence.bridge import estimates
     from workbench.inference.evidence.laplace import modes
     from workbench.inference.evidence.symmetry import Symmetry
-    from workbench.inference.target import CompiledTarget
 
-    with _quiet():
-        target = CompiledTarget.of(problem, threads)
+    if not context.estimates:
+        return ()
+    with _at_work(problem, context) as target:
         thin = max(1, math.ceil(draws.weights[..., 0].size / MOST_DRAWS))
-        some = draws.take((slice(None), slice(None, None, thin)))
-        u, log_jacobian = target.prior.flatten(some)
+        u, log_jacobian = target.prior.flatten(draws.take((slice(None), slice(None, None, thin))))
         if (reason := _unusable(u)) is not None:
             return (Evidence("bridge", math.nan, math.nan, False, reason),)
         if log_posterior is None:
             log_density = np.asarray(target.log_density(u.reshape(-1, target.dim))).reshape(u.shape[:2])
         else:
             log_density = np.asarray(log_posterior)[:, ::thin] + log_jacobian
-        known = []
-        if start_seed is not None and target.dim <= MOST_DIM:
-            known = modes(target, Symmetry.of(target.prior), _ends(problem, [start_seed(i) for i in range(STARTS)]))
+        starts = [context.start_seed(i) for i in range(STARTS)] if target.dim <= MOST_DIM else []
+        known = modes(target, Symmetry.of(target.prior), _ends(problem, starts)) if starts else []
         try:
-            return estimates(target, u, log_density, np.random.default_rng(seed), known)
+            return estimates(target, u, log_density, np.random.default_rng(context.noise_seed(noise)), known)
         except np.linalg.LinAlgError:
             reason = "the draws have no covariance that is positive definite in working precision; raise draws, or use smc"
             return (Evidence("bridge", math.nan, math.nan, False, reason),)
 
 
-def approximated(problem: Problem, proposal: Proposal, seed: int, *, advice: str, threads: int = 1) -> tuple[Evidence, ...]:
+def approximated(problem: Problem, proposal: Proposal, context: Context, *, noise: int, advice: str) -> tuple[Evidence, ...]:
     """Importance sampling from an approximation of the posterior, averaged over the labellings.
 
     Parameters
     ----------
     proposal : q over unconstrained coordinates; of variational Bayes ``Conjugate(problem.prior, q)``
+    context, noise : of the fit, and the number of the noise seed
     advice : what to do where the weights' tail is too heavy
 
     Notes
@@ -99,67 +96,64 @@ def approximated(problem: Problem, proposal: Proposal, seed: int, *, advice: str
     """
     from workbench.inference.evidence.importance import affordable, importance
     from workbench.inference.evidence.symmetry import Symmetry
-    from workbench.inference.target import CompiledTarget
 
-    with _quiet():
-        target = CompiledTarget.of(problem, threads)
-        rng = np.random.default_rng(seed)
+    if not context.estimates:
+        return ()
+    with _at_work(problem, context) as target:
+        rng = np.random.default_rng(context.noise_seed(noise))
         return (importance(target, Symmetry.of(target.prior), proposal, rng, affordable(target), advice),)
 
 
-def at_optima(problem: Problem, ends: Mixture, seed: int, *, threads: int = 1) -> tuple[Evidence, ...]:
+def at_optima(problem: Problem, ends: Mixture, context: Context, *, noise: int) -> tuple[Evidence, ...]:
     """Laplace's approximation about ends of MAP-EM, and importance sampling from t densities about the same modes.
 
     Parameters
     ----------
     ends : batch (restart,); those that are one optimum count once, and all K! relabellings of it
-    seed : of the draws
+    context, noise : of the fit, and the number of the noise seed
 
     Notes
     -----
     Nothing is estimated where the Hessians would take more than seconds. The importance sampler is the cheap one: it is left out
     where it would take more than a second.
     """
+    from workbench.inference.em.starts import interior
     from workbench.inference.evidence.importance import DRAWS, importance
     from workbench.inference.evidence.laplace import about, laplace, modes
     from workbench.inference.evidence.symmetry import Region, Symmetry
-    from workbench.inference.target import CompiledTarget
 
-    with _quiet():
-        target = CompiledTarget.of(problem, threads)
-        cells = problem.data.x.size * problem.n_components
-        if target.dim > MOST_DIM or 100 * target.dim * cells > 10 * SECOND:
-            return ()
+    cells = problem.data.x.size * problem.n_components
+    dim = problem.coordinates.dim
+    if not context.estimates or dim > MOST_DIM or 100 * dim * cells > 10 * SECOND:
+        return ()
+    with _at_work(problem, context) as target:
         symmetry = Symmetry.of(target.prior)
-        found = modes(target, symmetry, _inside(problem, ends))
+        found = modes(target, symmetry, interior(target.prior, ends))
         if not found or DRAWS * cells > SECOND:
             return (laplace(found),)
         region = Region.about(symmetry, found[0].u)
         proposal = about([mode.within(region) for mode in found])
-        advice = "use nuts, gibbs or smc"
-        return laplace(found), importance(target, symmetry, proposal, np.random.default_rng(seed), DRAWS, advice)
+        rng = np.random.default_rng(context.noise_seed(noise))
+        return laplace(found), importance(target, symmetry, proposal, rng, DRAWS, "use nuts, gibbs or smc")
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """One thread of BLAS, as small matrix products only wait for each other on several; and no warnings of what is judged afterwards."""
+def _at_work(problem: Problem, context: Context) -> Iterator[CompiledTarget]:
+    """The posterior, with one thread of BLAS, as small matrix products only wait for each other on several, and without warnings of
+    what is judged afterwards."""
     import threadpoolctl
 
+    from workbench.inference.target import CompiledTarget
+
+    context.progress("estimating the evidence", math.nan)
     with threadpoolctl.threadpool_limits(1, user_api="blas"), np.errstate(all="ignore"):
-        yield
+        yield CompiledTarget.of(problem, context.threads)
 
 
 def _ends(problem: Problem, seeds: list[int]) -> Coordinates:
     from workbench.inference.em.begin import begin
 
     return begin(problem, "em", seeds)[0]
-
-
-def _inside(problem: Problem, ends: Mixture) -> Coordinates:
-    """Coordinates of ends; where a probability is 0 or 1, of a point near it."""
-    from workbench.inference.em.starts import interior
-
-    return interior(problem.coordinates, ends)
 
 
 def _unusable(u: np.ndarray) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -108,15 +107,7 @@ class Gibbs:
         with context.clock("run"):
             draws = self._sample(problem, context)
             log_likelihood, log_posterior = densities(problem, draws, context.threads)
-            context.progress("estimating the evidence", math.nan)
-            evidence = sampled(
-                problem,
-                draws,
-                context.noise_seed(1),
-                log_posterior=log_posterior,
-                start_seed=context.start_seed,
-                threads=context.threads,
-            )
+            evidence = sampled(problem, draws, context, noise=1, log_posterior=log_posterior)
         return Fit.sample(
             draws,
             kind=self.kind,

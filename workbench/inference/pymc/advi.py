@@ -110,7 +110,6 @@ class ADVI:
             verdicts = [f"restart {i}: {ascent.verdict}" for i, ascent in enumerate(ascents)]
             restarts = _restarts(problem, ascents, ends, seeds, names)
             drawn = _drawn(problem, ends[best], context.noise_seed(self.restarts + best), self.draws)
-            context.progress("estimating the evidence", math.nan)
             evidence = self._evidence(problem, ends[best].q, context)
         return Fit.approximation_of(
             **drawn,
@@ -132,8 +131,8 @@ class ADVI:
         from workbench.inference.evidence import StudentMixture, approximated
 
         proposal = StudentMixture.normal(q.mean, q.scale_tril)
-        seed = context.noise_seed(2 * self.restarts)  # those before are the restarts' and their draws'
-        return approximated(problem, proposal, seed, advice=self.richer, threads=context.threads)
+        noise = 2 * self.restarts  # the numbers before are the restarts' and their draws'
+        return approximated(problem, proposal, context, noise=noise, advice=self.richer)
 
     def _ascents(self, problem: Problem, context: Context, u: np.ndarray) -> list[Ascent]:
         context.progress("compiling", math.nan)

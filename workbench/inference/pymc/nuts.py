@@ -129,15 +129,7 @@ class NUTS:
         with context.clock("run"):
             mixture = problem.target().mixture(chains.u)
             log_likelihood, log_posterior = densities(problem, mixture, context.threads)
-            context.progress("estimating the evidence", math.nan)
-            evidence = sampled(
-                problem,
-                mixture,
-                context.noise_seed(1),
-                log_posterior=log_posterior,
-                start_seed=context.start_seed,
-                threads=context.threads,
-            )
+            evidence = sampled(problem, mixture, context, noise=1, log_posterior=log_posterior)
         return Fit.sample(
             mixture,
             kind=self.kind,
