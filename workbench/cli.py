@@ -153,7 +153,8 @@ def _check(options: Any) -> int:
         size = f"{_many(data.n_rows, 'row')} x {_many(data.n_features, 'feature')}"
         print(f"{experiment.source}: valid; {_many(fits, 'fit')} of {size} ({data.name}){other}")
         if (check := cells[0].check) is not None:
-            methods = ", ".join(check.methods or ())
+            out = ", ".join(label for label in cells[0].methods if label not in (check.methods or ()))
+            methods = ", ".join(check.methods or ()) + (f" (without {out})" if out else "")
             print(
                 f"  a calibration of {methods}: {_many(check.replicates, 'replicate')} of each{' in every cell' if len(cells) > 1 else ''}"
             )

@@ -10,7 +10,7 @@ import pytest
 from samplers import Fault, OneComponent
 
 from workbench.compare.calibration import Ranked, calibrate, ranked
-from workbench.compare.calibration.replica import replica
+from workbench.compare.calibration.replicate import replicate
 from workbench.compare.calibration.trial import Trials
 from workbench.data import Dataset
 from workbench.inference.exact import Exact
@@ -77,21 +77,21 @@ def test_every_labelling_summed_passes(name: str) -> None:
 
 
 def test_one_row_of_a_count_is_not_many_rows() -> None:
-    """The fault that replicas of N rows with the old counts would have: rows repeated, not drawn."""
+    """The fault that replicates of N rows with the old counts would have: rows repeated, not drawn."""
     problem = PROBLEMS["counts"]()
-    truth, made = replica(problem, np.random.default_rng(0))
+    truth, made = replicate(problem, np.random.default_rng(0))
     assert made.data.counts.sum() == 11
     assert truth.batch_shape == ()
     assert made.prior is problem.prior
 
 
-def test_replicas_keep_the_missing_cells_and_the_levels_and_are_the_same_for_all_methods() -> None:
+def test_replicates_keep_the_missing_cells_and_the_levels_and_are_the_same_for_all_methods() -> None:
     problem = PROBLEMS["missing"]()
-    made = replica(problem, np.random.default_rng(0))[1]
+    made = replicate(problem, np.random.default_rng(0))[1]
     assert np.isnan(made.data.x).tolist() == np.isnan(problem.data.x).tolist()
     assert made.data.x.tolist() != problem.data.x.tolist()
-    assert replica(PROBLEMS["levels"](), np.random.default_rng(0))[1].data.levels == (("a", "b", "c"), ("x", "y"))
-    again = replica(problem, np.random.default_rng(0))[1]
+    assert replicate(PROBLEMS["levels"](), np.random.default_rng(0))[1].data.levels == (("a", "b", "c"), ("x", "y"))
+    again = replicate(problem, np.random.default_rng(0))[1]
     assert again.data.fingerprint == made.data.fingerprint
 
 

@@ -10,7 +10,7 @@ import pytest
 from workbench.compare import intervals
 from workbench.compare.calibration import calibrate, coverages
 from workbench.compare.calibration.coverage import covered
-from workbench.compare.calibration.replica import replica
+from workbench.compare.calibration.replicate import replicate
 from workbench.inference import EM
 from workbench.problem import Problem
 
@@ -45,7 +45,7 @@ def test_intervals_that_are_too_narrow_fail(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_names_of_components_do_not_matter() -> None:
     problem = two_components(40, 20.0)
-    truth, made = replica(problem, np.random.default_rng(4))
+    truth, made = replicate(problem, np.random.default_rng(4))
     fit = EM(restarts=4).fit(made)
     first = covered(made, truth, fit)
     assert first == covered(made, truth.relabelled(np.array([1, 0])), fit)

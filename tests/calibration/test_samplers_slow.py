@@ -17,7 +17,7 @@ def small() -> Problem:
     return Problem(load_built_in("old_faithful").take(np.arange(0, 272, 14)), "gaussian", 2)
 
 
-def tested(method: Method, replicates: int) -> dict[str, Ranked]:
+def ranked_by(method: Method, replicates: int) -> dict[str, Ranked]:
     return {each.quantity: each for each in ranked(calibrate(small(), method, replicates, seed=3))}
 
 
@@ -30,7 +30,7 @@ def test_nuts_passes_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
     real = density._compile
     monkeypatch.setattr(density, "_DENSITIES", {})
     monkeypatch.setattr(density, "_compile", lambda *arguments: compiled.append(arguments) or real(*arguments))
-    found = tested(NUTS(chains=4, tune=500, draws=250, init="prior"), 100)
+    found = ranked_by(NUTS(chains=4, tune=500, draws=250, init="prior"), 100)
     assert len(compiled) == 1
     assert [quantity for quantity, each in found.items() if not each.good] == []
 
@@ -45,6 +45,6 @@ def test_advi_fails_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
     real = step._compile
     monkeypatch.setattr(step, "_STEPS", {})
     monkeypatch.setattr(step, "_compile", lambda *arguments: compiled.append(arguments) or real(*arguments))
-    found = tested(ADVI(restarts=1, draws=200), 30)
+    found = ranked_by(ADVI(restarts=1, rates=(1e-2, 1e-3), window=300, max_iter=10_000, draws=200), 80)
     assert len(compiled) == 1
     assert found["log_likelihood"].good is False

@@ -76,7 +76,7 @@ def _try_replicates(tasks: Sequence[Task], folder: Path, progress: Callable[[str
         with replaced(folder / each.artefact) as part:
             write_trials(part, trials)
     wrong = [trial.failure for trial in trials if trial.failure]
-    return Outcome(f"{len(wrong)} of {len(trials)} replicas without a fit: {wrong[0]}" if wrong else "done", 0.0)
+    return Outcome(f"{len(wrong)} of {len(trials)} replicates without a fit: {wrong[0]}" if wrong else "done", 0.0)
 
 
 def _write(task: Task, fit: Fit, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Replicates: tasks of a calibration, a few replicas each, and their artefacts as text."""
+"""Replicates: tasks of a calibration, a few replicates each, and their artefacts as text."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from workbench.problem import Problem
 BATCH = 10
 """Replicas of one task: what a kill may lose, and how often the manifest is written."""
 REVISION = 1
-"""Raised whenever the same replica or fit gives other ranks."""
+"""Raised whenever the same replicate or fit gives other ranks."""
 
 
 @dataclass(frozen=True, eq=False)
 class Replicates(Task):
-    """Some replicas of a problem, each drawn, fitted, and looked at.
+    """Some replicates of a problem, each drawn, fitted, and looked at.
 
     Attributes
     ----------
-    numbers : of the replicas
+    numbers : of the replicates
     wanted : how many the whole calibration has
     """
 
@@ -37,7 +37,7 @@ class Replicates(Task):
     wanted: int
 
     def trials(self, threads: int, progress: Callable[[str, float], None]) -> tuple[Trial, ...]:
-        """Fit every replica; one that fails is told, and the others go on."""
+        """Fit every replicate; one that fails is told, and the others go on."""
         done: list[Trial] = []
         for number in self.numbers:
 
@@ -51,7 +51,7 @@ class Replicates(Task):
         return tuple(done)
 
     def of(self, made: Problem) -> Task:
-        """The fit of one replica, with starts and noise of its own."""
+        """The fit of one replicate, with starts and noise of its own."""
         own = key(made, self.method, self.seed)
         return Task(own, self.label, self.values, self.artefact, starts(made, self.method, self.seed), self.method, made)
 
@@ -68,7 +68,7 @@ def checks(experiment: Experiment) -> list[Replicates]:
 
 
 def of_method(setting: Setting, label: str) -> list[Replicates]:
-    """Return the tasks of one method in one cell. Another number of replicas leaves the whole batches as they are."""
+    """Return the tasks of one method in one cell. Another number of replicates leaves the whole batches as they are."""
     assert setting.check is not None
     method, problem, wanted = setting.methods[label], setting.problem, setting.check.replicates
     found = []

@@ -11,7 +11,7 @@ from workbench.report.checks import APART, advised, spelt
 from workbench.report.figures.ranks import departures
 from workbench.report.numerals import DASH, count, counted, fraction, listed
 from workbench.report.slices import records
-from workbench.report.wording import figure, is_wrong
+from workbench.report.wording import capital, figure, is_wrong, sentence
 
 if TYPE_CHECKING:
     from workbench.report.slices import Slice
@@ -110,6 +110,9 @@ def calibrated(cell: Slice) -> Iterator[str]:
             yield f"{method} is not calibrated. On {size} drawn from the model the ranks of the truth among its draws are not uniform in {listed(wrong)} ({count(len(wrong))} of {counted(len(ranks), 'quantity', 'quantities')})."
         elif ranks and all(row["verdict"] == "ok" for row in ranks):
             yield f"{method} is calibrated as far as {size} drawn from the model can tell: the truth has uniform ranks among its draws, in all {counted(len(ranks), 'quantity', 'quantities')}."
+        for row in own:
+            if row["quantity"] in RUN and is_wrong(row["verdict"]):
+                yield f"The calibration of {method}: {spelt(bare(row['quantity']))} is {row['value']}. {capital(sentence(row['advice']))}"
         shares = sorted((row for row in records(cell.rows("coverage", method)) if row["intervals"]), key=lambda row: row["coverage"])
         if shares:
             low, high, most = shares[0], shares[-1], max(row["intervals"] for row in shares)

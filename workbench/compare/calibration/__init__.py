@@ -19,17 +19,17 @@ def calibrate(
 ) -> Trials:
     """Fit ``method`` to ``replicates`` data sets drawn from the prior and the model of ``problem`` (Talts et al. 2018).
 
-    Replica i: theta from the prior, whose numbers stay as they are; rows of the same number, with the same cells missing, from
+    Replicate i: theta from the prior, whose numbers stay as they are; rows of the same number, with the same cells missing, from
     theta; the fit of those. If the draws of a fit come from the posterior, the rank of any number of theta among those of L
     nearly independent draws is uniform on 0, ..., L. Numbers that do not depend on labels are looked at, the log likelihood of
-    the replica's rows among them. Of a point, whether its 95 % intervals hold theta, aligned by responsibilities.
+    the replicate's rows among them. Of a point, whether its 95 % intervals hold theta, aligned by responsibilities.
 
     Parameters
     ----------
     problem : with a prior; its rows serve as a pattern only
     replicates : M
-    seed : of the replicas, which do not depend on the method, and of the fits
-    progress : called with the number of replicas done, and M
+    seed : of the replicates, which do not depend on the method, and of the fits
+    progress : called with the number of replicates done, and M
 
     Returns
     -------

@@ -20,7 +20,7 @@ COLUMNS = {
 }
 """Tables that a run has with ``check``."""
 FEW_EFFECTIVE = 0.1
-"""Share of the replicas that may have fewer effective draws than ranks are taken among."""
+"""Share of the replicates that may have fewer effective draws than ranks are taken among."""
 RICHER = {
     "sample": "raise tune and draws, and look at whether chains sit in different basins",
     "approximation": "take a q of a richer kind, or nuts",
@@ -64,7 +64,7 @@ def _diagnostics(trials: Trials, tested: list[Ranked]) -> Iterator[Row]:
         yield check("calibration_without_fit", len(wrong), 0, False, first)
     few = low_effective_share(trials)
     if few is not None:
-        advice = "raise draws: in these replicas the thinned draws depend on each other, which makes ranks pile up at both ends"
+        advice = "raise draws: in these replicates the thinned draws depend on each other, which makes ranks pile up at both ends"
         yield check("calibration_few_effective_draws", few, FEW_EFFECTIVE, few <= FEW_EFFECTIVE, advice)
     for each in tested:
         yield check(f"calibration_{each.quantity}", each.p, LEVEL, each.good, _advice(each, trials.estimate))
@@ -80,9 +80,9 @@ def _advice(each: Ranked, estimate: str) -> str:
 
 def _of_coverage(covered: Covered, trials: Trials) -> str:
     if covered.good is None:
-        return f"there are intervals in {covered.intervals} of {len(trials.fitted)} replicas, too few to tell; raise replicates"
+        return f"there are intervals in {covered.intervals} of {len(trials.fitted)} replicates, too few to tell; raise replicates"
     return (
         f"the 95 % intervals are {covered.direction}: they hold the truth in {100.0 * covered.share:.1f} ± {100.0 * covered.error:.1f} % "
-        f"of the {covered.intervals} replicas that have one (of {len(trials.fitted)}); they are right for many rows in every "
+        f"of the {covered.intervals} replicates that have one (of {len(trials.fitted)}); they are right for many rows in every "
         "component: fit fewer components, or take nuts' intervals"
     )

@@ -1,4 +1,4 @@
-"""Trial: one replica fitted, and where its truth stands among the draws, or within the intervals, of the fit."""
+"""Trial: one replicate fitted, and where its truth stands among the draws, or within the intervals, of the fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.compare.calibration.coverage import covered
 from workbench.compare.calibration.quantities import quantities
-from workbench.compare.calibration.replica import replica
+from workbench.compare.calibration.replicate import replicate
 from workbench.compare.predictive import FEWEST_DRAWS, array_statistics
 from workbench.fit import Fit
 from workbench.inference.method import seed_of
@@ -26,11 +26,11 @@ Fitting = Callable[[Problem], Fit]
 
 @dataclass(frozen=True)
 class Trial:
-    """How one replica went.
+    """How one replicate went.
 
     Attributes
     ----------
-    replicate : its number; replica i of a seed is the same for every method
+    replicate : its number; replicate i of a seed is the same for every method
     failure : why there is no fit; empty if there is one
     ranks : quantity -> how many of ``n_draws`` draws are below the truth, ties broken at random; of a method that gives draws
     n_draws : draws that ranks are taken among
@@ -54,7 +54,7 @@ class Trials:
     Attributes
     ----------
     estimate : what the method gives
-    wanted : how many replicas there were to be
+    wanted : how many replicates there were to be
     done : those that were fitted, or could not be
     lost : why others were not even tried, such as a process that died
     """
@@ -70,11 +70,11 @@ class Trials:
 
 
 def trial(problem: Problem, fitting: Fitting, seed: int, number: int) -> Trial:
-    """Draw replica ``number`` of ``problem``, fit it by ``fitting``, and look where its truth stands.
+    """Draw replicate ``number`` of ``problem``, fit it by ``fitting``, and look where its truth stands.
 
-    The replica is made from (seed, number) alone. What goes wrong in fitting is a failure, and no exception.
+    The replicate is made from (seed, number) alone. What goes wrong in fitting is a failure, and no exception.
     """
-    truth, made = replica(problem, np.random.default_rng(seed_of("replica", seed, number)))
+    truth, made = replicate(problem, np.random.default_rng(seed_of("replicate", seed, number)))
     try:
         fit = fitting(made)
     except Exception as error:

@@ -57,7 +57,7 @@ class Covered:
 
     Attributes
     ----------
-    intervals : replicas in which there is an interval
+    intervals : replicates in which there is an interval
     share : of these, those whose interval holds the truth; nan without any
     error : its binomial standard error, never 0: from two successes and two failures more (Agresti & Coull 1998)
     p : of the exact binomial test against 95 %, times the number of parameters
@@ -114,13 +114,13 @@ def _coverage(name: str, held: list[bool | None], n_quantities: int) -> Covered:
 
 
 def low_effective_share(trials: Trials) -> float | None:
-    """Share of the replicas whose chains hold fewer effective draws than ranks were taken among; None for independent draws."""
+    """Share of the replicates whose chains hold fewer effective draws than ranks were taken among; None for independent draws."""
     known = [trial.effective < trial.n_draws for trial in trials.fitted if trial.effective is not None]
     return float(np.mean(known)) if known else None
 
 
 def failures(trials: Trials) -> Iterator[str]:
-    """Why replicas have no fit."""
+    """Why replicates have no fit."""
     yield from (trial.failure for trial in trials.done if trial.failure)
     yield from trials.lost
 

@@ -1,4 +1,4 @@
-"""Replica: other data that the model could have given, of the same shape as the data at hand."""
+"""Replicate: other data that the model could have given, of the same shape as the data at hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workbench.models import Mixture, PriorError
 from workbench.problem import Problem
 
 
-def replica(problem: Problem, rng: np.random.Generator) -> tuple[Mixture, Problem]:
+def replicate(problem: Problem, rng: np.random.Generator) -> tuple[Mixture, Problem]:
     """theta from the prior, labels and rows from the mixture, and the problem of fitting those rows under the same prior.
 
     As many rows as in ``problem``, with its cells that were not observed. A row that counts c times is c rows, each drawn by

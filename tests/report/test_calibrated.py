@@ -62,6 +62,7 @@ def test_findings_say_who_passes_who_fails_and_what_is_covered() -> None:
     assert "nuts is calibrated as far as 197 data sets drawn from the model can tell" in said
     assert "0.500 (means [0, length_0]) to 0.950 (weights [0]) of the data sets drawn from the model that have one: 200 of 200" in said
     assert "too narrow" not in said  # once, and in its section
+    assert "The calibration of nuts: without fit is 3. Left out, which biases the rest where it is no chance" in said
 
 
 def test_the_section_has_lines_bands_p_values_and_coverage(tmp_path: Path) -> None:

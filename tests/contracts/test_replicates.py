@@ -1,4 +1,4 @@
-"""A replica of a problem shares its compiled code: replicates of a calibration cost no compile."""
+"""A replicate of a problem shares its compiled code: replicates of a calibration cost no compile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from workbench.compare.calibration.replica import replica
+from workbench.compare.calibration.replicate import replicate
 from workbench.data import Dataset
 from workbench.inference.pymc.choices import Likelihood
 from workbench.problem import Problem
@@ -28,12 +28,12 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
 
 @pytest.mark.parametrize("likelihood", [None, "graph"])
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_a_replica_has_the_shape_that_code_is_compiled_for(name: str, likelihood: Likelihood | None) -> None:
+def test_a_replicate_has_the_shape_that_code_is_compiled_for(name: str, likelihood: Likelihood | None) -> None:
     from workbench.inference.pymc.model import arrays, shape_of
 
     problem = PROBLEMS[name]()
     for seed in range(3):
-        made = replica(problem, np.random.default_rng(seed))[1]
+        made = replicate(problem, np.random.default_rng(seed))[1]
         assert shape_of(made, likelihood) == shape_of(problem, likelihood)
         assert {name: array.ndim for name, array in arrays(made, likelihood).items()} == {
             name: array.ndim for name, array in arrays(problem, likelihood).items()
