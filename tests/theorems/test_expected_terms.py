@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,20 @@ def test_divergence_is_zero_from_itself_and_batched(name: str, options: dict[str
     each = [updated(problem, own).divergence(problem.prior) for own in shares]
     np.testing.assert_allclose(q.divergence(problem.prior), each, rtol=1e-12)
     assert (q.divergence(problem.prior) > 0.0).all()
+
+
+@every_case
+@pytest.mark.parametrize("n_components", [1, 2, 4])
+def test_density_averaged_over_the_relabellings(name: str, options: dict[str, Any], n_components: int) -> None:
+    """As by relabelling the mixture in all K! ways; with concentrations that differ too."""
+    problem = problem_of(name, options, 0.2, n_components=n_components)
+    q = updated(problem, some_shares(problem, 1))
+    draws = q.sample(np.random.default_rng(2), (3, 2))
+    orders = list(itertools.permutations(range(n_components)))
+    each = np.stack([q.log_density(draws.relabelled(np.array(order))) for order in orders])
+    assert n_components == 1 or np.ptp(each, axis=0).min() > 0.1
+    wanted = np.logaddexp.reduce(each, axis=0) - np.log(len(orders))
+    np.testing.assert_allclose(q.relabelled_log_density(draws), wanted, rtol=1e-11)
 
 
 @every_case

@@ -1,6 +1,8 @@
-"""Matching: which component of one mixture is which of another."""
+"""Matching: which component of one mixture is which of another, and sums over all that may be."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 
@@ -19,3 +21,13 @@ def assigned(overlaps: np.ndarray) -> Permutation:
 
         found[i] = linear_sum_assignment(overlaps[i], maximize=True)[1]
     return np.asarray(found)
+
+
+def log_permanent(turns: np.ndarray) -> np.ndarray:
+    """log sum over permutations s of prod_k exp(turns[..., k, s(k) - k modulo K]); (*batch, K, K) -> (*batch)."""
+    count = turns.shape[-1]
+    first = np.arange(count)
+    total = np.full(turns.shape[:-2], -np.inf)
+    for order in itertools.permutations(range(count)):
+        total = np.logaddexp(total, turns[..., first, (np.array(order) - first) % count].sum(axis=-1))
+    return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workbench.models.components import Components
+from workbench.models.matching import log_permanent
 from workbench.models.mixture import Mixture
 from workbench.models.shapes import Coordinates, PerComponent, PerFit, Weights
+from workbench.models.simplex import drawn_shares, simplex_backward, simplex_forward, simplex_slope
 from workbench.models.terms import Statistics, Terms
 
 PROBABILITY_BOUNDARY = 20.0
@@ -44,8 +47,16 @@ class ComponentsPrior(ABC):
     """Unconstrained coordinates beyond this count as on the boundary of the parameters, where they may run off without end."""
 
     @abstractmethod
+    def log_densities(self, components: Any) -> PerComponent:
+        """Log density of each component's own parameters, given those that all share, constants included, no Jacobian; (*batch, K)."""
+
+    def shared_log_density(self, components: Any) -> PerFit:
+        """Log density of what all components share; (*batch)."""
+        return np.zeros(components.batch_shape)
+
     def log_density(self, components: Any) -> PerFit:
-        """Log density summed over the K components, constants included, no Jacobian; shape (*batch)."""
+        """Log density of all K components together; (*batch)."""
+        return np.asarray(self.shared_log_density(components) + self.log_densities(components).sum(axis=-1))
 
     @abstractmethod
     def posterior(self, statistics: Any) -> ComponentsPrior:
@@ -161,6 +172,23 @@ class Prior:
         kernel = xlogy(self.concentration - 1.0, mixture.weights).sum(axis=-1)
         return np.asarray(kernel - self._log_beta() + self.components.log_density(mixture.components))
 
+    def relabelled_log_density(self, mixture: Mixture) -> PerFit:
+        """Log of the density averaged over all K! relabellings; (*batch).
+
+        Component j of the mixture as component k of the prior has a factor of its own, so that K turns of the components give
+        the factors of all pairs, and the average is the permanent of a K x K matrix over K!: for up to nine components.
+        """
+        pairs = np.stack([self._factors(mixture, turn) for turn in range(self.n_components)], axis=-1)
+        shared = self.components.shared_log_density(mixture.components) - self._log_beta()
+        return np.asarray(shared + log_permanent(pairs) - math.lgamma(self.n_components + 1.0))
+
+    def _factors(self, mixture: Mixture, turn: int) -> np.ndarray:
+        """Log factor of component k + turn of the mixture as component k, for each k; (*batch, K)."""
+        from scipy.special import xlogy
+
+        turned = mixture.relabelled((np.arange(self.n_components) + turn) % self.n_components)
+        return np.asarray(xlogy(self.concentration - 1.0, turned.weights) + self.components.log_densities(turned.components))
+
     def posterior(self, statistics: Statistics) -> Prior:
         """The conjugate update by expected statistics: MAP's M step is its mode, variational Bayes' q is itself."""
         return Prior(self.concentration + statistics.counts, self.components.posterior(statistics))
@@ -254,36 +282,6 @@ class Prior:
         """The weights at u, and the components' part of it."""
         cut = self.n_components - 1
         return simplex_backward(u[..., :cut])[0], u[..., cut:]
-
-
-def drawn_shares(rng: np.random.Generator, concentration: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Dirichlet draws along the last axis, each with its own ``concentration``, be it tiny (Gamma(a) = Gamma(a + 1) U^(1/a))."""
-    spread = np.broadcast_to(concentration, shape)
-    logs = np.log(rng.standard_gamma(spread + 1.0)) - rng.standard_exponential(shape) / spread
-    shares = np.exp(logs - logs.max(axis=-1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=-1, keepdims=True))
-
-
-def simplex_forward(weights: Weights) -> tuple[Coordinates, PerFit]:
-    """Centred log ratios without the last, as PyMC's simplex transform has them; -inf where a weight is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(weights)
-        u = (logs - logs.mean(axis=-1, keepdims=True))[..., :-1]
-        return u, np.log(weights.shape[-1]) + logs.sum(axis=-1)
-
-
-def simplex_backward(u: Coordinates) -> tuple[Weights, PerFit]:
-    """Weights at u (*batch, K - 1), and log |d weights[:-1] / d u| = log K + sum of log weights."""
-    logits = np.concatenate([u, -u.sum(axis=-1, keepdims=True)], axis=-1)
-    logits = logits - logits.max(axis=-1, keepdims=True)
-    logs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-    return np.exp(logs), np.log(logs.shape[-1]) + logs.sum(axis=-1)
-
-
-def simplex_slope(weights: Weights, exponents: np.ndarray) -> Coordinates:
-    """Gradient (*batch, K - 1) of sum_k exponents_k log weights_k by the coordinates of the simplex."""
-    by_logit = exponents - exponents.sum(axis=-1, keepdims=True) * weights
-    return np.asarray(by_logit[..., :-1] - by_logit[..., -1:])
 
 
 def plain(array: Any) -> Any:

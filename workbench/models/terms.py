@@ -33,16 +33,22 @@ class Statistics(ABC):
         """The fields, in order: arrays, or statistics of blocks."""
         return tuple(getattr(self, field.name) for field in dataclasses.fields(self))  # type: ignore[arg-type]
 
+    def named(self) -> dict[str, Any]:
+        """The same by the fields' names; blocks by their numbers."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def rebuilt[S: Statistics](self: S, arrays: Sequence[Any]) -> S:
+        """Statistics of the same kind, of other :meth:`arrays`."""
+        return type(self)(*arrays)
+
     def scaled[S: Statistics](self: S, factor: float) -> S:
         """The statistics of rows that count ``factor`` times."""
-        names = (field.name for field in dataclasses.fields(self))  # type: ignore[arg-type]
-        pairs = zip(names, self.arrays(), strict=True)
-        return type(self)(
-            *(
-                array.scaled(factor) if isinstance(array, Statistics) else array if name in self.intensive else factor * array
-                for name, array in pairs
-            )
-        )
+        return self.rebuilt([array if name in self.intensive else factor * array for name, array in self.named().items()])
+
+    def possible[S: Statistics](self: S) -> S:
+        """The same, with numbers of rows and cells that are below 0 at 0: extrapolated statistics may be what no q has."""
+        signed = ("means", "scatters")
+        return self.rebuilt([array if name in signed else np.maximum(array, 0.0) for name, array in self.named().items()])
 
     def take[S: Statistics](self: S, index: Any) -> S:
         """Index the batch axes."""

@@ -35,6 +35,11 @@ class BernoulliStatistics(Sums):
     ones: Probs
     seen: Probs
 
+    def possible(self) -> BernoulliStatistics:
+        """No number is below 0, and there are no more ones than cells."""
+        seen = np.maximum(self.seen, 0.0)
+        return BernoulliStatistics(np.maximum(self.counts, 0.0), np.clip(self.ones, 0.0, seen), seen)
+
 
 def statistics(x: Rows, responsibilities: Responsibilities) -> BernoulliStatistics:
     """Weighted sums over the observed cells."""
@@ -109,11 +114,11 @@ class Beta(ComponentsPrior):
     a: np.ndarray
     b: np.ndarray
 
-    def log_density(self, components: BernoulliComponents) -> PerFit:
+    def log_densities(self, components: BernoulliComponents) -> PerComponent:
         from scipy.special import betaln, xlog1py, xlogy
 
         kernel = xlogy(self.a - 1.0, components.probs) + xlog1py(self.b - 1.0, -components.probs)
-        return np.asarray((kernel - betaln(self.a, self.b)).sum(axis=(-1, -2)))
+        return np.asarray((kernel - betaln(self.a, self.b)).sum(axis=-1))
 
     def log_normaliser(self) -> np.ndarray:
         from scipy.special import betaln

@@ -18,16 +18,7 @@ from workbench.data.levels import with_levels
 from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, with_zeros
 from workbench.models.families.family import Address, Family
-from workbench.models.prior import (
-    PROBABILITY_BOUNDARY,
-    ComponentsPrior,
-    Prior,
-    PriorError,
-    numeric,
-    simplex_backward,
-    simplex_forward,
-    simplex_slope,
-)
+from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior, PriorError, numeric
 from workbench.models.shapes import (
     Coordinates,
     Labels,
@@ -39,6 +30,7 @@ from workbench.models.shapes import (
     Rows,
     Weights,
 )
+from workbench.models.simplex import simplex_backward, simplex_forward, simplex_slope
 from workbench.models.terms import Coefficients, labelled
 
 
@@ -144,12 +136,12 @@ class Dirichlets(ComponentsPrior):
         """Which levels each feature has (D, L)."""
         return np.asarray(np.arange(self.alpha.shape[-1]) < np.array(self.n_levels)[:, None])
 
-    def log_density(self, components: CategoricalComponents) -> PerFit:
+    def log_densities(self, components: CategoricalComponents) -> PerComponent:
         """The density of the first L_d - 1 probabilities of each feature."""
         from scipy.special import xlogy
 
         kernel = np.where(self.there, xlogy(self.alpha - 1.0, components.probs), 0.0).sum(axis=-1)
-        return np.asarray((kernel - self._log_betas()).sum(axis=(-1, -2)))
+        return np.asarray((kernel - self._log_betas()).sum(axis=-1))
 
     def log_normaliser(self) -> np.ndarray:
         return np.asarray(self._log_betas().sum(axis=-1))

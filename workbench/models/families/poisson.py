@@ -114,11 +114,11 @@ class Gamma(ComponentsPrior):
     shape: np.ndarray
     rate: np.ndarray
 
-    def log_density(self, components: PoissonComponents) -> PerFit:
+    def log_densities(self, components: PoissonComponents) -> PerComponent:
         from scipy.special import xlogy
 
         kernel = xlogy(self.shape - 1.0, components.rates) - self.rate * components.rates
-        return np.asarray((kernel - self._log_normalisers()).sum(axis=(-1, -2)))
+        return np.asarray((kernel - self._log_normalisers()).sum(axis=-1))
 
     def log_normaliser(self) -> np.ndarray:
         return np.asarray(self._log_normalisers().sum(axis=-1))

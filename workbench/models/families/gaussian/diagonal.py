@@ -84,12 +84,12 @@ class NormalInverseGamma(ConjugatePrior):
     mean_strength, dof : ndarray () of a prior, (*batch, K, D) after an update: features may be seen more or less often
     """
 
-    def log_density(self, components: DiagonalComponents) -> PerFit:
+    def log_densities(self, components: DiagonalComponents) -> PerComponent:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             logs = np.log(components.variances)
             squares = self.mean_strength * (components.means - self.mean) ** 2
             kernel = -(self.dof + 3.0) * logs / 2.0 - (self.scale + squares) / components.variances / 2.0
-        return np.asarray((kernel.sum(axis=-1) - self.log_normaliser()).sum(axis=-1))
+        return np.asarray(kernel.sum(axis=-1) - self.log_normaliser())
 
     def log_normaliser(self) -> np.ndarray:
         from scipy.special import gammaln

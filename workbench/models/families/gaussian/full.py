@@ -11,12 +11,11 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Outside, Regularity
 from workbench.models.families.gaussian import moments, quadratic, wishart
-from workbench.models.families.gaussian.conjugate import ConjugatePrior
 from workbench.models.families.gaussian.missing import LOG_2PI
 from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms, collapsed, indefinite, precision_factors, statistics
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, smallest_eigenvalue, transposed
-from workbench.models.shapes import Cells, Coordinates, Covariances, Flags, Labels, Means, PerComponent, PerFit, Rows, Weights
+from workbench.models.shapes import Cells, Coordinates, Covariances, Factors, Flags, Labels, Means, PerComponent, PerFit, Rows, Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +77,7 @@ class FullComponents(Components):
 
 
 @dataclass(frozen=True, eq=False)
-class NormalInverseWishart(ConjugatePrior):
+class NormalInverseWishart(wishart.MatrixPrior):
     """means | covariances ~ N(mean, covariance / mean_strength), covariances ~ inverse-Wishart(dof, scale).
 
     Leading axes: none for a prior, (*batch, K) after an update. Bishop 2006, eqs 10.60-10.63; Gelman et al. 2013, section 3.6.
@@ -90,20 +89,20 @@ class NormalInverseWishart(ConjugatePrior):
     scale : ndarray (..., D, D)
     """
 
-    def log_density(self, components: FullComponents) -> PerFit:
+    def log_densities(self, components: FullComponents) -> PerComponent:
         size = self.n_features
         factor = cholesky(components.covariances)
         whitener = inverse(factor)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             log_det = 2.0 * np.log(diagonal(factor)).sum(axis=-1)
             shift = np.einsum("...ij,...j->...i", whitener, components.means - self.mean)
-            trace = ((whitener @ cholesky(self.scale)) ** 2).sum(axis=(-1, -2))  # of scale Sigma^-1; a product loses twice the digits
+            trace = ((whitener @ self.factor) ** 2).sum(axis=(-1, -2))  # of scale Sigma^-1; a product loses twice the digits
             kernel = -(self.dof + size + 2.0) * log_det / 2.0 - (trace + self.mean_strength * (shift**2).sum(axis=-1)) / 2.0
-        return np.asarray((kernel - self.log_normaliser()).sum(axis=-1))
+        return np.asarray(kernel - self.log_normaliser())
 
     def log_normaliser(self) -> np.ndarray:
         spread = self.n_features / 2.0 * (LOG_2PI - np.log(self.mean_strength))
-        return np.asarray(wishart.log_normaliser(self.dof, self.scale) + spread)
+        return np.asarray(self.wishart_log_normaliser() + spread)
 
     def posterior(self, statistics: FullStatistics) -> NormalInverseWishart:
         """Counts of means and covariances grow apart (statistics, section 1)."""
@@ -117,12 +116,16 @@ class NormalInverseWishart(ConjugatePrior):
         return FullComponents(self.mean, self.scale / self.dof[..., None, None])
 
     def expected_terms(self, log_weights: PerComponent) -> FullTerms:
-        return wishart.expected_terms(log_weights, self.mean, self.mean_strength, self.dof, self.scale)
+        return wishart.expected_terms(log_weights, self.mean, self.mean_strength, self._expected_roots(), self.expected_log_determinant())
+
+    def _expected_roots(self) -> Factors:
+        """Of E P = dof scale^-1."""
+        return np.asarray(np.sqrt(self.dof)[..., None, None] * self.root)
 
     def divergence(self, prior: NormalInverseWishart) -> PerFit:
-        squares = wishart.mean_squares(self.mean, prior.mean, self.dof, self.scale)
+        squares = wishart.squares(self.mean - prior.mean, self._expected_roots())
         means = self._mean_divergence(prior, squares, self.n_features)
-        return np.asarray((means + wishart.divergence(self.dof, self.scale, prior.dof, prior.scale)).sum(axis=-1))
+        return np.asarray((means + self.wishart_divergence(prior)).sum(axis=-1))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> FullComponents:
         """By Bartlett's decomposition of the precision: the coordinates' own independent variates."""
@@ -131,7 +134,7 @@ class NormalInverseWishart(ConjugatePrior):
 
     def _from_bartlett(self, bartlett: np.ndarray, eps: np.ndarray) -> FullComponents:
         """Sigma = L0 A^-T A^-1 L0', mean = m0 + L0 A^-T eps / sqrt(mean_strength)."""
-        root = cholesky(self.scale) @ transposed(inverse(bartlett))
+        root = self.factor @ transposed(inverse(bartlett))
         shift = np.einsum("...ij,...j->...i", root, eps) / np.sqrt(self.mean_strength)[..., None]
         return FullComponents(self.mean + shift, root @ transposed(root))
 
@@ -141,7 +144,7 @@ class NormalInverseWishart(ConjugatePrior):
     def flatten(self, components: FullComponents) -> tuple[Coordinates, PerFit]:
         """log c (K, D), t (K, D(D-1)/2), eps (K, D) of Bartlett's factor A of the precision in units of ``scale``."""
         bartlett = wishart.triangle_of(components.covariances, self.scale)
-        shift = np.einsum("...ij,...j->...i", inverse(cholesky(self.scale)), components.means - self.mean)
+        shift = np.einsum("...ij,...j->...i", self.root, components.means - self.mean)
         eps = np.sqrt(self.mean_strength)[..., None] * np.einsum("...ji,...j->...i", bartlett, shift)
         log_pivots, below = wishart.entries(bartlett)
         batch = components.batch_shape
@@ -161,7 +164,7 @@ class NormalInverseWishart(ConjugatePrior):
         return wishart.triangle(log_c / 2.0, below), eps
 
     def slope(self, u: Coordinates, statistics: FullStatistics) -> Coordinates:
-        root = inverse(cholesky(self.scale))
+        root = self.root
         centres = np.einsum("...ij,...j->...i", root, statistics.means - self.mean)
         scatters = root @ statistics.scatters @ transposed(root)
         return self._slope(u, statistics.seen, scatters, statistics.seen, centres)
@@ -185,7 +188,7 @@ class NormalInverseWishart(ConjugatePrior):
 
     def _log_jacobian(self, log_pivots: np.ndarray) -> PerFit:
         """log |d (mean, vech Sigma) / d (log c, t, eps)| summed over components; ``log_pivots`` (*batch, K, D) = log A_ii."""
-        log_det_scale = wishart.log_determinant(self.scale)
+        log_det_scale = self.log_determinant
         with np.errstate(invalid="ignore"):  # infinite pivots, of a collapsed component
             each = wishart.covariance_log_jacobian(log_pivots, log_det_scale) + log_det_scale / 2.0 - log_pivots.sum(axis=-1)
         return np.asarray((each - self.n_features / 2.0 * np.log(self.mean_strength)).sum(axis=-1))

@@ -93,12 +93,12 @@ class SphericalNormalInverseGamma(ConjugatePrior):
     dof, scale : ndarray (...)
     """
 
-    def log_density(self, components: SphericalComponents) -> PerFit:
+    def log_densities(self, components: SphericalComponents) -> PerComponent:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             logs = np.log(components.variances)
             squares = (self.mean_strength * (components.means - self.mean) ** 2).sum(axis=-1)
             kernel = -(self.dof + 2.0 + self.n_features) * logs / 2.0 - (self.scale + squares) / components.variances / 2.0
-        return np.asarray((kernel - self.log_normaliser()).sum(axis=-1))
+        return np.asarray(kernel - self.log_normaliser())
 
     def log_normaliser(self) -> np.ndarray:
         from scipy.special import gammaln

@@ -11,12 +11,11 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Outside, Regularity
 from workbench.models.families.gaussian import moments, quadratic, wishart
-from workbench.models.families.gaussian.conjugate import ConjugatePrior
 from workbench.models.families.gaussian.missing import LOG_2PI
 from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms, collapsed, indefinite, precision_factors
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, smallest_eigenvalue, transposed
-from workbench.models.shapes import Cells, Coordinates, Flags, Labels, Means, PerComponent, PerFit, Rows, SharedCovariance, Weights
+from workbench.models.shapes import Cells, Coordinates, Factors, Flags, Labels, Means, PerComponent, PerFit, Rows, SharedCovariance, Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +79,7 @@ class TiedComponents(Components):
 
 
 @dataclass(frozen=True, eq=False)
-class TiedNormalInverseWishart(ConjugatePrior):
+class TiedNormalInverseWishart(wishart.MatrixPrior):
     """means | covariances ~ N(mean, covariances / mean_strength) for every component, one covariances ~ inverse-Wishart(dof, scale).
 
     Attributes
@@ -91,27 +90,33 @@ class TiedNormalInverseWishart(ConjugatePrior):
     scale : ndarray (D, D) or (*batch, D, D)
     """
 
-    def log_density(self, components: TiedComponents) -> PerFit:
-        size, count = self.n_features, components.n_components
+    def log_densities(self, components: TiedComponents) -> PerComponent:
+        """Of each mean, given the covariance."""
         factor = cholesky(components.covariances)
-        whitener = inverse(factor)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             log_det = 2.0 * np.log(diagonal(factor)).sum(axis=-1)
-            shift = (components.means - self.mean) @ transposed(whitener)
-            trace = ((whitener @ cholesky(self.scale)) ** 2).sum(axis=(-1, -2))  # of scale Sigma^-1
-            squares = (self.mean_strength * (shift**2).sum(axis=-1)).sum(axis=-1)
-            kernel = -(self.dof + size + 1.0 + count) * log_det / 2.0 - (trace + squares) / 2.0
-        return np.asarray(kernel - self.joint_log_normaliser(count))
+            shift = (components.means - self.mean) @ transposed(inverse(factor))
+            kernel = -(log_det[..., None] + self.mean_strength * (shift**2).sum(axis=-1)) / 2.0
+        return np.asarray(kernel - self._spread())
+
+    def shared_log_density(self, components: TiedComponents) -> PerFit:
+        """Of the covariance."""
+        factor = cholesky(components.covariances)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            log_det = 2.0 * np.log(diagonal(factor)).sum(axis=-1)
+            trace = ((inverse(factor) @ self.factor) ** 2).sum(axis=(-1, -2))  # of scale Sigma^-1
+            kernel = -((self.dof + self.n_features + 1.0) * log_det + trace) / 2.0
+        return np.asarray(kernel - self.wishart_log_normaliser())
 
     def log_normaliser(self) -> np.ndarray:
         """Of one component by itself, its covariance with it."""
-        shared = wishart.log_normaliser(self.dof, self.scale)
+        shared = self.wishart_log_normaliser()
         return np.asarray(shared[..., None] + self._spread() if np.ndim(self.mean_strength) else shared + self._spread())
 
     def joint_log_normaliser(self, n_components: int) -> PerFit:
         """Of all components: the covariance, which they share, counts once."""
         each = self._spread() + np.zeros(n_components)  # before an update one prior stands for all K
-        return np.asarray(wishart.log_normaliser(self.dof, self.scale) + each.sum(axis=-1))
+        return np.asarray(self.wishart_log_normaliser() + each.sum(axis=-1))
 
     def _spread(self) -> np.ndarray:
         return np.asarray(self.n_features / 2.0 * (LOG_2PI - np.log(self.mean_strength)))
@@ -131,12 +136,17 @@ class TiedNormalInverseWishart(ConjugatePrior):
         return TiedComponents(self.mean, self.scale / self.dof[..., None, None])
 
     def expected_terms(self, log_weights: PerComponent) -> FullTerms:
-        return wishart.expected_terms(log_weights, self.mean, self.mean_strength, self.dof[..., None], self.scale[..., None, :, :])
+        log_determinant = self.expected_log_determinant()[..., None]
+        return wishart.expected_terms(log_weights, self.mean, self.mean_strength, self._expected_root(), log_determinant)
+
+    def _expected_root(self) -> Factors:
+        """Of E P = dof scale^-1, one for all components."""
+        return np.asarray(np.sqrt(self.dof)[..., None, None] * self.root)[..., None, :, :]
 
     def divergence(self, prior: TiedNormalInverseWishart) -> PerFit:
-        squares = wishart.mean_squares(self.mean, prior.mean, self.dof[..., None], self.scale[..., None, :, :])
+        squares = wishart.squares(self.mean - prior.mean, self._expected_root())
         means = self._mean_divergence(prior, squares, self.n_features).sum(axis=-1)
-        return np.asarray(means + wishart.divergence(self.dof, self.scale, prior.dof, prior.scale))
+        return np.asarray(means + self.wishart_divergence(prior))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> TiedComponents:
         """By Bartlett's decomposition of the precision: the coordinates' own independent variates."""
@@ -145,7 +155,7 @@ class TiedNormalInverseWishart(ConjugatePrior):
 
     def _from_bartlett(self, bartlett: np.ndarray, eps: np.ndarray) -> TiedComponents:
         """Sigma = L0 A^-T A^-1 L0', mean_k = m0 + L0 A^-T eps_k / sqrt(mean_strength)."""
-        root = cholesky(self.scale) @ transposed(inverse(bartlett))
+        root = self.factor @ transposed(inverse(bartlett))
         shift = eps @ transposed(root) / np.sqrt(self.mean_strength)[..., None]
         return TiedComponents(self.mean + shift, root @ transposed(root))
 
@@ -156,7 +166,7 @@ class TiedNormalInverseWishart(ConjugatePrior):
     def flatten(self, components: TiedComponents) -> tuple[Coordinates, PerFit]:
         """log c (D), t (D(D-1)/2), eps (K, D) of Bartlett's factor A of the one precision in units of ``scale``."""
         bartlett = wishart.triangle_of(components.covariances, self.scale)
-        shift = (components.means - self.mean) @ transposed(inverse(cholesky(self.scale)))
+        shift = (components.means - self.mean) @ transposed(self.root)
         eps = np.sqrt(self.mean_strength)[..., None] * (shift @ bartlett)
         log_pivots, below = wishart.entries(bartlett)
         parts = [2.0 * log_pivots, below, eps.reshape(*components.batch_shape, -1)]
@@ -173,7 +183,7 @@ class TiedNormalInverseWishart(ConjugatePrior):
         return wishart.triangle(log_c / 2.0, below), eps.reshape(*u.shape[:-1], n_components, size)
 
     def slope(self, u: Coordinates, statistics: FullStatistics) -> Coordinates:
-        root = inverse(cholesky(self.scale))
+        root = self.root
         centres = (statistics.means - self.mean) @ transposed(root)
         scatter = root @ statistics.scatters.sum(axis=-3) @ transposed(root)
         return self._slope(u, statistics.seen.sum(axis=-1), scatter, (statistics.seen, centres))
@@ -195,7 +205,7 @@ class TiedNormalInverseWishart(ConjugatePrior):
 
     def _log_jacobian(self, log_pivots: np.ndarray, count: int) -> PerFit:
         """log |d (means, vech Sigma) / d (log c, t, eps)|; d mean / d eps = L0 A^-T / sqrt(mean_strength) for each of K."""
-        log_det_scale = wishart.log_determinant(self.scale)
+        log_det_scale = self.log_determinant
         with np.errstate(invalid="ignore"):  # infinite pivots, of a collapsed covariance
             of_one_mean = log_det_scale / 2.0 - log_pivots.sum(axis=-1)
             strengths = (np.log(self.mean_strength) + np.zeros(count)).sum(axis=-1)

@@ -2,67 +2,83 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from workbench.models.families.gaussian.conjugate import ConjugatePrior
 from workbench.models.families.gaussian.missing import LOG_2PI
 from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, transposed
 from workbench.models.prior import PriorError, numeric, positive
+from workbench.models.shapes import Factors, Means, PerComponent
 
 Pulls = tuple[np.ndarray, np.ndarray]
 """Strengths (..., M) and centres (..., M, D) that means are drawn to."""
 
 
-def log_normaliser(dof: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Log of the integral of |Sigma|^(-(dof + D + 1)/2) exp(-tr(scale Sigma^-1)/2) over Sigma (Bishop 2006, eq. B.79)."""
-    from scipy.special import gammaln
+@dataclass(frozen=True, eq=False)
+class MatrixPrior(ConjugatePrior):
+    """A prior of means and covariance matrices, its ``scale`` a matrix (..., D, D), which is factorised once."""
 
-    size = scale.shape[-1]
-    log_gamma = size * (size - 1) / 4.0 * np.log(np.pi) + sum(gammaln((dof - i) / 2.0) for i in range(size))
-    return np.asarray(dof * size / 2.0 * np.log(2.0) + log_gamma - dof * log_determinant(scale) / 2.0)
+    @functools.cached_property
+    def factor(self) -> np.ndarray:
+        """L with L L' the scale."""
+        return cholesky(self.scale)
+
+    @functools.cached_property
+    def root(self) -> np.ndarray:
+        """Its inverse, so that the root's square is the scale's inverse."""
+        return inverse(self.factor)
+
+    @property
+    def log_determinant(self) -> np.ndarray:
+        """Of the scale (...)."""
+        return np.asarray(2.0 * np.log(diagonal(self.factor)).sum(axis=-1))
+
+    def expected_log_determinant(self) -> np.ndarray:
+        """E log|Sigma^-1|, (...) (Bishop 2006, eq. B.81)."""
+        from scipy.special import digamma
+
+        freedom = sum(digamma((self.dof - i) / 2.0) for i in range(self.n_features))
+        return np.asarray(freedom + self.n_features * np.log(2.0) - self.log_determinant)
+
+    def wishart_log_normaliser(self) -> np.ndarray:
+        """Log of the integral of |Sigma|^(-(dof + D + 1)/2) exp(-tr(scale Sigma^-1)/2) over Sigma, (...) (Bishop 2006, eq. B.79)."""
+        from scipy.special import gammaln
+
+        size, dof = self.n_features, self.dof
+        log_gamma = size * (size - 1) / 4.0 * np.log(np.pi) + sum(gammaln((dof - i) / 2.0) for i in range(size))
+        return np.asarray(dof * size / 2.0 * np.log(2.0) + log_gamma - dof * self.log_determinant / 2.0)
+
+    def wishart_divergence(self, prior: MatrixPrior) -> np.ndarray:
+        """KL of the covariances' distribution from another, as of any two of an exponential family, (...).
+
+        (dof - dof0)/2 E log|P| - tr((scale - scale0) E P)/2 - log Z + log Z0, with E P = dof scale^-1.
+        """
+        trace = ((self.root @ prior.factor) ** 2).sum(axis=(-1, -2))  # of scale0 scale^-1
+        kernel = (self.dof - prior.dof) * self.expected_log_determinant() - self.dof * (self.n_features - trace)
+        return np.asarray(kernel / 2.0 - self.wishart_log_normaliser() + prior.wishart_log_normaliser())
 
 
-def expected_log_determinant(dof: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """E log|Sigma^-1| (Bishop 2006, eq. B.81)."""
-    from scipy.special import digamma
+def expected_terms(
+    log_weights: PerComponent, mean: Means, mean_strength: np.ndarray, roots: Factors, log_determinants: np.ndarray
+) -> FullTerms:
+    """E log p(x, z = k) of means (*batch, K, D), by roots of the expected precisions and E log|P| (*batch, K or 1).
 
-    size = scale.shape[-1]
-    return np.asarray(sum(digamma((dof - i) / 2.0) for i in range(size)) + size * np.log(2.0) - log_determinant(scale))
-
-
-def divergence(dof: np.ndarray, scale: np.ndarray, prior_dof: np.ndarray, prior_scale: np.ndarray) -> np.ndarray:
-    """KL of an inverse-Wishart from another, as of any two of an exponential family.
-
-    (dof - dof0)/2 E log|P| - tr((scale - scale0) E P)/2 - log Z + log Z0, with E P = dof scale^-1.
-    """
-    whitened = inverse(cholesky(scale)) @ cholesky(prior_scale)
-    trace = (whitened**2).sum(axis=(-1, -2))  # of scale0 scale^-1
-    kernel = (dof - prior_dof) * expected_log_determinant(dof, scale) - dof * (scale.shape[-1] - trace)
-    return np.asarray(kernel / 2.0 - log_normaliser(dof, scale) + log_normaliser(prior_dof, prior_scale))
-
-
-def expected_terms(log_weights: np.ndarray, mean: np.ndarray, mean_strength: np.ndarray, dof: np.ndarray, scale: np.ndarray) -> FullTerms:
-    """E log p(x, z = k) of means (*batch, K, D) under precisions of their own, or one of all; dof (*batch, K or 1).
-
-    By Bishop 2006, eqs 10.64-10.65: E (x - mean)' P (x - mean) = dof (x - m)' scale^-1 (x - m) + D / mean_strength.
+    By Bishop 2006, eqs 10.64-10.65: E (x - mean)' P (x - mean) = (x - m)' E P (x - m) + D / mean_strength.
     """
     size = mean.shape[-1]
-    factors = np.sqrt(dof)[..., None, None] * inverse(cholesky(scale))
-    constant = log_weights + (expected_log_determinant(dof, scale) - size * LOG_2PI - size / mean_strength) / 2.0
-    return FullTerms(log_weights, constant, factors, mean)
+    constant = log_weights + (log_determinants - size * LOG_2PI - size / mean_strength) / 2.0
+    return FullTerms(log_weights, constant, roots, mean)
 
 
-def mean_squares(mean: np.ndarray, centre: np.ndarray, dof: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """(mean - centre)' E P (mean - centre) of means (*batch, K, D); dof (*batch, K or 1)."""
-    gaps = (inverse(cholesky(scale)) @ (mean - centre)[..., None])[..., 0]
-    return np.asarray(dof * (gaps**2).sum(axis=-1))
-
-
-def log_determinant(matrices: np.ndarray) -> np.ndarray:
-    return np.asarray(2.0 * np.log(diagonal(cholesky(matrices))).sum(axis=-1))
+def squares(gaps: Means, roots: Factors) -> PerComponent:
+    """gap' P gap (*batch, K), by roots of the precisions."""
+    return np.asarray(((roots @ gaps[..., None])[..., 0] ** 2).sum(axis=-1))
 
 
 def updated_means(mean: np.ndarray, strength: np.ndarray, statistics: FullStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -73,6 +73,16 @@ class ProductStatistics(Statistics):
     def arrays(self) -> tuple[Any, ...]:
         return (self.counts, *self.blocks)
 
+    def named(self) -> dict[str, Any]:
+        return {"counts": self.counts, **{str(i): block for i, block in enumerate(self.blocks)}}
+
+    def rebuilt(self, arrays: Sequence[Any]) -> ProductStatistics:
+        counts, *blocks = arrays
+        return ProductStatistics(counts, tuple(blocks))
+
+    def possible(self) -> ProductStatistics:
+        return ProductStatistics(np.maximum(self.counts, 0.0), tuple(block.possible() for block in self.blocks))
+
     def take(self, index: Any) -> ProductStatistics:
         return ProductStatistics(self.counts[index], tuple(block.take(index) for block in self.blocks))
 

@@ -25,8 +25,11 @@ class ProductPrior(ComponentsPrior):
     def components(self, blocks: Sequence[Components]) -> ProductComponents:
         return ProductComponents(tuple(blocks), self.layout)
 
-    def log_density(self, components: ProductComponents) -> PerFit:
-        return np.asarray(sum(prior.log_density(own) for prior, own in zip(self.blocks, components.blocks, strict=True)))
+    def log_densities(self, components: ProductComponents) -> PerComponent:
+        return np.asarray(sum(prior.log_densities(own) for prior, own in zip(self.blocks, components.blocks, strict=True)))
+
+    def shared_log_density(self, components: ProductComponents) -> PerFit:
+        return np.asarray(sum(prior.shared_log_density(own) for prior, own in zip(self.blocks, components.blocks, strict=True)))
 
     def log_normaliser(self) -> np.ndarray:
         return np.asarray(sum(prior.log_normaliser() for prior in self.blocks))
