@@ -23,6 +23,7 @@ from workbench.experiment.plan import plan
 from workbench.fit import Fit
 from workbench.inference import NUTS, Gibbs, Imported
 from workbench.inference.imported import DrawsError
+from workbench.inference.method import Context
 from workbench.problem import Problem
 
 OF_THE_FIT = {"kind", "seconds_compile", "seconds_run"}
@@ -47,6 +48,10 @@ def problem_of(name: str, n_components: int = 2) -> Problem:
         return Problem(mixed, name, n_components, blocks=blocks)
     x = np.where(rng.random((30, 2)) < 0.1, np.nan, real)
     return Problem(Dataset.of(x, ["b", "a"]), "gaussian", n_components, covariance=name)
+
+
+def gibbs(problem: Problem, **options: int) -> Fit:
+    return Gibbs(**options).fit(problem, dataclasses.replace(Context.default(problem), estimates=False))
 
 
 def write_netcdf(problem: Problem, fit: Fit, path: Path) -> Path:
@@ -82,7 +87,7 @@ def same_tables(problem: Problem, fit: Fit, other: Fit) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_what_is_written_is_read(name: str, tmp_path: Path) -> None:
     problem = problem_of(name)
-    fit = Gibbs(chains=2, draws=30, tune=10).fit(problem)
+    fit = gibbs(problem, chains=2, draws=30, tune=10)
     same_tables(problem, fit, Imported(file=str(write_netcdf(problem, fit, tmp_path / "draws.nc"))).fit(problem))
     table = table_of(problem, fit).sample(frac=1.0, random_state=1)  # rows in any order, columns too
     table = table[["value", "level", "draw", "feature", "component", "parameter", "chain", "feature_2"]]
@@ -105,7 +110,7 @@ def test_a_gradient_samplers_statistics_come_along(tmp_path: Path) -> None:
 
 def test_dims_and_features_in_any_order(tmp_path: Path) -> None:
     problem = problem_of("full")
-    fit = Gibbs(chains=2, draws=10, tune=5).fit(problem)
+    fit = gibbs(problem, chains=2, draws=10, tune=5)
     tree = to_tree(problem, fit, "made")
     posterior = tree["posterior"].to_dataset().transpose("feature_2", "component", "draw", "feature", "chain")
     posterior = posterior.isel(feature=[1, 0], draw=slice(None, None, -1))
@@ -123,7 +128,7 @@ def test_dims_and_features_in_any_order(tmp_path: Path) -> None:
 
 def test_no_prior_leaves_the_log_posterior_empty(tmp_path: Path) -> None:
     problem = problem_of("diagonal")
-    file = write_netcdf(problem, Gibbs(chains=1, draws=10, tune=5).fit(problem), tmp_path / "draws.nc")
+    file = write_netcdf(problem, gibbs(problem, chains=1, draws=10, tune=5), tmp_path / "draws.nc")
     bare = Problem(problem.data, problem.family, 2, None)
     assert Imported(file=str(file)).refuses(bare) is None
     fit = Imported(file=str(file)).fit(bare)
@@ -221,7 +226,7 @@ def made() -> dict[str, tuple[Problem, Fit, pd.DataFrame]]:
     found = {}
     for name in ("full", "tied", "diagonal", "poisson", "bernoulli", "categorical", "product"):
         problem = problem_of(name)
-        fit = Gibbs(chains=2, draws=10, tune=5).fit(problem)
+        fit = gibbs(problem, chains=2, draws=10, tune=5)
         found[name] = (problem, fit, table_of(problem, fit))
     return found
 
@@ -279,7 +284,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 
 def test_other_data_have_no_density(tmp_path: Path) -> None:
     problem = problem_of("bernoulli")
-    fit = Gibbs(chains=1, draws=10, tune=5).fit(problem)
+    fit = gibbs(problem, chains=1, draws=10, tune=5)
     table = table_of(problem, fit)
     table.loc[table["parameter"] == "probs", "value"] = 0.0
     table.to_csv(tmp_path / "draws.csv", index=False)
@@ -299,7 +304,7 @@ def test_a_run_reads_the_file_beside_its_config(tmp_path: Path) -> None:
     problem = Problem(
         workbench.load({"data": "old_faithful", "model": {"n_components": 2}, "methods": ["em"]}).settings[0].problem.data, "gaussian", 2
     )
-    fit = Gibbs(chains=2, draws=20, tune=10).fit(problem)
+    fit = gibbs(problem, chains=2, draws=20, tune=10)
     (tmp_path / "made").mkdir()
     file, config = tmp_path / "made" / "draws.csv", tmp_path / "mine.yaml"
     table_of(problem, fit).to_csv(file, index=False)

@@ -24,6 +24,10 @@ LIMIT = 4.5
 """Of a z-score: 7e-6 of those of a right sampler are beyond it."""
 
 
+def without_estimates(problem: Problem) -> Context:
+    return dataclasses.replace(Context.default(problem), estimates=False)
+
+
 def small(name: str, options: dict[str, Any], concentration: Any) -> Problem:
     """Two groups that overlap, a row between them that counts five times, a row without any cell; and where there is a closed form
     with them, missing cells. Right and slightly wrong samplers differ visibly on it."""
@@ -170,7 +174,7 @@ def test_one_component_has_the_closed_form_posterior(name: str) -> None:
     )
     problem = Problem(x, name, 1)
     numbers = prior_of(problem).numbers()
-    draws = Gibbs(chains=2, draws=1500, tune=0).fit(problem).draws
+    draws = Gibbs(chains=2, draws=1500, tune=0).fit(problem, without_estimates(problem)).draws
     assert draws is not None
     law: Any
     if name == "gaussian":
@@ -239,8 +243,8 @@ def test_counts_are_the_rows_one_by_one() -> None:
 
 def test_a_thinned_chain_is_a_part_of_the_whole_one() -> None:
     problem = Problem(load_built_in("old_faithful_missing"), "gaussian", 2)
-    whole = Gibbs(chains=2, draws=20, tune=3).fit(problem)
-    part = Gibbs(chains=2, draws=5, tune=3, thin=4).fit(problem, dataclasses.replace(Context.default(problem), threads=2))
+    whole = Gibbs(chains=2, draws=20, tune=3).fit(problem, without_estimates(problem))
+    part = Gibbs(chains=2, draws=5, tune=3, thin=4).fit(problem, dataclasses.replace(without_estimates(problem), threads=2))
     for fit in (whole, part):
         assert fit.draws is not None
     assert whole.draws is not None
@@ -252,7 +256,10 @@ def test_a_thinned_chain_is_a_part_of_the_whole_one() -> None:
 
 def test_without_relabelling_separated_components_keep_their_names() -> None:
     problem = Problem(np.r_[np.arange(10.0), 1000.0 + np.arange(10.0)], "gaussian", 2)
-    kept, mixed = (Gibbs(chains=2, draws=50, tune=10, init="em", relabel=relabel).fit(problem).draws for relabel in (False, True))
+    kept, mixed = (
+        Gibbs(chains=2, draws=50, tune=10, init="em", relabel=relabel).fit(problem, without_estimates(problem)).draws
+        for relabel in (False, True)
+    )
     assert kept is not None
     assert mixed is not None
     low, other = (draws.parameters()["means"][..., 0, 0] < 500.0 for draws in (kept, mixed))
