@@ -21,7 +21,7 @@ from workbench.experiment.config import load
 from workbench.experiment.mistakes import ConfigError
 from workbench.experiment.plan import plan
 from workbench.fit import Fit
-from workbench.inference import NUTS, Gibbs, Imported
+from workbench.inference import NUTS, Exact, Gibbs, Imported
 from workbench.inference.imported import DrawsError
 from workbench.inference.method import Context
 from workbench.problem import Problem
@@ -50,8 +50,13 @@ def problem_of(name: str, n_components: int = 2) -> Problem:
     return Problem(Dataset.of(x, ["b", "a"]), "gaussian", n_components, covariance=name)
 
 
+def quiet(problem: Problem) -> Context:
+    """A fit without estimates of the evidence."""
+    return dataclasses.replace(Context.default(problem), estimates=False)
+
+
 def gibbs(problem: Problem, **options: int) -> Fit:
-    return Gibbs(**options).fit(problem, dataclasses.replace(Context.default(problem), estimates=False))
+    return Gibbs(**options).fit(problem, quiet(problem))
 
 
 def write_netcdf(problem: Problem, fit: Fit, path: Path) -> Path:
@@ -75,36 +80,37 @@ def tables(problem: Problem, fit: Fit) -> dict[str, pd.DataFrame]:
     return {name: table.drop(columns=OF_THE_FIT & set(table.columns)) for name, table in found.items()}
 
 
-def same_tables(problem: Problem, fit: Fit, other: Fit) -> None:
-    one, two = tables(problem, dataclasses.replace(fit, evidence=())), tables(problem, other)
+def same_tables(problem: Problem, fit: Fit, file: Path) -> Fit:
+    """Those of ``fit`` and of what is read from ``file``, which is returned."""
+    read = Imported(file=str(file)).fit(problem, quiet(problem))
+    one, two = tables(problem, fit), tables(problem, read)
     assert one.keys() == two.keys()
     for name, table in one.items():
         pd.testing.assert_frame_equal(table, two[name], rtol=1e-9, atol=1e-12, obj=name)
     assert len(one["parameters"]) > 3
     assert len(one["diagnostics"]) > 3
+    return read
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_what_is_written_is_read(name: str, tmp_path: Path) -> None:
     problem = problem_of(name)
     fit = gibbs(problem, chains=2, draws=30, tune=10)
-    same_tables(problem, fit, Imported(file=str(write_netcdf(problem, fit, tmp_path / "draws.nc"))).fit(problem))
+    same_tables(problem, fit, write_netcdf(problem, fit, tmp_path / "draws.nc"))
     table = table_of(problem, fit).sample(frac=1.0, random_state=1)  # rows in any order, columns too
     table = table[["value", "level", "draw", "feature", "component", "parameter", "chain", "feature_2"]]
     table.to_csv(tmp_path / "draws.csv", index=False)
-    read = Imported(file=str(tmp_path / "draws.csv")).fit(problem)
-    same_tables(problem, fit, read)
+    read = same_tables(problem, fit, tmp_path / "draws.csv")
     assert read.options == {"file": "draws.csv"}
     table.dropna(axis=1, how="all").to_parquet(tmp_path / "draws.parquet", index=False)
-    same_tables(problem, fit, Imported(file=str(tmp_path / "draws.parquet")).fit(problem))
+    same_tables(problem, fit, tmp_path / "draws.parquet")
 
 
 @pytest.mark.slow
 def test_a_gradient_samplers_statistics_come_along(tmp_path: Path) -> None:
     problem = problem_of("full")
-    fit = NUTS(chains=2, draws=50, tune=100).fit(problem)
-    read = Imported(file=str(write_netcdf(problem, fit, tmp_path / "draws.nc"))).fit(problem)
-    same_tables(problem, fit, read)
+    fit = NUTS(chains=2, draws=50, tune=100).fit(problem, quiet(problem))
+    read = same_tables(problem, fit, write_netcdf(problem, fit, tmp_path / "draws.nc"))
     assert {"divergences", "e_bfmi"} <= set(tables(problem, read)["diagnostics"]["quantity"])
 
 
@@ -290,6 +296,22 @@ def test_other_data_have_no_density(tmp_path: Path) -> None:
     table.to_csv(tmp_path / "draws.csv", index=False)
     with pytest.raises(DrawsError, match=r"chain 0, draw 0: the data have no density under it; take draws"):
         Imported(file=str(tmp_path / "draws.csv")).fit(problem)
+
+
+def test_evidence_of_draws_from_elsewhere(tmp_path: Path) -> None:
+    """By importance sampling it is that of the problem's prior even if the draws are not; a bridge is never believed."""
+    x = np.array([-5.1, -4.9, -5.3, -4.7, 4.8, 5.2, 5.05, 4.95])
+    problem = Problem(x, "gaussian", 2)
+    assert problem.prior is not None
+    (exact,) = Exact(chains=1, draws=1).fit(problem).evidence
+    other = Problem(x, "gaussian", 2, {**problem.prior.numbers(), "dof": 5.0})
+    for name, made in (("own", problem), ("other", other)):
+        file = write_netcdf(made, Gibbs(draws=500).fit(made, quiet(made)), tmp_path / f"{name}.nc")
+        found = {each.estimator: each for each in Imported(file=str(file)).fit(problem).evidence}
+        assert found["importance"].trusted
+        assert abs(found["importance"].log_evidence - exact.log_evidence) < 4.0 * found["importance"].mcse
+        assert not found["bridge"].trusted
+        assert found["bridge"].note
 
 
 CONFIG = """data: old_faithful

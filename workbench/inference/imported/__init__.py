@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from workbench.fit import Estimate, Fit, Status
+from workbench.fit import Estimate, Evidence, Fit, Status
 from workbench.inference.densities import densities
+from workbench.inference.evidence import sampled
 from workbench.inference.imported.draws import Draws, DrawsError
 from workbench.inference.method import Context
 from workbench.inference.options import check_options
+from workbench.models import Mixture
+from workbench.models.shapes import PerFit
 from workbench.problem import Problem
+
+GRANTED = "a bridge takes for granted that the draws are of this posterior, and these came from elsewhere; importance sampling does not"
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ class Imported:
     - Held to: every number there once and finite, shares that sum to 1 (to 1e-6), covariances symmetric and positive definite,
       chains of one length. The first fault is named with its line, or its chain and draw.
     - Labels may be permuted from draw to draw; they are aligned afterwards.
+    - log p(x) by bridge and importance sampling, as for draws made here; the bridge is never taken for log p(x), since draws under
+      another prior would mislead it.
     - A fit is made anew when what is in the file changes, wherever it stands.
 
     References
@@ -49,7 +57,7 @@ class Imported:
 
     kind: ClassVar[str] = "imported"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 
@@ -79,11 +87,11 @@ class Imported:
             read = self._read(problem)
             draws = problem.family.mixture(read.parameters)
             log_likelihood, log_posterior = densities(problem, draws, context.threads)
-        impossible = np.argwhere(~np.isfinite(log_likelihood))
-        if impossible.size:
-            raise DrawsError(
-                f"{read.place(*impossible[0])}: the data have no density under it; take draws that were made with the same data"
-            )
+            impossible = np.argwhere(~np.isfinite(log_likelihood))
+            if impossible.size:
+                where = read.place(*impossible[0])
+                raise DrawsError(f"{where}: the data have no density under it; take draws that were made with the same data")
+            evidence = _evidence(problem, draws, context, log_posterior)
         return Fit.sample(
             draws,
             kind=self.kind,
@@ -95,6 +103,7 @@ class Imported:
             seconds=context.clock.seconds,
             options={"file": Path(self.file).name},
             sample_stats=dict(read.statistics),
+            evidence=evidence,
         )
 
     def _read(self, problem: Problem) -> Draws:
@@ -106,6 +115,18 @@ class Imported:
         found: Draws = room.read(path, problem)
         check(found, problem)
         return found
+
+
+def _evidence(problem: Problem, draws: Mixture, context: Context, log_posterior: PerFit) -> tuple[Evidence, ...]:
+    """Estimates that hold whatever the draws are, and a bridge, which does not."""
+    if problem.prior is None:
+        return ()
+    found = sampled(problem, draws, context, noise=1, log_posterior=log_posterior)
+    return tuple(_doubted(each) if each.estimator == "bridge" and each.trusted else each for each in found)
+
+
+def _doubted(bridge: Evidence) -> Evidence:
+    return dataclasses.replace(bridge, trusted=False, note=GRANTED)
 
 
 __all__ = ["DrawsError", "Imported"]
