@@ -30,12 +30,17 @@ class Status(Enum):
 
     CONVERGED = "converged"
     MAX_ITER = "stopped at max_iter before it converged; raise max_iter or tol"
-    SINGULAR = "ran into a singular solution, where the likelihood has no bound; use objective: posterior, or fewer components"
+    SINGULAR = "ran into a singular solution, where the likelihood has no bound; use em with objective: posterior, or fewer components"
     LOST_COMPONENT = "lost a component: no row is left to it; use fewer components, or another start"
     NOT_FINITE = "the objective is not finite; look at the data's scale and at the prior"
     FELL = "the objective fell beyond rounding, which it never may; please report it with the config"
     NO_REGULAR_OPTIMUM = (
-        "every restart ended at a singular or spurious optimum, so there is no best point; use objective: posterior, or fewer components"
+        "every restart ended at a singular or spurious optimum, so there is no best point; use em with objective: posterior, or fewer "
+        "components"
+    )
+    SINGULAR_DATA = (
+        "every restart ended at a singular optimum, as every fit of these data must: the messages say why; leave out the columns at fault, "
+        "or give `prior:` by hand and use em with objective: posterior"
     )
     NO_DENSITY = (
         "the best partition has a part too small for a covariance of its own, so it cannot be read as a mixture; use covariance: "

@@ -18,7 +18,7 @@ from workbench.compare.scores import entropies, information_criteria
 from workbench.compare.settled import settle
 from workbench.data import Dataset
 from workbench.fit import Fit, Status
-from workbench.inference import EM
+from workbench.inference import EM, HardEM
 from workbench.inference.em.point import best_regular
 from workbench.inference.em.starts import interior, starts
 from workbench.models import Bernoulli
@@ -153,8 +153,22 @@ def test_a_constant_column_has_no_prior_and_no_regular_optimum(covariance: str, 
     problem = Problem(np.column_stack([PAIR[:, 0], np.full(40, value)]), "gaussian", 2, covariance=covariance)
     assert "column x1 is constant" in problem.no_prior
     fit = EM(restarts=6).fit(problem)
-    assert fit.status is Status.NO_REGULAR_OPTIMUM
+    assert fit.status is Status.SINGULAR_DATA
+    assert any("column x1 is constant" in message for message in fit.messages)
     assert not any(optimum.regular for optimum in optima(problem, fit))
+
+
+def test_hard_em_keeps_no_number_below_a_collapse() -> None:
+    x = np.vstack([PAIR, [[1e6, 1e6]]])
+    fit = HardEM(restarts=10).fit(Problem(x, "gaussian", 2))
+    assert fit.status is Status.NO_REGULAR_OPTIMUM
+    assert fit.restarts is not None
+    assert fit.trace is not None
+    for restart in range(10):
+        own = fit.trace.objective[fit.trace.restart == restart]
+        assert own.size
+        assert (np.diff(own) >= -1e-9 * np.abs(own[1:])).all()
+        assert fit.restarts.objective[restart] == own[-1]
 
 
 @pytest.mark.parametrize("seed", [1, 7])

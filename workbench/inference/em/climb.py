@@ -108,7 +108,7 @@ class _Record:
         gain = objective - self.objective[active] if iteration.rises else np.full(active.size, np.nan)
         status = self._judge(iteration, objective, gain)
         fell = status == CODES[Status.FELL]
-        finite = np.isfinite(objective) & ~fell  # numbers that belong to no step of EM are not kept
+        finite = np.isfinite(objective) & ~_fallen(objective, gain)  # numbers that belong to no step of EM are not kept
         if fell.any() and self.previous is not None:
             self._excuse(status, np.flatnonzero(fell))
         going = np.asarray(status == GOING)
@@ -128,8 +128,7 @@ class _Record:
             status[:] = CODES[Status.RAN if self.stop.rule == "never" else Status.MAX_ITER]
         if iteration.settles and self.stop.rule != "never":
             status[self._settled(iteration, gain, size)] = CODES[Status.CONVERGED]
-        with np.errstate(invalid="ignore"):
-            status[gain < -FALL * size] = CODES[Status.FELL]
+        status[_fallen(objective, gain)] = CODES[Status.FELL]
         status[~np.isfinite(objective)] = CODES[Status.NOT_FINITE]
         if self.steps.prior is None:
             self._mark_lost(status, iteration)
@@ -212,3 +211,9 @@ class _Record:
             ratio = self.gains[1] / self.gains[0]
             left = np.where((ratio > 0) & (ratio < 1), self.gains[1] * ratio / (1.0 - ratio), np.nan)
         return np.where(self.plain.all(axis=0) & (left >= 0.0), left, np.nan)
+
+
+def _fallen(objective: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """Which restarts lost more than rounding can."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(gain < -FALL * np.maximum(1.0, np.abs(objective)))

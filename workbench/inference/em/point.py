@@ -19,7 +19,7 @@ from workbench.inference.em.scheme import Scheme, Steps
 from workbench.inference.em.splits import BETTER, Moves, escaped, replaced
 from workbench.inference.em.starts import starts
 from workbench.inference.method import Context
-from workbench.models import Mixture
+from workbench.models import Mixture, PriorError
 from workbench.problem import Problem
 
 POLISH = Stop(tol=1e-14, max_iter=5_000, relative=True, past_loss=True)
@@ -134,7 +134,7 @@ def fit_point(method: Kind, problem: Problem, context: Context, ascent: Ascent) 
         ledger=books,
         left_out=without,
         evidence=evidence,
-        messages=(*moved.sentences(), *_capped(ascent, restarts, best)),
+        messages=(*moved.sentences(), *_capped(ascent, restarts, best), *_blamed(problem, point)),
     )
 
 
@@ -150,7 +150,7 @@ def _left_out(problem: Problem, ascent: Ascent, point: Mixture | None, context: 
     """Of a point at the maximum of the likelihood or the posterior, what the fit without each row says of it."""
     from workbench.inference.leave_one_out import of_point
 
-    if point is None or ascent.reports_end or not maximised(ascent.objective_name):
+    if not context.estimates or point is None or ascent.reports_end or not maximised(ascent.objective_name):
         return None
     context.progress("leaving rows out", math.nan)
     return of_point(problem, point, ascent.steps.prior, ascent.steps.engine)
@@ -241,7 +241,24 @@ def _status(ascent: Ascent, restarts: Restarts, polished: Climb, point: Mixture 
         return restarts.status[best] if ascent.reports_end else polished.status[best]
     if best >= 0:
         return Status.NO_DENSITY
-    return Status.NO_REGULAR_OPTIMUM if any(each.at_optimum for each in restarts.status) else restarts.status[0]
+    if not any(each.at_optimum for each in restarts.status):
+        return restarts.status[0]
+    return Status.SINGULAR_DATA if _why_singular(ascent.steps.problem) else Status.NO_REGULAR_OPTIMUM
+
+
+def _blamed(problem: Problem, point: Mixture | None) -> tuple[str, ...]:
+    """Said where there is no point because of the data."""
+    reason = _why_singular(problem) if point is None else ""
+    return (reason,) if reason else ()
+
+
+def _why_singular(problem: Problem) -> str:
+    """What of the data makes every fit singular, which is also why they have no default prior; empty if nothing."""
+    try:
+        problem.family.default_numbers(problem.data, problem.n_components)
+    except PriorError as error:
+        return str(error)
+    return ""
 
 
 def _path(ascent: Ascent, start: Mixture, run: Climb, best: int) -> Path | None:

@@ -30,6 +30,11 @@ MOST_FOLDED = 24
 """Relabellings of more components that are summed."""
 ROUNDS = 20
 """Rounds of alignment after which it stays as it is."""
+POINTS = 4
+"""Mixtures by which it is found out which coordinates are whose."""
+ROUGHLY = 1e-3
+"""How far, relative, a coordinate may come back from: a badly conditioned scale costs digits, and two coordinates that are different
+differ in some of the mixtures."""
 NARROWEST = 1e-3
 """Least standard deviation of an aligned coordinate, as a share of that of all labels together."""
 
@@ -54,7 +59,7 @@ class Symmetry:
 
     @classmethod
     def of(cls, prior: Prior) -> Symmetry:
-        """Found by relabelling one mixture: coordinates that stay when all components become component k are k's own, or shared.
+        """Found by relabelling a few mixtures: coordinates that stay when all components become component k are k's own, or shared.
 
         Raises
         ------
@@ -62,9 +67,9 @@ class Symmetry:
             If the prior's coordinates do more than change places.
         """
         count, dim = prior.n_components, prior.dim
-        u = 0.3 * np.random.default_rng(0).normal(size=dim)
+        u = 0.3 * np.random.default_rng(0).normal(size=(POINTS, dim))
         mixture, _ = prior.unflatten(u)
-        alike = np.stack([_near(prior.flatten(mixture.relabelled(np.full(count, k)))[0], u) for k in range(count)])
+        alike = np.stack([_near(prior.flatten(mixture.relabelled(np.full(count, k)))[0], u).all(axis=0) for k in range(count)])
         alike[:, : count - 1] = False  # the weights' are known
         mine = alike & ~alike.all(axis=0)
         weights = [*range(count - 1), dim]
@@ -107,7 +112,7 @@ class Symmetry:
 
 
 def _near(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.asarray(np.abs(a - b) <= 1e-8 * (1.0 + np.abs(b)))
+    return np.asarray(np.abs(a - b) <= ROUGHLY * (1.0 + np.abs(b)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,7 +72,7 @@ def window(final: Ends, trace: pd.DataFrame) -> tuple[float, float]:
     values = final.objective[counts]
     ways = trace.dropna(subset=["objective"])
     noise = lasts(ways[ways["restart"].isin(final.restart[counts])])
-    high, low = max(values.max(), *noise), min(values.min(), *noise)
+    high, low = max([values.max(), *noise]), min([values.min(), *noise])
     climbed = high - np.percentile(ways["objective"], 10) if len(ways) else 0.0
     span = max(high - low, 0.3 * climbed, 1e-6 * abs(high), 1e-4)
     return min(low - 0.3 * (high - low), high - span), high + 0.08 * span
