@@ -45,7 +45,7 @@ class Replicates(Task):
                 progress(stage, (at + (fraction if fraction == fraction else 0.0)) / len(self.numbers))
 
             def fitting(made: Problem, report: Callable[[str, float], None] = report) -> Fit:
-                return self.method.fit(made, self.of(made).context(threads, report))
+                return self.method.fit(made, dataclasses.replace(self.of(made).context(threads, report), estimates=False))
 
             done.append(trial(self.problem, fitting, self.seed, number))
         return tuple(done)

@@ -54,7 +54,7 @@ class Context:
     threads : threads a fit may use
     clock : where compile and run seconds are kept
     progress : called with a stage's name and the fraction done (nan if unknown)
-    estimates : whether estimates of the evidence are wanted at the end of a fit
+    estimates : whether estimates of the evidence, and a point's refits without each row, are wanted at the end of a fit
     """
 
     start_seed: Callable[[int], int]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from workbench.compare.calibration.trial import Trials, trial
 from workbench.compare.calibration.verdicts import Covered, Ranked, coverages, ranked
@@ -46,7 +47,7 @@ def calibrate(
     """
     done = []
     for number in range(replicates):
-        done.append(trial(problem, lambda made: method.fit(made, Context.default(made, seed)), seed, number))
+        done.append(trial(problem, lambda made: method.fit(made, replace(Context.default(made, seed), estimates=False)), seed, number))
         progress(number + 1, replicates)
     return Trials(method.estimate, replicates, tuple(done))
 
