@@ -63,5 +63,6 @@ def test_a_point_without_errors_has_no_intervals() -> None:
 
 @pytest.mark.slow
 def test_two_components_with_many_rows_cover_as_they_should() -> None:
-    found = coverages(calibrate(two_components(100, 50.0), EM(restarts=4, init="kmeans"), replicates=200, seed=2))
-    assert all(each.intervals > 190 and each.good for each in found)
+    """Standard errors are those of many rows: with 100 a component the intervals of means hold the truth in some 90 % only."""
+    found = coverages(calibrate(two_components(1000, 50.0), EM(restarts=4, init="kmeans"), replicates=100, seed=2))
+    assert all(each.intervals > 95 and each.good for each in found)

@@ -157,7 +157,7 @@ class Expectation:
         return cls(statistics, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def labelled(counts: PerComponent, log_weights: PerComponent) -> PerFit:
+def labelled(counts: np.ndarray, log_weights: np.ndarray) -> PerFit:
     """sum_k N_k log weight_k (*batch), with 0 times anything as 0: E_q log p(z)."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(counts > 0, counts * log_weights, 0.0).sum(axis=-1))

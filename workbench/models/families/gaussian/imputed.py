@@ -27,7 +27,7 @@ def drawn_statistics(terms: FullTerms, x: Rows, labels: Responsibilities, rng: n
     return functools.reduce(FullStatistics.merge, parts)
 
 
-def _of_pattern(terms: FullTerms, part: Pattern, x: Rows, labels: Responsibilities, rng: np.random.Generator) -> FullStatistics:
+def _of_pattern(terms: FullTerms, part: Pattern, x: Rows, labels: np.ndarray, rng: np.random.Generator) -> FullStatistics:
     if not part.unseen.size:
         return statistics(x[part.rows], labels)
     if part.seen.size:

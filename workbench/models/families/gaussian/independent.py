@@ -104,7 +104,7 @@ def divergence(dof: np.ndarray, scale: np.ndarray, prior_dof: np.ndarray, prior_
     """KL of an inverse-gamma(dof / 2, scale / 2) from another, as of any two of an exponential family."""
     from scipy.special import gammaln
 
-    def log_normaliser(half: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    def log_normaliser(half: float | np.ndarray, rate: float | np.ndarray) -> np.ndarray:
         return np.asarray(gammaln(half) - half * np.log(rate))
 
     kernel = (dof - prior_dof) * expected_log_precisions(dof, scale) - dof * (1.0 - prior_scale / scale)

@@ -193,7 +193,7 @@ class TiedNormalInverseWishart(wishart.MatrixPrior):
         pulls = (np.full(n_components, self.mean_strength), np.zeros((n_components, size)))
         return self._slope(u, np.asarray(self.dof + size + 1.0 + n_components), np.eye(size), pulls)
 
-    def _slope(self, u: Coordinates, power: np.ndarray, scatter: np.ndarray, pulls: wishart.Pulls) -> Coordinates:
+    def _slope(self, u: Coordinates, power: float | np.ndarray, scatter: np.ndarray, pulls: wishart.Pulls) -> Coordinates:
         bartlett, eps = self._bartlett(u, pulls[0].shape[-1])
         by_log_c, below, by_eps = wishart.kernel_slope(bartlett, eps, self.mean_strength, power, scatter, pulls)
         return np.concatenate([by_log_c, below, by_eps.reshape(*u.shape[:-1], -1)], axis=-1)

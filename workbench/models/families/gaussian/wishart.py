@@ -132,7 +132,7 @@ def covariance_log_jacobian(log_pivots: np.ndarray, log_det_scale: np.ndarray) -
 
 
 def kernel_slope(
-    bartlett: np.ndarray, eps: np.ndarray, mean_strength: np.ndarray, power: np.ndarray, scatter: np.ndarray, pulls: Pulls
+    bartlett: np.ndarray, eps: np.ndarray, mean_strength: np.ndarray, power: float | np.ndarray, scatter: np.ndarray, pulls: Pulls
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradient by log c (..., D), t (..., D(D-1)/2) and eps (..., M, D) of
 
