@@ -145,7 +145,7 @@ def kernel_slope(
     root = np.sqrt(mean_strength)[..., None]
     pulled = strengths[..., None] * (eps / root - centres @ bartlett)
     by_factor = transposed(centres) @ pulled - scatter @ bartlett
-    by_log_c = (power[..., None] + diagonal(by_factor) * diagonal(bartlett)) / 2.0
+    by_log_c = (np.asarray(power)[..., None] + diagonal(by_factor) * diagonal(bartlett)) / 2.0
     return by_log_c, by_factor[(..., *np.tril_indices(bartlett.shape[-1], -1))], -pulled / root
 
 
