@@ -320,7 +320,7 @@ def _sentence(event: Event) -> str | None:
             return None if replicates else f"{name}: started"
         case events.Checked(_, method, done, wanted, size, seconds):
             said = done == wanted or done * FIFTHS // wanted > (done - size) * FIFTHS // wanted
-            return f"{method}: {done} of {wanted} replicates ({seconds:.1f} s each)" if said else None
+            return f"{method}: {done} of {wanted} replicates ({seconds:.{1 if seconds >= 1 else 2}f} s each)" if said else None
         case events.Finished(name, status, seconds):
             return f"{name}: {status} ({seconds:.1f} s)"
         case events.Failed(name, reason, seconds):

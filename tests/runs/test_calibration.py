@@ -148,3 +148,11 @@ def test_a_prior_that_cannot_be_is_a_mistake_of_the_check(tmp_path: Path) -> Non
     config = {**CONFIG, "data": np.ones((5, 1)), "methods": {"kmeans": {"kind": "em"}}}
     with pytest.raises(ConfigError, match="check: draws data from the prior, and there is none"):
         load(config)
+
+
+def test_draws_made_elsewhere_cannot_be_checked() -> None:
+    from workbench.experiment.checking import unfit
+    from workbench.inference import METHODS
+
+    assert unfit(METHODS["imported"](file="draws.nc")) == "cannot be fitted to other data"  # type: ignore[call-arg]
+    assert unfit(METHODS["exact"]()) == ""

@@ -31,7 +31,7 @@ TESTS = (
 )
 HELD = (
     "Share of the data sets whose 95 % interval holds the truth, with its binomial error, and how many have an interval. Components are numbered by their true weights, "
-    "the heaviest first; fits are aligned to the truth. Intervals come from the observed information, and are right when every component has many rows."
+    "the heaviest first; fits are aligned to the truth. Intervals come from the observed information, and are right when every component has many rows and lies apart from the others."
 )
 
 

@@ -83,6 +83,6 @@ def _of_coverage(covered: Covered, trials: Trials) -> str:
         return f"there are intervals in {covered.intervals} of {len(trials.fitted)} replicates, too few to tell; raise replicates"
     return (
         f"the 95 % intervals are {covered.direction}: they hold the truth in {100.0 * covered.share:.1f} ± {100.0 * covered.error:.1f} % "
-        f"of the {covered.intervals} replicates that have one (of {len(trials.fitted)}); they are right for many rows in every "
-        "component: fit fewer components, or take nuts' intervals"
+        f"of the {covered.intervals} replicates that have one (of {len(trials.fitted)}); they are right where every "
+        "component has many rows and lies apart: fit fewer components, or take nuts' intervals"
     )
