@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from workbench.inference import EM as EM
     from workbench.inference import METHODS as METHODS
     from workbench.inference import NUTS as NUTS
+    from workbench.inference import VBEM as VBEM
     from workbench.inference import AnnealedEM as AnnealedEM
     from workbench.inference import Context as Context
     from workbench.inference import Exact as Exact
@@ -84,6 +85,7 @@ _ROOMS = {
         "KMeans",
         "METHODS",
         "NUTS",
+        "VBEM",
         "SampledEM",
         "StochasticEM",
     ),

@@ -37,8 +37,8 @@ def to_tree(problem: Problem, fit: Fit, label: str) -> Any:
         groups["log_likelihood"] = _row_densities(problem, fit.draws)
     groups |= _restart_groups(fit) | _step_groups(fit) | _left_out_group(fit) | _evidence_group(fit)
     if fit.approximation:
-        dims = {1: ("coordinate",), 2: ("coordinate", "coordinate_2")}
-        groups["approximation"] = xr.Dataset({name: (dims[value.ndim], value) for name, value in fit.approximation.items()})
+        normal = "scale_tril" in fit.approximation
+        groups["approximation"] = xr.Dataset({name: (_axes(name, value, normal), value) for name, value in fit.approximation.items()})
     names = {**problem.family.coords(problem.data), "row": problem.data.rows}
     named = {group: _named(data, names) for group, data in groups.items()}
     tree = xr.DataTree.from_dict({f"/{group}": data for group, data in named.items()})
@@ -77,6 +77,11 @@ def from_tree(tree: Any) -> Fit:
         evidence=_read_evidence(tree),
         messages=tuple(json.loads(attrs["messages"])),
     )
+
+
+def _axes(name: str, value: np.ndarray, normal: bool) -> tuple[str, ...]:
+    """Dims of a number of q: coordinates where it is a normal in those, its own where it is of the prior's form."""
+    return ("coordinate", "coordinate_2")[: value.ndim] if normal else tuple(f"{name}_{axis}" for axis in range(value.ndim))
 
 
 def _mixtures(mixture: Mixture, batch: tuple[str, ...]) -> Any:

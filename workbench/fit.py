@@ -213,7 +213,8 @@ class Fit:
     restarts, trace, path, ledger : of methods that have them
     left_out : of a point at a maximum, what the fit without each row says of it
     reported : the restart that is reported, or -1
-    approximation : ``mean`` (dim,) and ``scale_tril`` (dim, dim) of q in unconstrained coordinates
+    approximation : ``mean`` (dim,) and ``scale_tril`` (dim, dim) of a normal q in unconstrained coordinates; of one of the prior's
+        form ``expected_counts`` (K,), and its hyperparameters by their names in a config, component axis first
     objective_name : what the method maximises
     evidence : estimates of log p(x) and bounds of it that the method gives
     seconds : ``compile`` and ``run``

@@ -35,6 +35,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "stochastic_em": {"restarts": 3, "max_iter": 20},
     "sampled_em": {"restarts": 3, "max_iter": 30},
     "gradient": {"restarts": 3},
+    "vbem": {"restarts": 3, "draws": 50},
     "advi": {"restarts": 1, "draws": 50, "max_iter": 2000},
     "fullrank_advi": {"restarts": 1, "draws": 50, "max_iter": 2000},
     "nuts": {"chains": 2, "draws": 50, "tune": 100},

@@ -28,6 +28,8 @@ RHAT = 1.01
 ESS = 400
 PARETO_K = 0.7
 UNSEEN = 0.05
+UNUSED = 1.0
+"""Expected rows below which a component counts as unused."""
 COPIES = frozenset({"given", "uniform"})
 """Kinds of start that are the same for every restart."""
 
@@ -44,7 +46,8 @@ def diagnostic_rows(
     yield _row(label, "status", fit.status.value, "", fit.status.good, "" if fit.status.good else fit.status.value)
     for row in itertools.chain(of_identification(problem), left_out(problem) if settled is not None else ()):
         yield {"method": label, **row}
-    makers = {"point": _of_restarts(fit, found), "approximation": _of_approximation(fit), "sample": _of_sample(fit, settled)}
+    approximation = itertools.chain(_of_restarts(fit, found), _of_approximation(fit))
+    makers = {"point": _of_restarts(fit, found), "approximation": approximation, "sample": _of_sample(fit, settled)}
     for row in makers[fit.estimate]:
         yield {"method": label, **row}
     if fit.estimate == "point":
@@ -80,10 +83,10 @@ def _of_restarts(fit: Fit, found: list[Optimum]) -> Iterator[Row]:
         yield check("unseen_optimum_upper", upper, None, None, "")
     hits = len(found[0].restarts) / n_restarts if found[0].regular else 0.0
     yield check("share_at_best", hits, None, None, "")
-    singular = sum(len(optimum.restarts) for optimum in found if optimum.singular) / n_restarts
-    yield check(
-        "share_singular", singular, 0.0, singular == 0.0, "singular ends are left out of best; em with objective: posterior has none"
-    )
+    if fit.estimate == "point":
+        singular = sum(len(optimum.restarts) for optimum in found if optimum.singular) / n_restarts
+        advice = "singular ends are left out of best; em with objective: posterior has none"
+        yield check("share_singular", singular, 0.0, singular == 0.0, advice)
     ended = {
         status: {i for i, own in enumerate(fit.restarts.status) if own is status} for status in (Status.SINGULAR, Status.LOST_COMPONENT)
     }
@@ -101,6 +104,9 @@ def _of_approximation(fit: Fit) -> Iterator[Row]:
     if fit.log_q.size >= FEWEST_DRAWS:
         k_hat = float(np.asarray(array_statistics().psislw(-(fit.log_posterior - fit.log_q).ravel())[1]))
         yield check("pareto_k", k_hat, PARETO_K, k_hat <= PARETO_K, "q is far from the posterior: trust nuts, or a q of a richer kind")
+    if "expected_counts" in fit.approximation:
+        unused = int((fit.approximation["expected_counts"] < UNUSED).sum())
+        yield check("unused_components", unused, None, None, "their parameters are the prior's; lower n_components" if unused else "")
     bound = elbo(fit)
     if bound is not None:
         yield check("elbo_mcse", bound.mcse, 0.1, bound.mcse <= 0.1, "raise draws for a more precise ELBO")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from workbench.data.spelling import advice, nearest, there_are, who_has
 
-LATER_KINDS = ("vbem", "pathfinder", "smc")
+LATER_KINDS = ("pathfinder", "smc")
 LATER_FAMILIES = ("lda",)
 LATER = {
     "config": (),

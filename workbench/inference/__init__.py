@@ -13,6 +13,7 @@ from workbench.inference.imported import Imported
 from workbench.inference.kmeans import KMeans
 from workbench.inference.method import Clock, Context, Method
 from workbench.inference.pymc import ADVI, NUTS, FullRankADVI
+from workbench.inference.vbem import VBEM
 
 METHODS: dict[str, type[Method]] = {
     "em": EM,
@@ -23,6 +24,7 @@ METHODS: dict[str, type[Method]] = {
     "stochastic_em": StochasticEM,
     "sampled_em": SampledEM,
     "gradient": Gradient,
+    "vbem": VBEM,
     "advi": ADVI,
     "fullrank_advi": FullRankADVI,
     "nuts": NUTS,
@@ -36,6 +38,7 @@ __all__ = [
     "EM",
     "METHODS",
     "NUTS",
+    "VBEM",
     "AnnealedEM",
     "Clock",
     "Context",

@@ -89,7 +89,7 @@ def bounded(cell: Slice) -> Iterator[str]:
 def gap(cell: Slice, method: str) -> str:
     """The price of an approximation, or nothing where no reference tells it."""
     rows = cell.rows("evidence", method)
-    known = rows[rows["kl"].notna()]
+    known = rows[rows["kl"].notna() & (rows["estimator"] == "elbo")]  # the bound that is named, not one with labels in q
     if known.empty:
         return ""
     row = known.iloc[0]
