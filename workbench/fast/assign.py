@@ -86,7 +86,7 @@ def _shared(code: Writer, joint: Any, n_components: Any, row: Any, counts: Any) 
         mass.add(density)
         moment.add_product(density, below)
     inverse, count = 1.0 / mass.value, code.load(counts, row)
-    share = count * inverse
+    share = (count * inverse).where(count.compared("!=", 0.0), 0.0)
     with code.loop(n_components) as k:
         place = code.plus(code.product(k, BLOCK), row)
         code.store(code.load(joint, place) * share, joint, place)
@@ -125,7 +125,7 @@ def _power(code: Writer, joint: Any, n_components: Any, rows: Any, counts: Any, 
             flat.add(density)
             moment.add_product(density, full.at_least(-1e300))
         count = code.load(counts, row)
-        share, mean = count / flat.value, moment.value / flat.value
+        share, mean = (count / flat.value).where(count.compared("!=", 0.0), 0.0), moment.value / flat.value
         with code.loop(n_components) as k:
             place = code.plus(code.product(k, BLOCK), row)
             code.store(code.load(joint, place) * share, joint, place)

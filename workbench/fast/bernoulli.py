@@ -90,7 +90,8 @@ def _summarise(known: Coded, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def _padded(numbers: np.ndarray) -> np.ndarray:
     """Whole registers, in C order."""
     rest = -numbers.shape[2] % WIDTH
-    return np.pad(numbers, ((0, 0), (0, 0), (0, rest))) if rest else np.ascontiguousarray(numbers)
+    padded = np.pad(numbers, ((0, 0), (0, 0), (0, rest))) if rest else numbers  # np.pad keeps Fortran's order
+    return np.ascontiguousarray(padded)
 
 
 STEP = Discrete(_log_cells, _summarise, BernoulliStatistics)

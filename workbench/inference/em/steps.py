@@ -54,6 +54,9 @@ def e_step(terms: Terms, x: Rows, counts: Counts, assign: Assign = soft) -> Expe
     log_joint = terms.log_joint(x)
     log_density = log_sum_exp(log_joint)
     responsibilities = assign(log_joint, log_density)
+    absent = counts == 0
+    if absent.any():  # a row that counts nothing may well be impossible
+        responsibilities, log_density = np.where(absent[..., None], 0.0, responsibilities), np.where(absent, 0.0, log_density)
     used = responsibilities > 0
     with np.errstate(invalid="ignore"):  # 0 times -inf
         complete = np.where(used, responsibilities * log_joint, 0.0).sum(axis=-1)
