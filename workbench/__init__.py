@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from workbench.inference import Imported as Imported
     from workbench.inference import IncrementalEM as IncrementalEM
     from workbench.inference import KMeans as KMeans
+    from workbench.inference import Pathfinder as Pathfinder
     from workbench.inference import SampledEM as SampledEM
     from workbench.inference import StochasticEM as StochasticEM
     from workbench.models import FAMILIES as FAMILIES
@@ -86,6 +87,7 @@ _ROOMS = {
         "METHODS",
         "NUTS",
         "VBEM",
+        "Pathfinder",
         "SampledEM",
         "StochasticEM",
     ),

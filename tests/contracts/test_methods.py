@@ -38,6 +38,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "vbem": {"restarts": 3, "draws": 50},
     "advi": {"restarts": 1, "draws": 50, "max_iter": 2000},
     "fullrank_advi": {"restarts": 1, "draws": 50, "max_iter": 2000},
+    "pathfinder": {"restarts": 3, "draws": 50},
     "nuts": {"chains": 2, "draws": 50, "tune": 100},
     "gibbs": {"chains": 2, "draws": 50, "tune": 20},
     "exact": {"chains": 2, "draws": 50},

@@ -134,6 +134,7 @@ FOREIGN_VALUES = {
         **dict.fromkeys(("vb", "variational_bayes", "cavi"), "vbem"),
         **dict.fromkeys(("vi", "meanfield"), "advi"),
         **dict.fromkeys(("fullrank", "full_rank"), "fullrank_advi"),
+        **dict.fromkeys(("multipath_pathfinder", "path_finder"), "pathfinder"),
     },
     "init": {
         **dict.fromkeys(("random", "random_from_data", "data"), "random_rows"),

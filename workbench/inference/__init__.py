@@ -12,6 +12,7 @@ from workbench.inference.gradient import Gradient
 from workbench.inference.imported import Imported
 from workbench.inference.kmeans import KMeans
 from workbench.inference.method import Clock, Context, Method
+from workbench.inference.pathfinder import Pathfinder
 from workbench.inference.pymc import ADVI, NUTS, FullRankADVI
 from workbench.inference.vbem import VBEM
 
@@ -27,6 +28,7 @@ METHODS: dict[str, type[Method]] = {
     "vbem": VBEM,
     "advi": ADVI,
     "fullrank_advi": FullRankADVI,
+    "pathfinder": Pathfinder,
     "nuts": NUTS,
     "gibbs": Gibbs,
     "exact": Exact,
@@ -51,6 +53,7 @@ __all__ = [
     "IncrementalEM",
     "KMeans",
     "Method",
+    "Pathfinder",
     "SampledEM",
     "StochasticEM",
 ]

@@ -15,6 +15,7 @@ from workbench.inference.em.kind import Kind
 from workbench.inference.em.point import Ascent, em_polish
 from workbench.inference.em.scheme import LEAP, Iteration, Scheme, Steps
 from workbench.inference.em.starts import Init, interior
+from workbench.inference.lbfgs import Memory, dot
 from workbench.inference.line_search import backtracked
 from workbench.inference.method import Context
 from workbench.models import Mixture, Prior
@@ -25,8 +26,6 @@ Optimiser = Literal["lbfgs", "ascent"]
 
 MEMORY = 10
 """Steps that L-BFGS remembers."""
-CURVED = 1e-10
-"""A step is remembered if the slope fell along it by at least this share of |s| |y|."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def ascending(start: Mixture, steps: Steps, optimiser: Optimiser) -> Scheme:
     """Step after step uphill; a fit that no step lifts any more stays where it is."""
     chart = steps.chart
     here = _arrived(chart, steps, interior(chart, start))
-    memory = _Memory(here.u.shape[0], chart.dim, MEMORY if optimiser == "lbfgs" else 0)
+    memory = Memory(here.u.shape[0], chart.dim, MEMORY if optimiser == "lbfgs" else 0)
     while True:
         keep = yield here.iteration
         if keep is not None:
@@ -142,7 +141,7 @@ def _arrived(chart: Prior, steps: Steps, u: Coordinates) -> _Place:
     return _Place(u, iteration.led(LEAP), slope)
 
 
-def _moved(chart: Prior, steps: Steps, here: _Place, memory: _Memory) -> tuple[_Place, np.ndarray]:
+def _moved(chart: Prior, steps: Steps, here: _Place, memory: Memory) -> tuple[_Place, np.ndarray]:
     """One step of every fit, and who stays."""
 
     def evaluate(_: np.ndarray, u: Coordinates) -> tuple[np.ndarray, _Place]:
@@ -150,69 +149,8 @@ def _moved(chart: Prior, steps: Steps, here: _Place, memory: _Memory) -> tuple[_
         return place.iteration.objective, place
 
     direction, length = memory.direction(here.slope)
-    rise = _dot(here.slope, direction)
+    rise = dot(here.slope, direction)
     taken, parts = backtracked(evaluate, here.u, direction, rise, here.iteration.objective, length)
     memory.length = np.where(taken > 0.0, taken, memory.length)
     stays = taken == 0.0
     return _Place.joined([*parts, (np.flatnonzero(stays), here.take(stays))]), stays
-
-
-class _Memory:
-    """The last steps s and falls of the slope y of every fit, newest first (size, restart, dim); none of a fit are zeros.
-
-    With ``size`` 0 the direction is the gradient, and the first length tried is twice the last one taken.
-    """
-
-    def __init__(self, count: int, dim: int, size: int) -> None:
-        self.s, self.y, self.curvature = np.zeros((size, count, dim)), np.zeros((size, count, dim)), np.zeros((size, count))
-        self.length = np.full(count, np.nan)
-
-    @property
-    def filled(self) -> np.ndarray:
-        return np.asarray((self.curvature > 0.0).any(axis=0))
-
-    def take(self, index: np.ndarray) -> _Memory:
-        other = _Memory(0, 0, 0)
-        other.s, other.y, other.curvature = self.s[:, index], self.y[:, index], self.curvature[:, index]
-        other.length = self.length[index]
-        return other
-
-    def forget(self, who: np.ndarray) -> None:
-        self.s[:, who], self.y[:, who], self.curvature[:, who] = 0.0, 0.0, 0.0
-
-    def note(self, s: Coordinates, y: Coordinates) -> None:
-        """Remember a step along which the slope fell, in place of the oldest; other fits keep what they have."""
-        if not self.s.shape[0]:
-            return
-        with np.errstate(all="ignore"):
-            curvature = _dot(s, y)
-            good = np.isfinite(curvature) & (curvature > CURVED * np.sqrt(_dot(s, s) * _dot(y, y)))
-        for held, new in ((self.s, s), (self.y, y), (self.curvature, curvature)):
-            held[1:, good] = held[:-1, good]
-            held[0, good] = new[good]
-
-    def direction(self, slope: Coordinates) -> tuple[Coordinates, np.ndarray]:
-        """Direction and first step length: L-BFGS's two loops, or the gradient itself."""
-        steepness = np.sqrt(_dot(slope, slope))
-        with np.errstate(all="ignore"):
-            first = np.where(steepness > 0.0, 1.0 / steepness, 0.0)
-            if not self.s.shape[0]:
-                return slope, np.where(np.isnan(self.length), first, 2.0 * self.length)
-            found = self._two_loops(slope)
-        filled = self.filled
-        return np.where(filled[:, None], found, slope), np.where(filled, 1.0, first)
-
-    def _two_loops(self, slope: Coordinates) -> Coordinates:
-        rho = np.where(self.curvature > 0.0, 1.0 / self.curvature, 0.0)
-        q, shares = slope, []
-        for s, y, r in zip(self.s, self.y, rho, strict=True):
-            shares.append(r * _dot(s, q))
-            q = q - shares[-1][:, None] * y
-        q = q * (self.curvature[0] / _dot(self.y[0], self.y[0]))[:, None]
-        for s, y, r, share in zip(self.s[::-1], self.y[::-1], rho[::-1], shares[::-1], strict=True):
-            q = q + (share - r * _dot(y, q))[:, None] * s
-        return np.asarray(q)
-
-
-def _dot(a: Coordinates, b: Coordinates) -> np.ndarray:
-    return np.asarray((a * b).sum(axis=-1))
