@@ -64,6 +64,24 @@ TYPES = [
     ("data: {name: iris, held_out: 1.5}\n" + TWO + EM, "1:30: data.held_out", "is 1.5; give less than 1"),
     ("data: {name: iris, file: my.csv}\n" + TWO + EM, "1:7: data", "has name and file; give one of them"),
     ("data: {synthetic: {missing: 1}}\n" + TWO + EM, "1:29: data.synthetic.missing", "is 1; give less than 1"),
+    (OLD + "model: {n_components: 2, prior: {kind: 3, dof: 0}}\n" + EM, "2:40: model.prior.kind", "is 3; there are conjugate, independent"),
+    (
+        OLD + "model: {n_components: 2, prior: {kind: independent, mean_strength: 1}}\n" + EM,
+        "2:53: model.prior.mean_strength",
+        "kind: conjugate has it",
+    ),
+    (OLD + "model: {n_components: 2, prior: {mean_covariance: 1}}\n" + EM, "2:34: model.prior.mean_covariance", "kind: independent has it"),
+    (
+        OLD + "model: {n_components: 2, prior: {kind: independent, mean_variance: 1}}\n" + EM,
+        "2:53: model.prior.mean_variance",
+        "here it is called mean_covariance",
+    ),
+    (
+        OLD + "model: {n_components: 2, prior: {kind: independent, mean_covariance: [[1, 2], [2, 1]]}}\n" + EM,
+        "2:70: model.prior.mean_covariance",
+        "is not positive definite",
+    ),
+    (OLD + "model: {n_components: 1, prior: {kind: independent}}\nmethods: [exact]\n", "3:10: methods.exact", "needs a conjugate prior"),
     (OLD + "model: {n_components: 2, prior: flat}\n" + EM, "2:33: model.prior", "give default, or hyperparameters by name"),
 ]
 NAMES = [

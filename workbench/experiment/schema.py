@@ -13,7 +13,7 @@ from workbench.experiment.labels import LABEL
 from workbench.experiment.sections import Check, Data, Model, Synthetic, Top
 from workbench.experiment.validation import Options, adapters
 from workbench.inference import METHODS
-from workbench.models.families import FAMILIES, Product
+from workbench.models.families import FAMILIES, Family, Product
 from workbench.models.families.product import PARTS
 
 Schema = dict[str, Any]
@@ -118,14 +118,21 @@ def _data() -> Schema:
 
 def _model() -> Schema:
     plain = [family for family in FAMILIES.values() if family is not Product]
-    hyperparameters: dict[str, Schema] = {key: NUMBERS for family in plain for key in ("concentration", *family.hyperparameters)}
-    hyperparameters |= {name: _closed(dict.fromkeys(family.hyperparameters, NUMBERS)) for name, family in PARTS.items()}
+    hyperparameters: dict[str, Schema] = {"concentration": NUMBERS}
+    for family in plain:
+        hyperparameters |= _hyperparameters(family)
+    hyperparameters |= {name: _closed(_hyperparameters(family)) for name, family in PARTS.items()}
     prior = {
         "description": "default, or hyperparameters by name; those not named keep their defaults",
         "anyOf": [{"const": "default"}, _closed(hyperparameters)],
         "default": "default",
     }
     return {"description": "The mixture", **_closed({**properties(Model), **_family_keys(), "prior": prior})}
+
+
+def _hyperparameters(family: type[Family]) -> dict[str, Schema]:
+    kinds = {"kind": {"enum": list(family.prior_kinds), "default": family.prior_kinds[0]}} if family.prior_kinds else {}
+    return {key: kinds.get(key, NUMBERS) for key in family.hyperparameters}
 
 
 def _methods() -> Schema:

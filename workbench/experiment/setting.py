@@ -136,13 +136,19 @@ def choose_model(config: Config) -> tuple[Model | None, Family | None, list[Faul
         faults.append(Fault(("model", "prior"), f"is {shown(prior)}; give default, or hyperparameters by name"))
     if faults or family is None:
         return None, family, faults
-    known, given = family.prior_keys, prior if isinstance(prior, Mapping) else {}
-    others = {name: other.hyperparameters for name, other in FAMILIES.items() if name not in (family.name, "product")}
-    return (
-        model,
-        family,
-        [Fault(("model", "prior", key), unknown_key("prior", key, known, others), True) for key in given if key not in known],
-    )
+    return model, family, _prior_faults(family, prior if isinstance(prior, Mapping) else {})
+
+
+def _prior_faults(family: Family, given: Mapping[str, Any]) -> list[Fault]:
+    """Keys of the prior that its family, or its kind, has not."""
+    path: Path = ("model", "prior")
+    try:
+        known = family.keys_with(given)
+    except PriorError as error:
+        return [Fault((*path, *filter(None, (error.key,))), error.what)]
+    kinds = {f"kind: {kind}": family.keys_with({"kind": kind}) for kind in family.prior_kinds}
+    families = {name: other.hyperparameters for name, other in FAMILIES.items() if name not in (family.name, "product")}
+    return [Fault((*path, key), unknown_key("prior", key, known, kinds | families), True) for key in given if key not in known]
 
 
 def _load(sources: Sources, choice: Choice, seed: int) -> tuple[Loaded | None, list[Fault]]:
@@ -170,6 +176,15 @@ def _arranged(loaded: Loaded, family: Family) -> tuple[Loaded | None, list[Fault
     return replace(loaded, train=train, held_out=held_out), []
 
 
+def _known(family: Family, numbers: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The numbers that the prior has, None if there is no such kind; the others have been told."""
+    try:
+        known = family.keys_with(numbers)
+    except PriorError:
+        return None
+    return {key: copy.copy(value) for key, value in numbers.items() if key in known}
+
+
 def _pose(loaded: Loaded, family: Family, model: Model, config: Config) -> tuple[Problem | None, list[Fault]]:
     """Put data and model together."""
     data, n_components, faults = loaded.train, model.n_components, []
@@ -181,8 +196,9 @@ def _pose(loaded: Loaded, family: Family, model: Model, config: Config) -> tuple
     if faults:
         return None, faults
     numbers = config["model"].get("prior") or "default"
-    known = family.prior_keys  # other keys have been told
-    given = {key: copy.copy(value) for key, value in numbers.items() if key in known} if isinstance(numbers, Mapping) else None
+    given = _known(family, numbers) if isinstance(numbers, Mapping) else None
+    if given is None and isinstance(numbers, Mapping):
+        return None, []
     while True:  # one turn for each impossible number, so that all are told at once
         try:
             problem = Problem(data, family, n_components, "default" if given is None else given)

@@ -13,7 +13,7 @@ LATER = {
     "data": (),
     "synthetic": (),
     "model": (),
-    "prior": ("kind", "mean_covariance"),
+    "prior": (),
     "method": ("timeout",),
     "report": ("study", "language", "features_as_image"),
     "init": ("em",),
@@ -57,6 +57,7 @@ FOREIGN_KEYS = {
     "prior": {
         **dict.fromkeys(("weight_concentration_prior", "weight_concentration", "alpha", "weights", "dirichlet"), "concentration"),
         **dict.fromkeys(("mean_prior", "m0", "mu0"), "mean"),
+        **dict.fromkeys(("mean_variance", "mean_cov", "mean_scale"), "mean_covariance"),
         **dict.fromkeys(("mean_precision_prior", "kappa", "kappa0", "shrinkage"), "mean_strength"),
         **dict.fromkeys(("degrees_of_freedom_prior", "degrees_of_freedom", "df", "nu", "nu0"), "dof"),
         **dict.fromkeys(("covariance_prior", "psi", "Psi", "scale_matrix"), "scale"),
@@ -96,7 +97,7 @@ HOMES = {
     "model": ("n_components", "family", "covariance", "blocks", "prior"),
     "data": ("columns", "classes", "id", "counts", "held_out", "complete_rows", "file", "synthetic"),
     "method": ("restarts", "tol", "stop", "max_iter", "objective", "init", "draws", "chains", "tune"),
-    "prior": ("concentration", "mean", "mean_strength", "dof", "scale", "a", "b", "alpha", "shape", "rate"),
+    "prior": ("concentration", "mean", "mean_strength", "mean_covariance", "dof", "scale", "a", "b", "alpha", "shape", "rate"),
 }
 """Keys that stand elsewhere, by the section they belong to."""
 

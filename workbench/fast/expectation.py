@@ -144,9 +144,9 @@ def _size(terms: Any) -> int:
 
 
 def m_step(statistics: Statistics, prior: Prior | None, current: Mixture) -> Mixture:
-    """The maximum-likelihood mixture of ``statistics``, or with a prior the mode of the updated prior."""
+    """The maximum-likelihood mixture of ``statistics``, or with a prior the mode of the updated prior, or a step up to it."""
     module = _module(current)
-    if hasattr(module, "m_step"):
+    if hasattr(module, "m_step") and (prior is None or prior.conjugate):
         result: Mixture = module.m_step(statistics, prior, _contiguous(current))
         return result
     return maximum.m_step(statistics, prior, current)

@@ -1,4 +1,4 @@
-"""Prior: one conjugate prior for every method: density, update, mode, draws, normaliser and coordinates."""
+"""Prior: one prior for every method: density, update, maxima, draws, normaliser and coordinates."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ class ComponentsPrior(ABC):
     boundary: ClassVar[float] = float("inf")
     """Unconstrained coordinates beyond this count as on the boundary of the parameters, where they may run off without end."""
 
+    @property
+    def conjugate(self) -> bool:
+        """Whether the parameters' posterior given the labels is of the prior's own form: then :meth:`posterior` is exact."""
+        return True
+
     @abstractmethod
     def log_densities(self, components: Any) -> PerComponent:
         """Log density of each component's own parameters, given those that all share, constants included, no Jacobian; (*batch, K)."""
@@ -60,7 +65,16 @@ class ComponentsPrior(ABC):
 
     @abstractmethod
     def posterior(self, statistics: Any) -> ComponentsPrior:
-        """The conjugate update."""
+        """The conjugate update; of a prior that has none the best q, proportional to exp E log p(x, z, theta) of the prior's own form."""
+
+    def maximise(self, statistics: Any, current: Any) -> Components:
+        """MAP's M step: where E_q log p(x, z | theta) + log p(theta) is highest, or without a closed form higher than at ``current``."""
+        return self.posterior(statistics).mode()
+
+    def drawn(self, statistics: Any, current: Any, rng: np.random.Generator) -> Components:
+        """A draw of the components given ``statistics`` of labelled rows, or without a closed form a move that leaves their
+        distribution as it is, from ``current``; (*batch, K)."""
+        return self.posterior(statistics).sample(rng, statistics.counts.shape)
 
     @abstractmethod
     def mode(self) -> Components:
@@ -137,7 +151,7 @@ class ComponentsPrior(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """Dirichlet weights and conjugate components, as numbers (statistics, section 1).
+    """Dirichlet weights and components, as numbers (statistics, section 1).
 
     Attributes
     ----------
@@ -151,6 +165,11 @@ class Prior:
     @property
     def n_components(self) -> int:
         return int(self.concentration.shape[-1])
+
+    @property
+    def conjugate(self) -> bool:
+        """Whether theta's posterior given the labels is of the prior's own form."""
+        return self.components.conjugate
 
     @property
     def dim(self) -> int:
@@ -190,16 +209,29 @@ class Prior:
         return np.asarray(xlogy(self.concentration - 1.0, turned.weights) + self.components.log_densities(turned.components))
 
     def posterior(self, statistics: Statistics) -> Prior:
-        """The conjugate update by expected statistics: MAP's M step is its mode, variational Bayes' q is itself."""
+        """Variational Bayes' q(theta) by expected statistics: the conjugate update, or the best of the prior's own form."""
         return Prior(self.concentration + statistics.counts, self.components.posterior(statistics))
+
+    def maximise(self, statistics: Statistics, current: Mixture) -> Mixture:
+        """MAP's M step: the mode of the updated prior, or without a closed form a step up from ``current`` by conditional maxima."""
+        components = self.components.maximise(statistics, current.components)
+        return Mixture(self._likeliest(self.concentration + statistics.counts), components)
+
+    def drawn(self, statistics: Statistics, current: Mixture, rng: np.random.Generator) -> Mixture:
+        """Gibbs' draw of theta given ``statistics`` of labelled rows, (*batch); without a closed form a move from ``current``."""
+        weights = self._drawn_weights(rng, self.concentration + statistics.counts, current.batch_shape)
+        return Mixture(weights, self.components.drawn(statistics, current.components, rng))
 
     def mode(self) -> Mixture:
         """The mode in natural coordinates (statistics, sections 1 and 2); concentrations below 1 count as 1 - there is no
         interior mode, and configs refuse them."""
-        excess = np.maximum(self.concentration - 1.0, 0.0)
+        return Mixture(self._likeliest(self.concentration), self.components.mode())
+
+    def _likeliest(self, concentration: Weights) -> Weights:
+        excess = np.maximum(concentration - 1.0, 0.0)
         total = excess.sum(axis=-1, keepdims=True)
         flat = np.full_like(excess, 1.0 / self.n_components)
-        return Mixture(np.divide(excess, total, out=flat, where=total > 0), self.components.mode())
+        return np.divide(excess, total, out=flat, where=total > 0)
 
     def centre(self) -> Mixture:
         """The mixture of expected weights, means, probabilities, rates and precisions; of an updated prior."""
@@ -223,9 +255,11 @@ class Prior:
 
     def sample(self, rng: np.random.Generator, size: tuple[int, ...] = ()) -> Mixture:
         """Draw mixtures of batch shape ``size``, which is the prior's own where an update gave it one."""
-        own = self.concentration
-        weights = rng.dirichlet(own, size=size) if own.ndim == 1 else drawn_shares(rng, own, (*size, self.n_components))
+        weights = self._drawn_weights(rng, self.concentration, size)
         return Mixture(weights, self.components.sample(rng, (*size, self.n_components)))
+
+    def _drawn_weights(self, rng: np.random.Generator, own: Weights, size: tuple[int, ...]) -> Weights:
+        return rng.dirichlet(own, size=size) if own.ndim == 1 else drawn_shares(rng, own, (*size, self.n_components))
 
     def log_normaliser(self) -> PerFit:
         """Log normaliser, so that log p(x, labels) is a difference of two, but for a constant of the data; shape (*batch)."""

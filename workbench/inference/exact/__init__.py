@@ -66,9 +66,11 @@ class Exact:
         check_options(self)
 
     def refuses(self, problem: Problem) -> str | None:
-        """No prior, cells without a closed form, or more labellings than are summed."""
+        """No prior, one that is not conjugate, cells without a closed form, or more labellings than are summed."""
         if problem.prior is None:
             return problem.no_prior
+        if not problem.prior.conjugate:
+            return "exact needs a conjugate prior: under one of kind independent p(x, labels) has no closed form; use gibbs"
         if (reason := problem.family.no_closed_form(problem.data)) is not None:
             return reason
         data, n_components = problem.data, problem.n_components

@@ -46,7 +46,7 @@ class Augmented:
 def sweep(mixture: Mixture, rows: Augmented, prior: Prior, rng: np.random.Generator) -> Mixture:
     """Theta of the next sweep for a batch (chain,) of mixtures; the labels in between are not kept."""
     statistics = labelled_statistics(mixture, rows, rng)
-    return prior.posterior(statistics).sample(rng, mixture.batch_shape)
+    return prior.drawn(statistics, mixture, rng)
 
 
 def labelled_statistics(mixture: Mixture, rows: Augmented, rng: np.random.Generator) -> Statistics:

@@ -45,6 +45,8 @@ class Family(ABC):
     name: ClassVar[str]
     hyperparameters: ClassVar[tuple[str, ...]]
     """Names that ``prior:`` takes beside ``concentration``."""
+    prior_kinds: ClassVar[tuple[str, ...]] = ()
+    """Values of its hyperparameter ``kind``, if it has that; the others depend on it."""
     shapes_with_no_mode: ClassVar[tuple[str, ...]] = ()
     """Hyperparameters for which a value below 1 leaves no interior mode (statistics, section 1)."""
 
@@ -62,6 +64,10 @@ class Family(ABC):
     def prior_keys(self) -> tuple[str, ...]:
         """What ``prior:`` takes."""
         return ("concentration", *self.hyperparameters)
+
+    def keys_with(self, given: Mapping[str, Any]) -> tuple[str, ...]:
+        """What ``prior:`` takes beside what is ``given``: all keys, or those of the prior's kind."""
+        return self.prior_keys
 
     @property
     def columns(self) -> tuple[str, ...] | None:
@@ -180,7 +186,7 @@ class Family(ABC):
         PriorError
             With the key of a number that is unknown, missing or impossible.
         """
-        known = self.prior_keys
+        known = self.keys_with(numbers)
         for key in numbers:
             if key not in known:
                 raise PriorError(f"is not a hyperparameter of {self.name}; {advice(key, known)}", key)
@@ -198,7 +204,7 @@ class Family(ABC):
         PriorError
             If a default is needed and the data have none.
         """
-        defaults = {} if set(self.prior_keys) <= given.keys() else self.default_numbers(data, n_components)
+        defaults = {} if set(self.keys_with(given)) <= given.keys() else self.default_numbers(data, n_components)
         return {**defaults, **given}
 
     def mixture(self, parameters: Mapping[str, Any]) -> Mixture:

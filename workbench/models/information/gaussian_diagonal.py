@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workbench.models.families.gaussian.full import LOG_2PI
+from workbench.models.families.gaussian.semiconjugate import SemiConjugatePrior
 from workbench.models.information.kernel import Kernel, Scale, numbered
 from workbench.models.shapes import Responsibilities, Rows
 
@@ -37,13 +38,14 @@ class DiagonalKernel(Kernel):
         return np.concatenate([y, squares], axis=-1), _blocks(seen, first, second - seen / 2.0)
 
     def prior(self, prior: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The normal-inverse-gamma of each feature, as pseudo-rows at the prior's mean and a sum of squares."""
+        """The normal-inverse-gamma of each feature, as pseudo-rows at the prior's mean and a sum of squares; an independent prior
+        has the latter, and means that the variances have nothing to do with."""
         gap = (prior.mean - self.means) / self.sd
-        strength = np.broadcast_to(np.asarray(prior.mean_strength)[..., None], gap.shape)
-        second = strength * gap**2 + prior.scale / self.sd**2
-        power = np.broadcast_to(np.asarray(prior.dof)[..., None] + 3.0, gap.shape)
+        strength, linked = _strength(prior, self.sd)
+        second = linked * strength * gap**2 + prior.scale / self.sd**2
+        power = np.broadcast_to(np.asarray(prior.dof)[..., None] + 2.0 + linked, gap.shape)
         gradient = np.concatenate([strength * gap, (second - power) / 2.0], axis=-1)
-        return gradient, _blocks(strength, strength * gap, second - power / 2.0)
+        return gradient, _blocks(strength, linked * strength * gap, second - power / 2.0)
 
     def factors(self, x: Rows) -> tuple[np.ndarray, np.ndarray]:
         y = (x[:, None, :] - self.means) / self.sd
@@ -73,22 +75,30 @@ class SphericalKernel(Kernel):
         return scores @ self.sum, self.sum.T @ curvature @ self.sum
 
     def prior(self, prior: Any) -> tuple[np.ndarray, np.ndarray]:
-        """variance ~ inverse-gamma(dof / 2, scale / 2), means normal about the prior's with variance / mean_strength."""
+        """variance ~ inverse-gamma(dof / 2, scale / 2), means normal about the prior's with variance / mean_strength, or whatever the
+        variance."""
         size = self.each.means.shape[1]
         gap = (prior.mean - self.each.means) / self.each.sd
-        strength = np.broadcast_to(np.asarray(prior.mean_strength), gap.shape[:1])[:, None]
-        second = (strength * gap**2).sum(axis=-1) + prior.scale / self.variances
-        power = prior.dof + size + 2.0
+        strength, linked = _strength(prior, self.each.sd)
+        second = linked * (strength * gap**2).sum(axis=-1) + prior.scale / self.variances
+        power = prior.dof + 2.0 + linked * size
         gradient = np.concatenate([strength * gap, ((second - power) / 2.0)[:, None]], axis=-1)
         curvature = np.zeros((gap.shape[0], size + 1, size + 1))
         index = np.arange(size)
         curvature[:, index, index] = strength
-        curvature[:, index, size] = curvature[:, size, index] = strength * gap
+        curvature[:, index, size] = curvature[:, size, index] = linked * strength * gap
         curvature[:, size, size] = second - power / 2.0
         return gradient, curvature
 
     def factors(self, x: Rows) -> tuple[np.ndarray, np.ndarray]:
         return self.each.factors(x)
+
+
+def _strength(prior: Any, sd: np.ndarray) -> tuple[np.ndarray, float]:
+    """What the prior of the means weighs (K, D), in rows; and 1 where those are rows of the component's own variance, else 0."""
+    if isinstance(prior, SemiConjugatePrior):
+        return np.asarray(sd**2 / prior.mean_covariance), 0.0
+    return np.broadcast_to(prior.mean_strength, sd.shape), 1.0
 
 
 def _blocks(of_means: np.ndarray, across: np.ndarray, of_variances: np.ndarray) -> np.ndarray:

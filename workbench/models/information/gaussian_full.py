@@ -8,6 +8,7 @@ import numpy as np
 
 from workbench.models.families.gaussian.full import LOG_2PI
 from workbench.models.families.gaussian.missing import grouped
+from workbench.models.families.gaussian.semiconjugate import SemiConjugatePrior
 from workbench.models.families.gaussian.triangular import cholesky, inverse, transposed
 from workbench.models.information.kernel import Kernel, Scale, numbered
 from workbench.models.shapes import Responsibilities, Rows
@@ -56,18 +57,27 @@ class FullKernel(Kernel):
         return scores, total
 
     def prior(self, prior: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The normal-inverse-Wishart is the log density of pseudo-rows: ``mean_strength`` of them at its mean, and a scatter."""
+        """The normal-inverse-Wishart is the log density of pseudo-rows: ``mean_strength`` of them at its mean, and a scatter.
+
+        An independent prior has the scatter, and a normal of the means that the covariances have nothing to do with.
+        """
         count, size = self.means.shape
         gap = np.linalg.solve(self.factor, (prior.mean - self.means)[..., None])[..., 0]
-        whitener = inverse(self.factor)
-        scale = whitener @ prior.scale @ transposed(whitener)
-        dof = np.where(self.keeper, prior.dof + size + 1.0, 0.0) + 1.0  # powers of |Sigma|^(-1/2): the means' one, and the scale's
-        strength = np.broadcast_to(prior.mean_strength, (count,))
-        first = strength[:, None] * gap
-        second = first[..., :, None] * gap[..., None, :] + np.where(self.keeper[:, None, None], scale, 0.0)
-        identity = np.broadcast_to(np.eye(size), (count, size, size))
+        whitener, identity = inverse(self.factor), np.broadcast_to(np.eye(size), (count, size, size))
+        dof = np.where(self.keeper, prior.dof + size + 1.0, 0.0)  # powers of |Sigma|^(-1/2)
+        second = np.where(self.keeper[:, None, None], whitener @ prior.scale @ transposed(whitener), 0.0)
+        if isinstance(prior, SemiConjugatePrior):
+            pull = transposed(self.factor) @ np.linalg.inv(prior.mean_covariance) @ self.factor
+            first = (pull @ gap[..., None])[..., 0]
+            curvature = self._curvature(identity, np.zeros(count), dof, np.zeros_like(first), second)
+            curvature[:, :size, :size] += pull
+        else:
+            strength, dof = np.broadcast_to(prior.mean_strength, (count,)), dof + 1.0
+            first = strength[:, None] * gap
+            second = second + first[..., :, None] * gap[..., None, :]
+            curvature = self._curvature(identity, strength, dof, first, second)
         gradient = np.concatenate([first, self._pairs(second - dof[:, None, None] * identity)], axis=-1)
-        return gradient, self._curvature(identity, strength, dof, first, second)
+        return gradient, curvature
 
     def factors(self, x: Rows) -> tuple[np.ndarray, np.ndarray]:
         logs = np.zeros((x.shape[0], self.means.shape[0]))

@@ -9,12 +9,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.data.spelling import advice
+from workbench.data.spelling import advice, there_are
 from workbench.models.components import Components
 from workbench.models.families.family import Family
 from workbench.models.families.gaussian import imputed, moments
 from workbench.models.families.gaussian.diagonal import DIAGONAL
 from workbench.models.families.gaussian.full import FULL
+from workbench.models.families.gaussian.kinds import KINDS
 from workbench.models.families.gaussian.missing import LOG_2PI
 from workbench.models.families.gaussian.quadratic import FullTerms
 from workbench.models.families.gaussian.spherical import SPHERICAL
@@ -39,8 +40,12 @@ class Gaussian(Family):
     Hyperparameters
     ---------------
     concentration : of the Dirichlet over the weights; 1
+    kind : ``conjugate`` (the means' covariance is the component's own over kappa; the default) or ``independent`` (it is V0, whatever
+        the component's)
     mean : m0, of the means; the column means
-    mean_strength : kappa, rows that the prior's mean counts for; 0.01
+    mean_strength : kappa, rows that the prior's mean counts for (conjugate); 0.01
+    mean_covariance : V0, of the means (independent): rows of a matrix, with diagonal and spherical the features' variances, a number for
+        all of them; 100 C (diagonal: its diagonal; spherical: its mean diagonal), whatever K
     dof : nu, degrees of freedom of the covariance; D + 2 (diagonal: 3)
     scale : Psi, of the covariance; C K ** (-2 / D) with C the data's covariance (diagonal: its diagonal; spherical: its mean diagonal)
 
@@ -53,6 +58,11 @@ class Gaussian(Family):
     - M step: means_k = xbar. Covariance: full S / n; tied sum_k S_k / N; diagonal S_dd / n; spherical tr S / (D n).
     - MAP: means_k = (n xbar + kappa m0) / (n + kappa). Covariance: full (Psi + S0) / (n + nu + D + 2); tied (Psi + sum_k S0_k) /
       (N + nu + K + D + 1); diagonal (Psi_d + S0_dd) / (n + nu + 3); spherical (Psi + tr S0) / (D n + nu + D + 2).
+    - `prior: {kind: independent}`: means_k ~ N(m0, V0) and, independently, covariances inverse-Wishart(nu, Psi); variances of one
+      dimension inverse-gamma(nu / 2, Psi / 2). Not conjugate: MAP's M step is one of covariances given the means,
+      (Psi + S + n (xbar - means_k)(xbar - means_k)') / (n + nu + D + 1) (tied: summed over k; diagonal: n + nu + 2; spherical:
+      D n + nu + 2), then of means given those, (V0^-1 + n P)^-1 (V0^-1 m0 + n P xbar) with P the inverse of the covariance: ECM,
+      which never falls either. `gibbs` draws one given the other, `vbem` has q(means) q(covariances), `exact` refuses.
     - Units do not matter, as long as float64 has room for the squares of the data: columns with values beyond about 1e150, or within
       1e-150 of each other, are refused.
     - Singular: a component that collapses, where the likelihood has no bound. It is named and kept out of the best; no floor is
@@ -66,12 +76,17 @@ class Gaussian(Family):
     - Fraley, C. & Raftery, A. E. (2007). Bayesian regularization for normal mixture estimation and model-based clustering. Journal
       of Classification 24, 155-181 (the default prior).
     - Little, R. J. A. & Rubin, D. B. (2019). Statistical Analysis with Missing Data. Wiley, section 11.3.
+    - Richardson, S. & Green, P. J. (1997). On Bayesian analysis of mixtures with an unknown number of components. Journal of the
+      Royal Statistical Society B 59, 731-792 (the independent prior).
+    - Meng, X.-L. & Rubin, D. B. (1993). Maximum likelihood estimation via the ECM algorithm: a general framework. Biometrika 80,
+      267-278.
     - Hathaway, R. J. (1985). A constrained formulation of maximum-likelihood estimation for normal mixture distributions. Annals of
       Statistics 13, 795-800 (singular solutions).
     """
 
     name: ClassVar[str] = "gaussian"
-    hyperparameters: ClassVar[tuple[str, ...]] = ("mean", "mean_strength", "dof", "scale")
+    hyperparameters: ClassVar[tuple[str, ...]] = (*dict.fromkeys(key for kind in KINDS.values() for key in kind.keys), "kind")
+    prior_kinds: ClassVar[tuple[str, ...]] = tuple(KINDS)
 
     covariance: Literal["full", "tied", "diagonal", "spherical"] = "full"
 
@@ -133,7 +148,19 @@ class Gaussian(Family):
         parameters = (moments.filled(centres, data), self.structure.spreads(covariance, centres.shape[:-1]))
         return self.components_type(**dict(zip(self.components_type.dims, parameters, strict=True)))
 
-    def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
+    def keys_with(self, given: Mapping[str, Any]) -> tuple[str, ...]:
+        return ("concentration", *KINDS[_kind(given)].keys, "kind")
+
+    def complete(self, given: Mapping[str, Any], data: Dataset, n_components: int) -> dict[str, Any]:
+        kind = _kind(given)
+        if set(KINDS[kind].keys) <= given.keys():
+            return {"concentration": 1.0, **given}
+        return {**self.default_numbers(data, n_components, kind), **given}
+
+    def prior(self, numbers: Mapping[str, Any], n_components: int, data: Dataset) -> Prior:
+        return super().prior({"kind": next(iter(KINDS)), **numbers}, n_components, data)
+
+    def default_numbers(self, data: Dataset, n_components: int, kind: str = "conjugate") -> dict[str, Any]:
         if (reason := self.refuses(data)) is not None:
             raise PriorError(f"no default prior: {reason}")
         covariance = moments.covariance(data)
@@ -145,13 +172,13 @@ class Gaussian(Family):
         return {
             "concentration": 1.0,
             "mean": moments.mean(data).tolist(),
-            "mean_strength": 0.01,
+            **KINDS[kind].spread(self.structure, covariance),
             "dof": self.structure.default_dof(data.n_features),
             "scale": self.structure.scale(shrunk).tolist(),
         }
 
     def components_prior(self, numbers: Mapping[str, Any], data: Dataset) -> ComponentsPrior:
-        return self.structure.prior(numbers, data.n_features)
+        return KINDS[_kind(numbers)].prior(self.covariance, self.structure, numbers, data.n_features)
 
     def n_parameters(self, n_components: int, data: Dataset) -> int:
         return n_components - 1 + self.structure.n_parameters(n_components, data.n_features)
@@ -164,6 +191,20 @@ class Gaussian(Family):
             "scale": self.structure.scale(np.diag(moments.spread(moments.covariance(data)))),
         }
         return Prior(np.ones(n_components), self.components_prior(numbers, data))
+
+
+def _kind(given: Mapping[str, Any]) -> str:
+    """The kind of prior that is asked for.
+
+    Raises
+    ------
+    PriorError
+        If there is no such kind.
+    """
+    kind = given.get("kind", next(iter(KINDS)))
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise PriorError(f"is {kind!r}; {there_are(KINDS)}", "kind")
+    return kind
 
 
 __all__ = ["STRUCTURES", "Gaussian", "PriorError"]

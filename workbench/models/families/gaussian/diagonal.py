@@ -114,7 +114,7 @@ class NormalInverseGamma(ConjugatePrior):
         return DiagonalComponents(self.mean, self.scale / self.dof)
 
     def expected_terms(self, log_weights: PerComponent) -> DiagonalTerms:
-        return independent.expected_terms(log_weights, self.mean, self.mean_strength, self.dof, self.scale)
+        return independent.expected_terms(log_weights, self.mean, 1.0 / self.mean_strength, self.dof, self.scale)
 
     def divergence(self, prior: NormalInverseGamma) -> PerFit:
         means = self._mean_divergence(prior, self.dof / self.scale * (self.mean - prior.mean) ** 2, 1)

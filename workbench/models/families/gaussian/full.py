@@ -116,7 +116,8 @@ class NormalInverseWishart(wishart.MatrixPrior):
         return FullComponents(self.mean, self.scale / self.dof[..., None, None])
 
     def expected_terms(self, log_weights: PerComponent) -> FullTerms:
-        return wishart.expected_terms(log_weights, self.mean, self.mean_strength, self._expected_roots(), self.expected_log_determinant())
+        spreads = self.n_features / self.mean_strength
+        return wishart.expected_terms(log_weights, self.mean, spreads, self._expected_roots(), self.expected_log_determinant())
 
     def _expected_roots(self) -> Factors:
         """Of E P = dof scale^-1."""

@@ -90,13 +90,14 @@ def expected_log_precisions(dof: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.asarray(digamma(dof / 2.0) - np.log(scale / 2.0))
 
 
-def expected_terms(log_weights: PerComponent, mean: Means, mean_strength: np.ndarray, dof: np.ndarray, scale: np.ndarray) -> DiagonalTerms:
+def expected_terms(log_weights: PerComponent, mean: Means, spreads: np.ndarray, dof: np.ndarray, scale: np.ndarray) -> DiagonalTerms:
     """E log p(x, z = k), cell by cell; dof and scale (*batch, K, D or 1) of the variances.
 
-    E (x - mean)^2 / variance = dof / scale (x - m)^2 + 1 / mean_strength: the last, like E log(1 / variance), belongs to the cell.
+    E (x - mean)^2 / variance = dof / scale (x - m)^2 + ``spreads`` (*batch, K, D), E (mean - m)^2 / variance: 1 / mean_strength of
+    the conjugate prior; that, like E log(1 / variance), belongs to the cell.
     """
     shape = mean.shape
-    logs = (expected_log_precisions(dof, scale) - 1.0 / mean_strength) / 2.0
+    logs = (expected_log_precisions(dof, scale) - spreads) / 2.0
     return DiagonalTerms(log_weights, np.broadcast_to(logs, shape), np.broadcast_to(np.sqrt(dof / scale), shape), mean)
 
 

@@ -123,7 +123,7 @@ class SphericalNormalInverseGamma(ConjugatePrior):
         return SphericalComponents(self.mean, self.scale / self.dof)
 
     def expected_terms(self, log_weights: PerComponent) -> DiagonalTerms:
-        return independent.expected_terms(log_weights, self.mean, self.mean_strength, self.dof[..., None], self.scale[..., None])
+        return independent.expected_terms(log_weights, self.mean, 1.0 / self.mean_strength, self.dof[..., None], self.scale[..., None])
 
     def divergence(self, prior: SphericalNormalInverseGamma) -> PerFit:
         squares = (self.dof / self.scale)[..., None] * (self.mean - prior.mean) ** 2

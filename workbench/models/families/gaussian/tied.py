@@ -137,7 +137,8 @@ class TiedNormalInverseWishart(wishart.MatrixPrior):
 
     def expected_terms(self, log_weights: PerComponent) -> FullTerms:
         log_determinant = self.expected_log_determinant()[..., None]
-        return wishart.expected_terms(log_weights, self.mean, self.mean_strength, self._expected_root(), log_determinant)
+        spreads = self.n_features / self.mean_strength
+        return wishart.expected_terms(log_weights, self.mean, spreads, self._expected_root(), log_determinant)
 
     def _expected_root(self) -> Factors:
         """Of E P = dof scale^-1, one for all components."""

@@ -20,9 +20,15 @@ Pulls = tuple[np.ndarray, np.ndarray]
 """Strengths (..., M) and centres (..., M, D) that means are drawn to."""
 
 
-@dataclass(frozen=True, eq=False)
-class MatrixPrior(ConjugatePrior):
-    """A prior of means and covariance matrices, its ``scale`` a matrix (..., D, D), which is factorised once."""
+class InverseWishart:
+    """What a prior says of covariance matrices: inverse-Wishart(dof, scale), the ``scale`` (..., D, D) factorised once."""
+
+    dof: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def n_features(self) -> int:
+        return int(self.scale.shape[-1])
 
     @functools.cached_property
     def factor(self) -> np.ndarray:
@@ -54,7 +60,7 @@ class MatrixPrior(ConjugatePrior):
         log_gamma = size * (size - 1) / 4.0 * np.log(np.pi) + sum(gammaln((dof - i) / 2.0) for i in range(size))
         return np.asarray(dof * size / 2.0 * np.log(2.0) + log_gamma - dof * self.log_determinant / 2.0)
 
-    def wishart_divergence(self, prior: MatrixPrior) -> np.ndarray:
+    def wishart_divergence(self, prior: InverseWishart) -> np.ndarray:
         """KL of the covariances' distribution from another, as of any two of an exponential family, (...).
 
         (dof - dof0)/2 E log|P| - tr((scale - scale0) E P)/2 - log Z + log Z0, with E P = dof scale^-1.
@@ -64,15 +70,19 @@ class MatrixPrior(ConjugatePrior):
         return np.asarray(kernel / 2.0 - self.wishart_log_normaliser() + prior.wishart_log_normaliser())
 
 
-def expected_terms(
-    log_weights: PerComponent, mean: Means, mean_strength: np.ndarray, roots: Factors, log_determinants: np.ndarray
-) -> FullTerms:
+@dataclass(frozen=True, eq=False)
+class MatrixPrior(InverseWishart, ConjugatePrior):
+    """A conjugate prior of means and covariance matrices."""
+
+
+def expected_terms(log_weights: PerComponent, mean: Means, spreads: np.ndarray, roots: Factors, log_determinants: np.ndarray) -> FullTerms:
     """E log p(x, z = k) of means (*batch, K, D), by roots of the expected precisions and E log|P| (*batch, K or 1).
 
-    By Bishop 2006, eqs 10.64-10.65: E (x - mean)' P (x - mean) = (x - m)' E P (x - m) + D / mean_strength.
+    E (x - mean)' P (x - mean) = (x - m)' E P (x - m) + ``spreads`` (*batch, K), which are E (mean - m)' P (mean - m): of the
+    conjugate prior D / mean_strength (Bishop 2006, eqs 10.64-10.65).
     """
     size = mean.shape[-1]
-    constant = log_weights + (log_determinants - size * LOG_2PI - size / mean_strength) / 2.0
+    constant = log_weights + (log_determinants - size * LOG_2PI - spreads) / 2.0
     return FullTerms(log_weights, constant, roots, mean)
 
 
@@ -149,10 +159,39 @@ def kernel_slope(
     return by_log_c, by_factor[(..., *np.tril_indices(bartlett.shape[-1], -1))], -pulled / root
 
 
+def factor_slope(bartlett: np.ndarray, power: np.ndarray, scatter: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient by log c (..., D) and t (..., D(D-1)/2) of power/2 log|P| - tr(scatter P)/2, P = A A', in such coordinates."""
+    by_factor = -scatter @ bartlett
+    by_log_c = (power[..., None] + diagonal(by_factor) * diagonal(bartlett)) / 2.0
+    return by_log_c, by_factor[(..., *np.tril_indices(bartlett.shape[-1], -1))]
+
+
 def jacobian_slope(size: int, n_means: int) -> np.ndarray:
     """Gradient (D,) by log c of log |d (means, vech Sigma) / d (log c, t, eps)| with ``n_means`` means; by t and eps it is 0."""
     powers = size - np.arange(size) - 1.0 + 2.0
     return (powers - 2.0 * (size + 1.0) - n_means) / 2.0
+
+
+def definite(value: Any, key: str, n_features: int) -> np.ndarray:
+    """A covariance matrix (D, D) of rows, or of a number, which stands for that multiple of the identity.
+
+    Raises
+    ------
+    PriorError
+        With ``key``, if it is not symmetric or not positive definite.
+    """
+    matrix = numeric(value, key, (n_features, n_features))
+    if np.ndim(value) == 0:
+        matrix = matrix * np.eye(n_features)
+    uneven = np.argwhere(~np.isclose(matrix, matrix.T, rtol=1e-12, atol=0.0))
+    if uneven.size:
+        i, j = uneven[0]
+        what = f"is not symmetric: row {i}, column {j} (counted from 0) is {matrix[i, j]:g}, and row {j}, column {i} is {matrix[j, i]:g}"
+        raise PriorError(f"{what}; give rows of a covariance matrix", key)
+    if not (diagonal(cholesky(matrix)) > 0).all():
+        lowest = np.linalg.eigvalsh(matrix)[0]
+        raise PriorError(f"is not positive definite: its smallest eigenvalue is {lowest:g}; give rows of a covariance matrix", key)
+    return matrix
 
 
 def hyperparameters(numbers: Mapping[str, Any], n_features: int) -> dict[str, np.ndarray]:
@@ -163,17 +202,7 @@ def hyperparameters(numbers: Mapping[str, Any], n_features: int) -> dict[str, np
     PriorError
         With the key of one that is impossible.
     """
-    scale = numeric(numbers["scale"], "scale", (n_features, n_features))
-    if np.ndim(numbers["scale"]) == 0:
-        scale = scale * np.eye(n_features)  # a number stands for that multiple of the identity
-    uneven = np.argwhere(~np.isclose(scale, scale.T, rtol=1e-12, atol=0.0))
-    if uneven.size:
-        i, j = uneven[0]
-        what = f"is not symmetric: row {i}, column {j} (counted from 0) is {scale[i, j]:g}, and row {j}, column {i} is {scale[j, i]:g}"
-        raise PriorError(f"{what}; give rows of a covariance matrix", "scale")
-    if not (diagonal(cholesky(scale)) > 0).all():
-        lowest = np.linalg.eigvalsh(scale)[0]
-        raise PriorError(f"is not positive definite: its smallest eigenvalue is {lowest:g}; give rows of a covariance matrix", "scale")
+    scale = definite(numbers["scale"], "scale", n_features)
     return {
         "mean": numeric(numbers["mean"], "mean", (n_features,)),
         "mean_strength": positive(numbers["mean_strength"], "mean_strength", ()),

@@ -37,6 +37,18 @@ class ProductPrior(ComponentsPrior):
     def joint_log_normaliser(self, n_components: int) -> PerFit:
         return np.asarray(sum(prior.joint_log_normaliser(n_components) for prior in self.blocks))
 
+    @property
+    def conjugate(self) -> bool:
+        return all(prior.conjugate for prior in self.blocks)
+
+    def maximise(self, statistics: ProductStatistics, current: ProductComponents) -> ProductComponents:
+        each = zip(self.blocks, statistics.blocks, current.blocks, strict=True)
+        return self.components([prior.maximise(own, before) for prior, own, before in each])
+
+    def drawn(self, statistics: ProductStatistics, current: ProductComponents, rng: np.random.Generator) -> ProductComponents:
+        each = zip(self.blocks, statistics.blocks, current.blocks, strict=True)
+        return self.components([prior.drawn(own, before, rng) for prior, own, before in each])
+
     def posterior(self, statistics: ProductStatistics) -> ProductPrior:
         blocks = (prior.posterior(own) for prior, own in zip(self.blocks, statistics.blocks, strict=True))
         return replace(self, blocks=tuple(blocks))
