@@ -1,5 +1,5 @@
-"""Leave-one-out predictive density, labels summed out: of draws by Pareto-smoothed weights (Vehtari, Gelman & Gabry 2017), of
-points by exact refits."""
+"""Leave-one-out predictive density, labels summed out: of draws by Pareto-smoothed weights (Vehtari, Gelman & Gabry 2017; of an
+approximation's Magnusson et al. 2019), of points by exact refits."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import numpy as np
 from workbench.compare.curvature import Curvature, why_no_errors
 from workbench.data import Dataset
 from workbench.fit import Fit
+from workbench.inference.evidence.pareto import pareto_k
 from workbench.inference.leave_one_out import too_large
 from workbench.problem import Problem
 
 FEWEST_DRAWS = 25
 """A Pareto tail is a fifth of the draws, and needs five."""
+PARETO_K = 0.7
+"""k-hat up to which importance weights are to be trusted (Vehtari et al. 2024)."""
 
 
 @dataclass(frozen=True)
@@ -53,30 +56,39 @@ def why_not_left_out(problem: Problem, fit: Fit, curved: Curvature) -> str:
 
 
 def leave_one_out(problem: Problem, fit: Fit, *, budget: int = 20_000_000) -> LeaveOneOut | None:
-    """PSIS-LOO of a sample; of a point what its refits without each row say.
+    """PSIS-LOO of draws; of a point what its refits without each row say.
 
-    None for approximations, whose leave-one-out is another formula (statistics, section 6), and for fewer draws than a Pareto
-    tail needs. Rows are taken in blocks of at most ``budget`` numbers (draws x rows x components x features); all draws are used.
+    Row n is left out by weights 1 / p(x_n | theta) on draws from the posterior, and p(x, theta) / q(theta) / p(x_n | theta) on draws
+    from an approximation q, whose own draws would price q's distance from the posterior as if it were data (statistics, section 6).
+
+    None where k-hat of p / q is above 0.7, and for fewer draws than a Pareto tail needs. Rows are taken in blocks of at most
+    ``budget`` numbers (draws x rows x components x features); all draws are used.
     """
     if fit.left_out is not None:
         return LeaveOneOut(*_total(fit.left_out.elpd, problem.data), None)
-    if fit.estimate != "sample" or fit.draws is None:
+    if fit.estimate == "point" or fit.draws is None or fit.log_likelihood.size < FEWEST_DRAWS or not correctable(fit):
         return None
-    chains, length = fit.draws.batch_shape
-    if chains * length < FEWEST_DRAWS:
-        return None
-    flat = fit.draws.reshaped(chains * length)
-    relative = _relative_efficiency(fit.log_likelihood)
+    flat = fit.draws.reshaped(fit.log_likelihood.size)
+    relative = _relative_efficiency(fit.log_likelihood) if fit.estimate == "sample" else 1.0
+    to_posterior = np.zeros(fit.log_likelihood.size) if fit.log_q is None else (fit.log_posterior - fit.log_q).ravel()
     elpd, k_hat = [], []
     for x, _ in problem.data.blocks(max(1, budget // (flat.weights.size * problem.data.n_features))):
         each, seen = np.zeros(x.shape[0]), ~np.isnan(x).all(axis=1)
         if seen.any():  # a row without an observed cell has density 1 under every draw, and weights without a tail
             log_likelihood = flat.log_density(x[seen]).T  # (row, draw)
-            log_weights, pareto_k = array_statistics().psislw(log_likelihood, r_eff=relative, axis=-1)  # takes minus the log weights
+            minus = log_likelihood - to_posterior  # of the log weights
+            log_weights, shapes = array_statistics().psislw(minus, r_eff=relative, axis=-1)
             each[seen] = _log_mean(log_weights + log_likelihood)
-            k_hat.append(pareto_k)
+            k_hat.append(shapes)
         elpd.append(each)
     return LeaveOneOut(*_total(np.concatenate(elpd), problem.data), float(np.concatenate(k_hat).max()))
+
+
+def correctable(fit: Fit) -> bool:
+    """Whether draws are the posterior's, or can be weighted to be: k-hat of p / q is at most 0.7."""
+    if fit.log_q is None:
+        return True
+    return pareto_k((fit.log_posterior - fit.log_q).ravel()) <= PARETO_K
 
 
 def _total(each: np.ndarray, data: Dataset) -> tuple[float, float]:
