@@ -258,7 +258,7 @@ class Prior:
         weights = self._drawn_weights(rng, self.concentration, size)
         return Mixture(weights, self.components.sample(rng, (*size, self.n_components)))
 
-    def _drawn_weights(self, rng: np.random.Generator, own: Weights, size: tuple[int, ...]) -> Weights:
+    def _drawn_weights(self, rng: np.random.Generator, own: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
         return rng.dirichlet(own, size=size) if own.ndim == 1 else drawn_shares(rng, own, (*size, self.n_components))
 
     def log_normaliser(self) -> PerFit:

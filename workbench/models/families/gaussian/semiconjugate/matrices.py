@@ -16,7 +16,7 @@ from workbench.models.families.gaussian.semiconjugate.factorised import picked, 
 from workbench.models.families.gaussian.semiconjugate.prior import SemiConjugatePrior
 from workbench.models.families.gaussian.tied import TiedComponents
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, transposed
-from workbench.models.shapes import Coordinates, Factors, Means, PerComponent, PerFit
+from workbench.models.shapes import Coordinates, Means, PerComponent, PerFit
 
 GaussianComponents = FullComponents | TiedComponents
 
@@ -40,12 +40,12 @@ class NormalAndInverseWishart(wishart.InverseWishart, SemiConjugatePrior):
     """Whether all components have one covariance; dof and scale of an updated prior are then (*batch) and (*batch, D, D)."""
 
     @functools.cached_property
-    def mean_factor(self) -> Factors:
+    def mean_factor(self) -> np.ndarray:
         """R with R R' the means' covariance."""
         return cholesky(self.mean_covariance)
 
     @functools.cached_property
-    def mean_root(self) -> Factors:
+    def mean_root(self) -> np.ndarray:
         """Its inverse."""
         return inverse(self.mean_factor)
 
@@ -161,7 +161,7 @@ class NormalAndInverseWishart(wishart.InverseWishart, SemiConjugatePrior):
     def mean_divergence(self, prior: NormalAndInverseWishart) -> PerComponent:
         """KL of the means' normal from the prior's, (*batch, K)."""
         trace = ((prior.mean_root @ self.mean_factor) ** 2).sum(axis=(-1, -2))
-        shift = wishart.squares(self.mean - prior.mean, prior.mean_root)
+        shift = ((prior.mean_root @ (self.mean - prior.mean)[..., None])[..., 0] ** 2).sum(axis=-1)
         logs = np.log(diagonal(prior.mean_factor)).sum(axis=-1) - np.log(diagonal(self.mean_factor)).sum(axis=-1)
         return np.asarray((trace + shift - self.n_features) / 2.0 + logs)
 
