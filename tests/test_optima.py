@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -15,7 +16,8 @@ from workbench.compare.diagnostics import unseen_optimum
 from workbench.compare.labels import assigned
 from workbench.compare.optima import Optimum, optima
 from workbench.data.builtin import load_built_in
-from workbench.inference import EM
+from workbench.inference import EM, Context
+from workbench.models.information import observed_information
 from workbench.problem import Problem
 
 FIGURES = Path(__file__).parent / "reference" / "figures.json"
@@ -31,8 +33,6 @@ def test_assigned_is_the_assignment() -> None:
 
 def test_relabelled_ends_are_one_optimum() -> None:
     """Every restart's components in another order: the same groups."""
-    import dataclasses
-
     problem = Problem(load_built_in("old_faithful"), "gaussian", 3)
     fit = EM(restarts=60, engine="book").fit(problem)
     assert fit.restarts is not None
@@ -103,8 +103,8 @@ def test_maxima_and_saddles_are_those_of_the_reference(name: str, family: str, n
     assert matched >= 4
 
 
-def test_a_probability_of_0_that_should_rise_is_a_saddle() -> None:
-    """EM never leaves a 0; from beside it, it climbs."""
+def test_a_probability_of_0_that_should_rise_is_no_end() -> None:
+    """EM never leaves a 0, and its curvature says that it is no maximum; its polished end is where EM from beside it ends."""
     problem = Problem(load_built_in("zoo"), "bernoulli", 2)
     best = EM(restarts=30, engine="book").fit(problem).mixture
     for at in np.argwhere((best.components.probs > 0.1) & (best.components.probs < 0.9)):  # type: ignore[attr-defined]
@@ -113,12 +113,41 @@ def test_a_probability_of_0_that_should_rise_is_a_saddle() -> None:
         if np.isfinite(problem.log_likelihood(problem.family.mixture({"weights": best.weights, "probs": probs}))):
             break  # every row still has a density, by the other component
     start = {"weights": best.weights.tolist(), "probs": probs.tolist()}
-    stuck = EM(restarts=1, init=start, engine="book").fit(problem)
-    found = optima(problem, stuck)
-    assert curvature(problem, stuck, found).is_maximum(0) is False
-    probs = np.clip(stuck.mixture.components.probs, 1e-4, 1.0 - 1e-4)  # type: ignore[attr-defined]
-    beside = EM(restarts=1, init={"weights": stuck.mixture.weights.tolist(), "probs": probs.tolist()}, engine="book").fit(problem)
-    assert beside.log_likelihood.item() > stuck.log_likelihood.item() + 1e-3
+    fit = EM(restarts=1, init=start, engine="book").fit(problem)
+    assert fit.restarts is not None
+    assert fit.restarts.mixture is not None
+    stuck = fit.restarts.mixture.take(0)
+    assert observed_information(stuck, problem.data).is_maximum is False
+    probs = np.clip(stuck.components.probs, 1e-4, 1.0 - 1e-4)  # type: ignore[attr-defined]
+    beside = EM(restarts=1, init={"weights": stuck.weights.tolist(), "probs": probs.tolist()}, engine="book").fit(problem)
+    assert beside.log_likelihood.item() > fit.restarts.log_likelihood[0] + 1e-3
+    assert fit.log_likelihood.item() == pytest.approx(beside.log_likelihood.item(), abs=1e-9)
+    assert curvature(problem, fit, optima(problem, fit)).is_maximum(0) is True
+
+
+@pytest.mark.parametrize("objective", ["likelihood", "posterior"])
+@pytest.mark.parametrize("engine", ["fast", "book"])
+def test_no_polished_end_should_leave_its_boundary(engine: str, objective: str) -> None:
+    """Zoo, K = 4: one start in twenty-five runs to a 0 from which the log likelihood rises, -514.0884 among them.
+
+    EM from beside that one ends at -509.8220.
+    """
+    problem = Problem(load_built_in("zoo"), "bernoulli", 4)
+    context = dataclasses.replace(Context.default(problem), estimates=False)
+    fit = EM(restarts=200, engine=engine, objective=objective).fit(problem, context)  # type: ignore[arg-type]
+    prior = problem.prior if objective == "posterior" else None
+    assert fit.restarts is not None
+    polished, objectives = fit.restarts.polished, np.asarray(fit.restarts.polished_objective)
+    assert polished is not None
+    inward = [observed_information(polished.take(i), problem.data, prior).inward.max(initial=-1.0) for i in range(200)]
+    assert max(inward) < 1e-6
+    left = objectives - fit.restarts.objective
+    assert (left > -1e-9).all()
+    assert 2 <= (left > 1e-2).sum() <= 20
+    if objective == "likelihood":
+        known = np.abs(fit.restarts.objective + 514.0884) < 1e-4
+        assert known.any()
+        np.testing.assert_allclose(objectives[known], -509.8220, atol=1e-4)
 
 
 CLASSES = {

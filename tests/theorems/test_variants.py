@@ -20,7 +20,7 @@ from workbench.inference.em.hard import classification
 from workbench.inference.em.incremental import sweeping
 from workbench.inference.em.ledger import ledger
 from workbench.inference.em.partial import moving
-from workbench.inference.em.point import em_polish
+from workbench.inference.em.polish import em_polish
 from workbench.inference.em.sampled import sampled
 from workbench.inference.em.scheme import Scheme, Steps, plain
 from workbench.inference.em.starts import starts

@@ -13,7 +13,7 @@ from workbench.compare.optima import Optimum, same_optimum
 from workbench.compare.verdict import check
 from workbench.fit import Fit
 from workbench.inference.em.engine import Fast
-from workbench.inference.em.point import em_polish
+from workbench.inference.em.polish import em_polish
 from workbench.inference.em.scheme import Steps
 from workbench.models import Mixture
 from workbench.models.mixture import gathered

@@ -23,7 +23,8 @@ def restart_rows(label: str, fit: Fit, found: list[Optimum]) -> Iterator[Row]:
     """``restarts.csv``: how every restart stopped, and the optimum it belongs to.
 
     ``objective`` is where the restart stopped; ``polished_objective``, in the same unit, is the same end followed to working
-    precision, after split-and-merge moves where there are any: what optima are told apart by.
+    precision, from inside where it stuck at a boundary below a maximum, and after split-and-merge moves where there are any: what
+    optima are told apart by.
     """
     restarts = fit.restarts
     if restarts is None:

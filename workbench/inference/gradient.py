@@ -12,7 +12,8 @@ from annotated_types import Ge, Gt
 from workbench.inference.em.climb import Stop
 from workbench.inference.em.engine import EngineName, engine
 from workbench.inference.em.kind import Kind
-from workbench.inference.em.point import Ascent, em_polish
+from workbench.inference.em.point import Ascent
+from workbench.inference.em.polish import em_polish
 from workbench.inference.em.scheme import LEAP, Iteration, Scheme, Steps
 from workbench.inference.em.starts import Init, interior
 from workbench.inference.lbfgs import Memory, dot
@@ -66,7 +67,7 @@ class Gradient(Kind):
     """
 
     kind: ClassVar[str] = "gradient"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"

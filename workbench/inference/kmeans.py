@@ -12,7 +12,8 @@ from annotated_types import Ge, Gt
 
 from workbench.inference.em.climb import Stop, climb
 from workbench.inference.em.kind import Kind
-from workbench.inference.em.point import POLISH, Ascent
+from workbench.inference.em.point import Ascent
+from workbench.inference.em.polish import POLISH
 from workbench.inference.em.scheme import EXACT, Iteration, Scheme, Steps
 from workbench.inference.em.steps import hard
 from workbench.inference.method import Context

@@ -41,8 +41,8 @@ def restarts(cell: Slice, prefix: str) -> Iterator[Plate]:
     if panels:
         text = (
             "Each thin line is a restart on its way up; the coloured one is the restart that is reported. At the right is where each ended: circles at one height "
-            "are one optimum, as the tables of optima list them. Ends of points are polished, that is followed to working precision, and split-and-merge moves come after "
-            "the lines; so a mark may lie above the end of its line. The axis shows the last part of the climb; marks at its edge lie beyond it. "
+            "are one optimum, as the tables of optima list them. Ends of points are polished, that is followed to working precision, from inside where a probability of 0 or 1 "
+            "held EM below a maximum, and split-and-merge moves come after the lines; so a mark may lie above the end of its line. The axis shows the last part of the climb; marks at its edge lie beyond it. "
             "Triangles are singular ends, diamonds spurious ones, crosses ended at no optimum; none of these can be best."
         )
         text += f" Of the lines the first {ways.MOST_WAYS} are drawn." if cut else ""

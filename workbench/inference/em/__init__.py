@@ -12,7 +12,8 @@ from workbench.inference.em.climb import Stop
 from workbench.inference.em.engine import EngineName, engine
 from workbench.inference.em.kind import Kind
 from workbench.inference.em.partial import MStepName, moving
-from workbench.inference.em.point import Ascent, em_polish
+from workbench.inference.em.point import Ascent
+from workbench.inference.em.polish import em_polish
 from workbench.inference.em.scheme import Steps
 from workbench.inference.em.starts import Init
 from workbench.inference.method import Context
@@ -78,7 +79,7 @@ class EM(Kind):
     """
 
     kind: ClassVar[str] = "em"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"

@@ -11,7 +11,8 @@ from annotated_types import Ge, Gt
 from workbench.inference.em.climb import Stop, climb
 from workbench.inference.em.engine import EngineName, engine
 from workbench.inference.em.kind import Kind
-from workbench.inference.em.point import POLISH, Ascent
+from workbench.inference.em.point import Ascent
+from workbench.inference.em.polish import POLISH
 from workbench.inference.em.scheme import Scheme, Steps, plain
 from workbench.inference.em.starts import Init
 from workbench.inference.em.steps import hard

@@ -12,20 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.fit import Evidence, Fit, LeaveOneOutRefits, Ledger, Path, Restarts, Status, maximised
-from workbench.inference.em.acceleration import squarem
-from workbench.inference.em.climb import LOST, Climb, Stop, climb
+from workbench.inference.em.climb import Climb, Stop, climb
 from workbench.inference.em.ledger import ledger
+from workbench.inference.em.polish import Polish
 from workbench.inference.em.scheme import Scheme, Steps
-from workbench.inference.em.splits import BETTER, Moves, escaped, replaced
+from workbench.inference.em.splits import BETTER, Moves, escaped
 from workbench.inference.em.starts import starts
 from workbench.inference.method import Context
 from workbench.models import Mixture, PriorError
 from workbench.problem import Problem
 
-POLISH = Stop(tol=1e-14, max_iter=5_000, relative=True, past_loss=True)
-"""How far every restart is followed before optima are compared: until the objective changes by rounding alone."""
-FINE = Stop(rule="parameters", tol=1e-8, max_iter=500, past_loss=True)
-"""How far parameters are followed after that."""
 OTHERS_IN_PATH = 20
 """Restarts beside the reported one whose parameters are kept by iteration."""
 PATH_NUMBERS = 20_000_000
@@ -36,8 +32,6 @@ LEDGER_NUMBERS = 2_000_000_000
 
 if TYPE_CHECKING:
     from workbench.inference.em.kind import Kind
-
-Polish = Callable[[Mixture], Climb]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,34 +60,6 @@ class Ascent:
 
     def climb(self, start: Mixture, restarts: Sequence[int], **options: Any) -> Climb:
         return climb(self.scheme(start, restarts, False), len(restarts), self.steps, self.stop, **options)
-
-
-def em_polish(steps: Steps) -> Polish:
-    """Follow ends upwards by EM, squared, to the optimum of the likelihood or posterior itself.
-
-    First until the objective has settled, then, where that was no singular end, until the parameters have: on a flat ridge they
-    still move when the objective shows no more change, and would pass for several optima.
-    """
-
-    def polish(ends: Mixture) -> Climb:
-        rough = climb(squarem(_without_lost(ends, steps), steps), ends.weights.shape[0], steps, POLISH)
-        good = [status in (Status.CONVERGED, Status.LOST_COMPONENT) for status in rough.status]
-        settled = np.flatnonzero(np.array(good) & ~rough.ran_off)
-        if not settled.size:
-            return rough
-        fine = climb(squarem(_without_lost(rough.mixture.take(settled), steps), steps), settled.size, steps, FINE)
-        good = [status in (Status.CONVERGED, Status.MAX_ITER, Status.LOST_COMPONENT) for status in fine.status]
-        return replaced(rough, settled[good], fine, np.flatnonzero(good))
-
-    return polish
-
-
-def _without_lost(mixture: Mixture, steps: Steps) -> Mixture:
-    """The same with weights of lost components at 0 altogether, where their parameters stay as they are."""
-    if steps.prior is not None:
-        return mixture
-    counts = mixture.weights * steps.data.counts.sum()
-    return Mixture(np.where(counts < LOST, 0.0, mixture.weights), mixture.components)
 
 
 def fit_point(method: Kind, problem: Problem, context: Context, ascent: Ascent) -> Fit:

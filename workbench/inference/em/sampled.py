@@ -11,7 +11,8 @@ from annotated_types import Ge, Lt
 
 from workbench.inference.em.climb import Stop
 from workbench.inference.em.kind import Kind
-from workbench.inference.em.point import Ascent, em_polish
+from workbench.inference.em.point import Ascent
+from workbench.inference.em.polish import em_polish
 from workbench.inference.em.scheme import LEAP, Iteration, Scheme, Steps
 from workbench.inference.em.starts import Init
 from workbench.inference.em.steps import soft

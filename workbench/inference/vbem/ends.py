@@ -12,7 +12,8 @@ import numpy as np
 from workbench.fit import Path, Status
 from workbench.inference.em.begin import begin
 from workbench.inference.em.climb import Climb, Stop, climb
-from workbench.inference.em.point import FINE, OTHERS_IN_PATH, PATH_NUMBERS, POLISH
+from workbench.inference.em.point import OTHERS_IN_PATH, PATH_NUMBERS
+from workbench.inference.em.polish import FINE, POLISH
 from workbench.inference.em.splits import replaced
 from workbench.inference.em.starts import starts
 from workbench.inference.method import Context

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from workbench.models.information.kernel import Kernel, Scale, numbered, simplex_directions, snapped_levels
+from workbench.models.information.kernel import SNAP_BELOW, Kernel, Scale, numbered, simplex_directions, snapped_levels
 from workbench.models.shapes import Responsibilities, Rows
 
 
@@ -110,6 +110,11 @@ def snapped_categorical(components: Any, after: Any) -> Any:
     return type(components)(snapped_levels(components.probs, after.probs))
 
 
+def sides_categorical(components: Any) -> dict[str, np.ndarray]:
+    """-1 for probabilities of 0; where one is 1, the others say so."""
+    return {"probs": -(components.probs < SNAP_BELOW).astype(int)}
+
+
 def bernoulli(components: Any, alive: np.ndarray) -> BernoulliKernel:
     return BernoulliKernel(components.probs, alive)
 
@@ -119,6 +124,11 @@ def snapped_bernoulli(components: Any, after: Any) -> Any:
     before = np.stack([1.0 - components.probs, components.probs], axis=-1)
     kept = snapped_levels(before, np.stack([1.0 - after.probs, after.probs], axis=-1))
     return type(components)(np.where((kept == before).all(axis=-1), components.probs, kept[..., 1]))
+
+
+def sides_bernoulli(components: Any) -> dict[str, np.ndarray]:
+    """-1 for probabilities of 0, 1 for those of 1."""
+    return {"probs": (components.probs > 1.0 - SNAP_BELOW).astype(int) - (components.probs < SNAP_BELOW)}
 
 
 def _codes(x: Rows) -> tuple[np.ndarray, np.ndarray]:

@@ -79,3 +79,8 @@ def snapped_poisson(components: Any, after: Any) -> Any:
     """Rates of 0 where they are about to be."""
     falling = (components.rates < SNAP_FALLING) & (after.rates < components.rates * (1.0 - FALLING))
     return type(components)(np.where((components.rates < SNAP_BELOW) | falling, 0.0, components.rates))
+
+
+def sides_poisson(components: Any) -> dict[str, np.ndarray]:
+    """-1 for rates of 0."""
+    return {"rates": -(components.rates < SNAP_BELOW).astype(int)}

@@ -70,3 +70,9 @@ def product(components: Any, alive: np.ndarray, kernel_of: Callable[[Any, np.nda
 def snapped_product(components: Any, after: Any, snapped: Callable[[Any, Any], Any]) -> Any:
     """Block by block."""
     return components.of([snapped(before, own) for before, own in zip(components.blocks, after.blocks, strict=True)])
+
+
+def sides_product(components: Any, sides: Callable[[Any], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Block by block, under the names that the product gives their parameters."""
+    pairs = zip(components.blocks, components.layout.names, strict=True)
+    return {names[name]: array for block, names in pairs for name, array in sides(block).items()}
