@@ -15,12 +15,13 @@ from workbench.compare.bounds import elbo, symmetrised_elbo
 from workbench.compare.cell import Cell, Failure
 from workbench.compare.diagnostics import unseen_optimum
 from workbench.compare.optima import Optimum
-from workbench.compare.predictive import leave_one_out
+from workbench.compare.predictive import leave_one_out, smoothed
 from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
 from workbench.datatree import to_tree
 from workbench.fit import Fit
 from workbench.inference import EM
+from workbench.inference.evidence.pareto import pareto_k
 from workbench.models.mixture import stacked
 from workbench.problem import Problem
 from workbench.study.ledger import ledger
@@ -152,6 +153,30 @@ def test_symmetrised_elbo_lies_between_the_elbo_and_that_plus_log_factorial(fami
     assert plain is not None
     assert symmetrised is not None
     assert plain.value - 1e-9 <= symmetrised.value <= plain.value + math.log(2) + 1e-9
+
+
+def test_a_prior_that_tells_components_apart_has_no_symmetrised_elbo() -> None:
+    """Of a posterior with one labelling log 2 would be added to what is a bound already."""
+    x = np.array([1.0, 1.4, 1.2, 0.7, 5.0, 5.5, 4.6])
+    problem = Problem(x, "gaussian", 2, {"concentration": [1.0, 30.0]})
+    assert symmetrised_elbo(problem, gaussian_q(problem, 100)) is None
+    assert symmetrised_elbo(Problem(x, "gaussian", 2, {"concentration": [3.0, 3.0]}), gaussian_q(problem, 100)) is not None
+
+
+def test_largest_weights_that_are_tied_are_not_smoothed_and_other_rows_are() -> None:
+    """ArviZ raises for all rows then; a row whose draws are all alike has nothing to doubt."""
+    rng = np.random.default_rng(0)
+    tied = np.concatenate([rng.normal(size=800) - 9.0, np.zeros(200)])
+    free = rng.normal(size=1000)
+    log_weights, k_hat = smoothed(-np.stack([tied, free, np.zeros(1000)]), 1.0)
+    np.testing.assert_allclose(np.exp(log_weights).sum(axis=1), 1.0)
+    np.testing.assert_allclose(log_weights[0] - log_weights[0].max(), tied)
+    assert np.isinf(k_hat[0])
+    assert k_hat[2] == 0.0
+    alone, shape = smoothed(-free[None], 1.0)
+    np.testing.assert_array_equal(log_weights[1], alone[0])
+    assert k_hat[1] == shape[0]
+    assert np.isinf(pareto_k(tied))
 
 
 def test_elbo_is_below_the_exact_evidence() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from workbench.compare.assembly import assemble
 from workbench.compare.cell import Cell
-from workbench.compare.evidence import best_estimate
+from workbench.compare.evidence import best_estimate, reference
 from workbench.data.builtin import load_built_in
 from workbench.datatree import from_tree, to_tree
 from workbench.fit import Evidence
@@ -42,6 +42,20 @@ def test_kl_of_a_bound_is_what_it_is_below_the_cells_reference() -> None:
     assert rows.loc[("nuts", "elbo_labels"), "reference"] == "bridge"
     assert rows["kl"].notna().sum() == 1
     assert tables["likelihoods"]["log_evidence"].iloc[1] == -1177.7
+
+
+def test_an_approximation_is_not_measured_by_its_own_importance_sampling() -> None:
+    own = (Evidence("elbo", -11.0, 0.01, False), Evidence("importance", -10.0, 0.001))
+    other = (Evidence("bridge", -10.01, 0.02),)
+    assert reference({"advi": own}) is None
+    assert reference({"advi": own, "nuts": other}) is other[0]
+
+
+def test_an_estimate_that_another_is_far_above_has_missed_something_and_is_no_reference() -> None:
+    low, high = Evidence("bridge", -29.9, 0.01), Evidence("smc", -21.9, 0.1)
+    assert reference({"gibbs": (low,), "smc": (high,)}) is high
+    near = Evidence("bridge", -22.0, 0.01)
+    assert reference({"gibbs": (near,), "smc": (high,)}) is near
 
 
 def test_estimates_survive_the_disk() -> None:

@@ -14,7 +14,7 @@ from examples import every_case, problem_of
 
 from workbench.data.builtin import load_built_in
 from workbench.fit import Evidence
-from workbench.inference import EM
+from workbench.inference import EM, evidence
 from workbench.inference.evidence import Conjugate, StudentMixture, approximated, at_optima, sampled
 from workbench.inference.evidence.importance import weighed
 from workbench.inference.evidence.laplace import modes
@@ -162,6 +162,17 @@ def test_draws_that_are_no_material_for_a_bridge_say_so() -> None:
     with np.errstate(all="ignore"):
         (bad,) = sampled(problem, edge, context_of(problem), noise=0)
     assert "no finite coordinate" in bad.note
+
+
+def test_where_modes_are_not_looked_for_nothing_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = old_faithful(1)
+    draws = Exact(draws=200).fit(problem).draws
+    assert draws is not None
+    assert all(each.trusted for each in sampled(problem, draws, context_of(problem), noise=0))
+    monkeypatch.setattr(evidence, "MOST_DIM", 4)
+    found = sampled(problem, draws, context_of(problem), noise=0)
+    assert not any(each.trusted for each in found)
+    assert all("were not looked for, as 5 coordinates are above 4" in each.note for each in found)
 
 
 def test_nothing_is_estimated_where_nobody_asks() -> None:

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.fit import Fit
+from workbench.inference.evidence.symmetry import exchangeable
 from workbench.models.terms import log_sum_exp
 from workbench.problem import Problem
 
 MOST_PERMUTED = 6
 """Components up to which all K! relabellings are summed."""
+FEW = 4
+"""Draws by which it is found out whether the prior tells components apart."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,16 @@ def elbo(fit: Fit) -> Bound | None:
 def symmetrised_elbo(problem: Problem, fit: Fit) -> Bound | None:
     """The ELBO of q averaged over the K! relabellings: between the plain one and that plus log K!.
 
-    None for other fits than Gaussians in unconstrained coordinates, and for more than six components.
+    None for other fits than Gaussians in unconstrained coordinates, for more than six components, and under a prior that tells
+    components apart: the average of the relabellings of q is then no approximation of the posterior, and E_q of its log ratio no
+    bound of log p(x).
     """
     known = {"mean", "scale_tril"} <= fit.approximation.keys()
     if fit.log_q is None or fit.draws is None or problem.prior is None or not known or problem.n_components > MOST_PERMUTED:
         return None
     draws = fit.draws.reshaped(int(np.prod(fit.draws.batch_shape)))
+    if not exchangeable(problem.prior, draws.take(slice(0, FEW))):
+        return None
     orders = list(itertools.permutations(range(problem.n_components)))
     logs = []
     for order in orders:

@@ -20,6 +20,7 @@ from workbench.compare.predictive import FEWEST_DRAWS, array_statistics, why_not
 from workbench.compare.settled import Settled
 from workbench.compare.verdict import check, verdict
 from workbench.fit import Fit, Status
+from workbench.inference.evidence.pareto import pareto_k
 from workbench.problem import Problem
 
 Row = dict[str, Any]
@@ -102,7 +103,7 @@ def _of_approximation(fit: Fit) -> Iterator[Row]:
     if fit.log_q is None:
         return
     if fit.log_q.size >= FEWEST_DRAWS:
-        k_hat = float(np.asarray(array_statistics().psislw(-(fit.log_posterior - fit.log_q).ravel())[1]))
+        k_hat = pareto_k((fit.log_posterior - fit.log_q).ravel())
         yield check("pareto_k", k_hat, PARETO_K, k_hat <= PARETO_K, "q is far from the posterior: trust nuts, or a q of a richer kind")
     if "expected_counts" in fit.approximation:
         unused = int((fit.approximation["expected_counts"] < UNUSED).sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from workbench.compare.bounds import elbo, symmetrised_elbo
@@ -16,6 +16,9 @@ Row = dict[str, Any]
 
 BOUNDS = ("elbo", "elbo_symmetrised", "elbo_labels")
 """Estimators that bound log p(x) from below: with labels summed out, averaged over the relabellings too, and with labels in q."""
+APART = 4.0
+"""Combined errors by which one estimate is above another that has missed something."""
+ROUNDING = 1e-9
 ROUGH = "BIC leaves out everything that does not grow with N: a rough figure, with an error of several nats"
 
 
@@ -38,9 +41,29 @@ def best_estimate(found: tuple[Evidence, ...]) -> Evidence | None:
     return min(trusted, key=lambda each: (each.estimator != "exact", each.mcse), default=None)
 
 
+def unopposed(found: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """Those that no other trusted one is far above.
+
+    Whatever misses a part of the posterior is too low, and nothing that is trusted can be far too high.
+    """
+    trusted = [each for each in found if each.trusted and math.isfinite(each.log_evidence) and math.isfinite(each.mcse)]
+    return tuple(each for each in trusted if not any(_opposes(other, each) for other in trusted))
+
+
+def _opposes(one: Evidence, other: Evidence) -> bool:
+    """Whether the first is above the second by more than four of their errors together."""
+    return one.log_evidence - other.log_evidence > APART * math.hypot(one.mcse, other.mcse) + ROUNDING * abs(one.log_evidence)
+
+
 def reference(known: Mapping[str, tuple[Evidence, ...]]) -> Evidence | None:
-    """The one estimate that every bound of a cell is measured by."""
-    return best_estimate(tuple(each for found in known.values() for each in found))
+    """The one estimate that every bound of a cell is measured by.
+
+    Never importance sampling from an approximation: what q misses, its own weights cannot tell, and the KL would come out too
+    small by just that.
+    """
+    own = {label for label, found in known.items() if any(each.estimator in BOUNDS for each in found)}
+    every = [each for label, found in known.items() for each in found if not (label in own and each.estimator == "importance")]
+    return best_estimate(unopposed(every))
 
 
 def evidence_rows(known: Mapping[str, tuple[Evidence, ...]]) -> Iterator[Row]:

@@ -77,8 +77,8 @@ def leave_one_out(problem: Problem, fit: Fit, *, budget: int = 20_000_000) -> Le
         if seen.any():  # a row without an observed cell has density 1 under every draw, and weights without a tail
             log_likelihood = flat.log_density(x[seen]).T  # (row, draw)
             minus = log_likelihood - to_posterior  # of the log weights
-            log_weights, shapes = array_statistics().psislw(minus, r_eff=relative, axis=-1)
-            each[seen] = _log_mean(log_weights + log_likelihood)
+            log_weights, shapes = smoothed(minus, relative)
+            each[seen] = _log_sum(log_weights + log_likelihood)
             k_hat.append(shapes)
         elpd.append(each)
     return LeaveOneOut(*_total(np.concatenate(elpd), problem.data), float(np.concatenate(k_hat).max()))
@@ -89,6 +89,27 @@ def correctable(fit: Fit) -> bool:
     if fit.log_q is None:
         return True
     return pareto_k((fit.log_posterior - fit.log_q).ravel()) <= PARETO_K
+
+
+def smoothed(minus: np.ndarray, relative: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pareto-smoothed log weights (row, draw) that sum to 1, and k-hat of each row, from minus the raw ones.
+
+    ArviZ raises where a row's largest weights are tied: such a row keeps its own, its k-hat 0 where all are alike and inf elsewhere.
+    """
+    try:
+        found: tuple[np.ndarray, np.ndarray] = array_statistics().psislw(minus, r_eff=relative, axis=-1)
+    except ValueError:
+        pairs = [_smoothed_row(row, relative) for row in minus]
+        return np.stack([weights for weights, _ in pairs]), np.array([shape for _, shape in pairs])
+    return found
+
+
+def _smoothed_row(minus: np.ndarray, relative: float) -> tuple[np.ndarray, float]:
+    try:
+        log_weights, shape = array_statistics().psislw(minus, r_eff=relative)
+    except ValueError:
+        return -minus - _log_sum(-minus[None])[0], 0.0 if np.ptp(minus) == 0.0 else np.inf
+    return log_weights, float(shape)
 
 
 def _total(each: np.ndarray, data: Dataset) -> tuple[float, float]:
@@ -108,7 +129,7 @@ def _relative_efficiency(values: np.ndarray) -> float:
     return min(1.0, found) if np.isfinite(found) and found > 0 else 1.0
 
 
-def _log_mean(log_weighted: np.ndarray) -> np.ndarray:
-    """log of the sum over draws; the weights already sum to 1."""
+def _log_sum(log_weighted: np.ndarray) -> np.ndarray:
+    """log of the sum over draws."""
     top = log_weighted.max(axis=1)
     return np.asarray(np.log(np.exp(log_weighted - top[:, None]).sum(axis=1)) + top)

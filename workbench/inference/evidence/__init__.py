@@ -9,6 +9,7 @@ What a method calls, all by unconstrained coordinates and the compiled E step:
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,7 +55,8 @@ def sampled(problem: Problem, draws: Mixture, context: Context, *, noise: int, l
     where no chain has been hold at most a tenth of it (up to that they are part of the error), and importance sampling does not
     contradict; ``importance`` if k-hat is at most 0.7 and a tenth of the draws or more are effective.
 
-    Modes are looked for by runs of MAP-EM from the context's starts, where there are few enough coordinates for Hessians.
+    Modes are looked for by runs of MAP-EM from the context's starts. Above 200 coordinates their Hessians would take too long:
+    then nothing is trusted, and the note says so.
     """
     from workbench.inference.evidence.bridge import estimates
     from workbench.inference.evidence.laplace import modes
@@ -74,7 +76,8 @@ def sampled(problem: Problem, draws: Mixture, context: Context, *, noise: int, l
         starts = [context.start_seed(i) for i in range(STARTS)] if target.dim <= MOST_DIM else []
         known = modes(target, Symmetry.of(target.prior), _ends(problem, starts)) if starts else []
         try:
-            return estimates(target, u, log_density, np.random.default_rng(context.noise_seed(noise)), known)
+            found = estimates(target, u, log_density, np.random.default_rng(context.noise_seed(noise)), known)
+            return found if starts else tuple(_unsought(each, target.dim) for each in found)
         except np.linalg.LinAlgError:
             reason = "the draws have no covariance that is positive definite in working precision; raise draws, or use smc"
             return (Evidence("bridge", math.nan, math.nan, False, reason),)
@@ -154,6 +157,12 @@ def _ends(problem: Problem, seeds: list[int]) -> Coordinates:
     from workbench.inference.em.begin import begin
 
     return begin(problem, "em", seeds)[0]
+
+
+def _unsought(found: Evidence, dim: int) -> Evidence:
+    """An estimate beside which modes have not been looked for."""
+    why = f"modes where no draw has been were not looked for, as {dim} coordinates are above {MOST_DIM}; use smc"
+    return dataclasses.replace(found, trusted=False, note="; ".join(filter(None, (found.note, why))))
 
 
 def _unusable(u: np.ndarray) -> str | None:

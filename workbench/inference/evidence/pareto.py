@@ -17,7 +17,8 @@ PRIOR_DRAWS, PRIOR_SHAPE = 10.0, 0.5
 def pareto_k(log_weights: np.ndarray) -> float:
     """k-hat of weights given by their logs (n,), -inf where one is 0.
 
-    0 where all are alike and there is no tail; nan for fewer than 25 draws, and where ties leave nothing to fit.
+    0 where all are alike and there is no tail; nan for fewer than 25 draws; inf where the largest are tied and nothing can be
+    fitted, as when a sampler has stood still at one of them.
     """
     size = log_weights.size
     if size < FEWEST_DRAWS:
@@ -34,7 +35,7 @@ def _shape(excess: np.ndarray) -> float:
     size = excess.size
     quartile = excess[int(size / 4.0 + 0.5) - 1]
     if quartile <= excess[0]:
-        return math.nan
+        return math.inf
     count = 30 + math.isqrt(size)
     scales = (1.0 - np.sqrt(count / (np.arange(1, count + 1) - 0.5))) / (3.0 * quartile) + 1.0 / excess[-1]
     with np.errstate(all="ignore"):

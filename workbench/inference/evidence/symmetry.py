@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.models import Prior
+from workbench.models import Mixture, Prior
 from workbench.models.matching import assigned
 from workbench.models.shapes import Coordinates, PerFit, Permutation
 
@@ -74,7 +74,7 @@ class Symmetry:
         mine = alike & ~alike.all(axis=0)
         weights = [*range(count - 1), dim]
         own = np.array([[weights[k], *np.flatnonzero(mine[k])] for k in range(count)])
-        found = cls(own, dim, bool((prior.concentration == prior.concentration[0]).all()))
+        found = cls(own, dim, exchangeable(prior, mixture))
         order = np.roll(np.arange(count), 1)
         if not _near(found.relabelled(u, order), prior.flatten(mixture.relabelled(order))[0]).all():
             raise ValueError("this prior's coordinates do not change places when components do; give its family a chart that does")
@@ -109,6 +109,20 @@ class Symmetry:
         shared = np.setdiff1d(np.arange(self.dim), self.own)
         each = np.sort(w[..., self.own], axis=-2).reshape(*u.shape[:-1], -1)
         return np.concatenate([each, w[..., shared]], axis=-1)
+
+
+def exchangeable(prior: Prior, mixture: Mixture) -> bool:
+    """Whether a prior gives a few mixtures (n,) the same density however their components are named.
+
+    Two permutations stand for all: a turn and a swap generate the group.
+    """
+    count = prior.n_components
+    swapped = np.arange(count)
+    swapped[:2] = swapped[:2][::-1]
+    with np.errstate(all="ignore"):
+        known = prior.log_density(mixture)
+        turned = [prior.log_density(mixture.relabelled(order)) for order in (np.roll(np.arange(count), 1), swapped)]
+    return bool(np.allclose(turned, known, rtol=1e-9, atol=1e-6))
 
 
 def _near(a: np.ndarray, b: np.ndarray) -> np.ndarray:
