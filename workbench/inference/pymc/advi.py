@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -20,11 +21,13 @@ from workbench.inference.pymc.toolchain import captured
 from workbench.problem import Problem
 
 if TYPE_CHECKING:
-    from workbench.inference.pymc.step import Gaussian
+    from workbench.inference.pymc.step import Gaussian, Step
+
+    Progress = Callable[[float], None]
 
 Init = Literal["random_rows", "random_responsibilities", "mixed", "kmeans++", "prior", "em"]
 START_SCALE = 0.1
-"""Standard deviation of q at the start. PyMC's own (0.7 to 1.3) throws a start away: first ELBOs 2,000 nats below it."""
+"""Standard deviation of q at the start at most. PyMC's own (0.7 to 1.3) throws a start away: first ELBOs 2,000 nats below it."""
 CELLS = 50_000_000
 """Draws times rows that a restart's ELBO may cost."""
 
@@ -41,9 +44,11 @@ class ADVI:
     restarts : number of starts
     init : kind of start of the mean; ``em``: where MAP-EM ends from random rows
     draws : draws from the best q that are kept
-    rates : Adam's learning rates, one after the other
+    rates : Adam's learning rates, one after the other, for a posterior with standard deviations of 0.1 or more; of narrower ones, by
+        sqrt(K / N), less in proportion, as a step is to be small beside q
     window : steps whose mean ELBO is compared with the windows before
     max_iter : steps after which a restart stops without having settled
+    batch_size : rows that a step sees, where they are many; without it all of them
     likelihood : ``op`` (the compiled E step), ``graph`` (PyMC's own), or the family's default
 
     Notes
@@ -51,6 +56,10 @@ class ADVI:
     - q(u) = N(u | mean, diag(sd ** 2)) over unconstrained coordinates u of (weights, parameters), labels summed out.
     - Climbs, with noise: `elbo` = E_q[log p(x, theta(u)) + log |d theta / d u| - log q(u)], a lower bound of log p(x).
     - log p(x) = ELBO + KL(q || p(u | x)).
+    - With `batch_size` the rows are dealt into M parts, and a step climbs the ELBO with one part's log likelihood times M, whose mean
+      over the parts is the log likelihood. Of every window the average of q's parameters (Polyak & Juditsky 1992) is judged by its
+      ELBO on all rows, with the same noise, and the best is kept: what is reported is the ELBO on all rows, and what steps by
+      parts have cost is its distance to that of the fit without `batch_size`.
     - The log of the mean weight of fresh draws, p(x, u) / q(u) with q averaged over the labellings, is a lower bound of log p(x) in
       expectation, tighter than the ELBO (Burda, Grosse & Salakhutdinov 2016); with Pareto's k-hat of at most 0.7 and a tenth of the
       draws effective it is called an estimate of log p(x), by importance sampling.
@@ -63,13 +72,15 @@ class ADVI:
       Journal of Machine Learning Research 18(14), 1-45.
     - Burda, Y., Grosse, R. & Salakhutdinov, R. (2016). Importance weighted autoencoders. ICLR.
     - Kingma, D. P. & Ba, J. (2015). Adam: a method for stochastic optimization. ICLR.
+    - Polyak, B. T. & Juditsky, A. B. (1992). Acceleration of stochastic approximation by averaging. SIAM Journal on Control and
+      Optimization 30, 838-855.
     """
 
     kind: ClassVar[str] = "advi"
     estimate: ClassVar[Estimate] = "approximation"
     rank: ClassVar[Rank] = "mean_field"
     richer: ClassVar[str] = "use fullrank_advi or nuts"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc")
     compiles: ClassVar[bool] = True
 
@@ -79,12 +90,15 @@ class ADVI:
     rates: Annotated[tuple[Annotated[float, Gt(0)], ...], MinLen(1)] = (1e-2, 1e-3, 1e-4)
     window: Annotated[int, Ge(10)] = 1000
     max_iter: Annotated[int, Ge(10)] = 50_000
+    batch_size: Annotated[int, Ge(1)] | None = None
     likelihood: Likelihood | None = None
 
     def __post_init__(self) -> None:
         check_options(self)
 
     def refuses(self, problem: Problem) -> str | None:
+        if self.batch_size is not None and self.batch_size >= problem.data.n_rows:
+            return f"batch_size: {self.batch_size} is not below the {problem.data.n_rows} rows; leave it out, or lower it"
         return refusal(problem, self.likelihood) or unbegun(problem, self.init)
 
     def fit(self, problem: Problem, context: Context | None = None) -> Fit:
@@ -140,17 +154,29 @@ class ADVI:
             from workbench.inference.pymc.step import Gaussian, step
 
             compiled = step(problem, self.rank, self.likelihood)
-        schedule = Schedule(self.rates, self.window, self.max_iter)
-        ascents = []
         with context.clock("run"):
+            climb, scale = self._climb(problem, compiled, context), _start_scale(problem)
+            ascents = []
             for i in range(self.restarts):
-                start = Gaussian(u[i], START_SCALE * np.eye(u.shape[1]))
 
                 def progress(fraction: float, i: int = i) -> None:
                     context.progress("climbing", (i + fraction) / self.restarts)
 
-                ascents.append(ascend(compiled, start, context.noise_seed(i), schedule, progress))
+                ascents.append(climb(Gaussian(u[i], scale * np.eye(u.shape[1])), context.noise_seed(i), progress))
         return ascents
+
+    def _climb(self, problem: Problem, compiled: Step, context: Context) -> Callable[[Gaussian, int, Progress], Ascent]:
+        """From a start with a seed: by steps that see all rows, or parts of them."""
+        relative = _start_scale(problem) / START_SCALE
+        schedule = Schedule(tuple(rate * relative for rate in self.rates), self.window, self.max_iter)
+        if self.batch_size is None:
+            return lambda start, seed, progress: ascend(compiled, start, seed, schedule, progress)
+        from workbench.inference.pymc.minibatch import Batches, ascend_by_batches
+        from workbench.inference.target import CompiledTarget
+
+        target = CompiledTarget.of(problem, context.threads)
+        batches = Batches.of(problem, self.likelihood, self.batch_size, context.noise_seed(2 * self.restarts + 1))
+        return lambda start, seed, progress: ascend_by_batches(compiled, start, seed, schedule, batches, target, progress)
 
 
 @dataclass(frozen=True)
@@ -188,6 +214,11 @@ class _End:
         drawn = _densities(problem, ascent.q, seed, max(100, min(n_draws, CELLS // problem.data.n_rows)))
         elbo = float(np.mean(drawn["log_posterior"] - drawn["log_q"]))
         return cls(ascent.q, elbo, float(drawn["log_likelihood"].mean()), float(drawn["log_posterior"].mean()))
+
+
+def _start_scale(problem: Problem) -> float:
+    """The size of a posterior's standard deviations: of many rows a wider q would have to shrink by tiny steps."""
+    return min(START_SCALE, math.sqrt(problem.n_components / problem.data.counts.sum()))
 
 
 def _best(ends: list[_End]) -> int:

@@ -56,7 +56,15 @@ def shape_of(problem: Problem, likelihood: Likelihood | None) -> Hashable:
 
 def arrays(problem: Problem, likelihood: Likelihood | None = None) -> Arrays:
     """Everything the model takes as data, float64, by name."""
-    given = {**_numbers(problem), **_rows(problem, chosen(problem, likelihood))}
+    return {**_floats(_numbers(problem)), **row_arrays(problem, likelihood)}
+
+
+def row_arrays(problem: Problem, likelihood: Likelihood | None = None) -> Arrays:
+    """What of that depends on the rows, and not on the prior."""
+    return _floats(_rows(problem, chosen(problem, likelihood)))
+
+
+def _floats(given: Arrays) -> Arrays:
     return {name: np.array(array, dtype=np.float64, order="C") for name, array in given.items()}
 
 

@@ -74,12 +74,21 @@ class Step:
 
     @property
     def q(self) -> Gaussian:
-        mean = np.array(self.parameters["mu"].get_value())
+        return self.at(*self.raw)
+
+    @property
+    def raw(self) -> tuple[np.ndarray, np.ndarray]:
+        """The parameters as Adam sees them: mean, and scale (its diagonal before the softplus)."""
+        scale = self.parameters["rho" if "rho" in self.parameters else "L_tril"]
+        return np.array(self.parameters["mu"].get_value()), np.array(scale.get_value())
+
+    def at(self, mean: np.ndarray, scale: np.ndarray) -> Gaussian:
+        """q of such parameters."""
         index, raw = np.arange(mean.size), np.zeros((mean.size, mean.size))
         if "rho" in self.parameters:
-            raw[index, index] = self.parameters["rho"].get_value()
+            raw[index, index] = scale
         else:
-            raw[np.tril_indices(mean.size)] = self.parameters["L_tril"].get_value()
+            raw[np.tril_indices(mean.size)] = scale
         raw[index, index] = np.logaddexp(0.0, raw[index, index])
         return Gaussian(mean, raw)
 
