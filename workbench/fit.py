@@ -30,7 +30,12 @@ class Status(Enum):
 
     CONVERGED = "converged"
     MAX_ITER = "stopped at max_iter before it converged; raise max_iter or tol"
+    FOLLOWED = "stopped at max_iter before it converged, and its end was followed to the optimum; raise max_iter or tol to see it get there"
     SINGULAR = "ran into a singular solution, where the likelihood has no bound; use em with objective: posterior, or fewer components"
+    SINGULAR_BEYOND = (
+        "stopped before it reached a singular solution, into which EM climbs from its end; use em with objective: posterior, or fewer "
+        "components"
+    )
     LOST_COMPONENT = "lost a component: no row is left to it; use fewer components, or another start"
     NOT_FINITE = "the objective is not finite; look at the data's scale and at the prior"
     FELL = "the objective fell beyond rounding, which it never may; please report it with the config"
@@ -44,7 +49,7 @@ class Status(Enum):
     )
     NO_DENSITY = (
         "the best partition has a part too small for a covariance of its own, so it cannot be read as a mixture; use covariance: "
-        "spherical or tied, or fewer components"
+        "tied, or fewer components"
     )
     NOT_SETTLED = "the ELBO was still rising when the iterations ran out; raise max_iter"
     SAMPLED = "sampled"
@@ -52,7 +57,12 @@ class Status(Enum):
 
     @property
     def good(self) -> bool:
-        return self in (Status.CONVERGED, Status.SAMPLED, Status.RAN)
+        return self in (Status.CONVERGED, Status.FOLLOWED, Status.SAMPLED, Status.RAN)
+
+    @property
+    def capped(self) -> bool:
+        """Whether a restart stopped at max_iter."""
+        return self in (Status.MAX_ITER, Status.FOLLOWED)
 
     @property
     def at_optimum(self) -> bool:

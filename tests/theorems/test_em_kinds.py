@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from workbench.compare.assembly import assemble
+from workbench.compare.cell import Cell
 from workbench.compare.optima import optima
 from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
@@ -119,8 +121,14 @@ def test_the_maximum_of_the_likelihood_does_not_see_the_prior() -> None:
 def test_the_reported_status_is_the_reported_points() -> None:
     fit = EM(restarts=5, max_iter=2).fit(faithful(2))
     assert fit.restarts is not None
-    assert set(fit.restarts.status) == {Status.MAX_ITER}
-    assert fit.status is Status.CONVERGED  # of the end that was followed to the optimum
+    assert set(fit.restarts.status) == {Status.FOLLOWED}
+    assert fit.status is Status.FOLLOWED
+    tables = assemble([Cell({}, faithful(2), fits={"em": fit})])
+    assert tables["restarts"]["status"].str.contains("max_iter.*followed").all()
+    assert (tables["restarts"]["polished_objective"] > tables["restarts"]["objective"]).all()
+    assert tables["likelihoods"].loc[0, "status"] == Status.FOLLOWED.value
+    capped = tables["diagnostics"].set_index("quantity").loc["share_at_max_iter"]
+    assert (capped["value"], capped["verdict"]) == ("1", "warning")
     assert fit.log_likelihood.item() == pytest.approx(-1130.2639602, abs=1e-6)
 
 
@@ -202,7 +210,7 @@ def test_more_starts_end_at_known_optima(init: str, n_components: int) -> None:
 @pytest.mark.parametrize("acceleration", ["none", "squarem", "anderson"])
 @pytest.mark.parametrize(("name", "family"), [("old_faithful", "gaussian"), ("house_votes", "bernoulli")])
 def test_no_extrapolated_step_of_a_partial_m_step_is_booked_as_one(acceleration: str, name: str, family: str) -> None:
-    method = EM(restarts=4, m_step="gradient", acceleration=acceleration, max_iter=100)  # type: ignore[arg-type]
+    method = EM(restarts=4, m_step="gradient", acceleration=acceleration, max_iter=40)  # type: ignore[arg-type]
     book = method.fit(Problem(load_built_in(name), family, 3)).ledger
     assert book is not None
     assert (np.diff(book.bound) >= -1e-9).all()

@@ -18,8 +18,8 @@ from workbench.compare.scores import entropies, information_criteria
 from workbench.compare.settled import settle
 from workbench.data import Dataset
 from workbench.fit import Fit, Status
-from workbench.inference import EM, HardEM
-from workbench.inference.em.point import best_regular
+from workbench.inference import EM, Gradient, HardEM
+from workbench.inference.em.ends import best_regular
 from workbench.inference.em.starts import interior, starts
 from workbench.models import Bernoulli
 from workbench.problem import Problem
@@ -235,3 +235,22 @@ def test_stop_by_parameters_is_silent_on_the_way_into_a_collapse() -> None:
         fit = EM(restarts=30, stop="parameters").fit(Problem(x, "gaussian", 3))
     assert fit.restarts is not None
     assert Status.SINGULAR in fit.restarts.status
+
+
+def outlying() -> Problem:
+    """Two groups, and a row a million standard deviations away."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(0.0, 1.0, (60, 2)), rng.normal(5.0, 1.0, (60, 2))])
+    x[7] = 1e6
+    return Problem(x, "gaussian", 2)
+
+
+def test_a_restart_that_stops_short_of_a_collapse_does_not_pass_for_converged() -> None:
+    """The gradient is flat where EM still climbs, into a singular solution; and no polished end is lower than where it began."""
+    fit = Gradient(restarts=10).fit(outlying())
+    assert fit.restarts is not None
+    assert fit.restarts.polished_objective is not None
+    assert set(fit.restarts.status) == {Status.SINGULAR_BEYOND}
+    assert fit.status is Status.NO_REGULAR_OPTIMUM
+    assert (fit.restarts.polished_objective > fit.restarts.objective).all()
+    assert [len(optimum.restarts) for optimum in optima(outlying(), fit)] == [10]

@@ -95,8 +95,10 @@ def _of_restarts(fit: Fit, found: list[Optimum]) -> Iterator[Row]:
     for status, quantity in ((Status.SINGULAR, "share_collapsed"), (Status.LOST_COMPONENT, "share_lost_component")):
         if ended[status]:
             yield check(quantity, len(ended[status]) / n_restarts, None, None, status.value)
-    capped = sum(status.name == "MAX_ITER" for status in fit.restarts.status) / n_restarts
-    yield check("share_at_max_iter", capped, 0.0, capped == 0.0, "raise max_iter: these restarts had not converged when they stopped")
+    capped = sum(status.capped for status in fit.restarts.status) / n_restarts
+    yield check(
+        "share_at_max_iter", capped, 0.0, capped == 0.0, "raise max_iter or tol: these restarts had not converged when they stopped"
+    )
 
 
 def _of_approximation(fit: Fit) -> Iterator[Row]:

@@ -74,7 +74,7 @@ def _groups(problem: Problem, restarts: Restarts, polished: Mixture, objective: 
     A restart that went wrong is at no optimum.
     """
     kinds = np.asarray(restarts.singular) + 2 * np.asarray(restarts.spurious) + 4 * lost(problem, polished).sum(axis=-1)
-    ends = (Status.SINGULAR, Status.LOST_COMPONENT)
+    ends = (Status.SINGULAR, Status.SINGULAR_BEYOND, Status.LOST_COMPONENT)
     run_off = [i for i, status in enumerate(restarts.status) if status in ends and kinds[i] % 4 == 1]
     usable = np.array([status.at_optimum for status in restarts.status])
     usable[run_off] = False

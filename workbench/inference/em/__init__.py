@@ -34,7 +34,7 @@ class EM(Kind):
     max_iter : iterations after which a restart stops without having converged
     objective : ``likelihood`` (MLE) or ``posterior`` (MAP, the mode in natural coordinates)
     acceleration : ``none``, or extrapolated steps that never fall: ``squarem`` (Varadhan & Roland 2008), ``anderson``
-    m_step : ``exact`` (the maximum), or ``gradient`` (one step uphill: generalised EM, which climbs the same objective)
+    m_step : ``exact`` (the maximum), or ``gradient`` (one step uphill from gradients: generalised EM, which climbs the same objective)
     engine : ``fast`` (compiled E steps) or ``book`` (the same in NumPy, to read along)
     split_merge : split-and-merge moves tried from the end of every restart to escape a poor optimum; needs K of at least 3
 
@@ -46,8 +46,10 @@ class EM(Kind):
     - Never falls: `log_likelihood` = log p(x | theta), or `log_posterior` = log p(x | theta) + log p(theta); with the posterior the log
       likelihood may.
     - log p(x | theta) = L(q, theta) + KL(q || p(z | x, theta)), and KL = 0 after each E step.
-    - `m_step: gradient`: theta moves by one gradient step on E_q log p(x, z | theta), plus log p(theta) of MAP, in unconstrained
-      coordinates, shortened until it rises (generalised EM): the bound still rises in both half steps.
+    - `m_step: gradient`: theta moves by one step on E_q log p(x, z | theta), plus log p(theta) of MAP, in unconstrained coordinates:
+      along -H^-1 g, g its gradient and H its second derivatives, as far as at most 16 conjugate gradients show it, shortened until it
+      rises (generalised EM; truncated Newton). The bound still rises in both half steps, and near an optimum steps shrink as EM's do.
+    - A restart that stops at `max_iter` says so, and is followed by EM, squared, to the optimum that is compared and reported.
     - Extrapolated steps work in unconstrained coordinates and are dropped for plain ones where the objective would fall.
     - With `objective: posterior`, log p(x) by Laplace's approximation: the normal about each mode over unconstrained coordinates
       (which is another point than that over natural ones: Newton's method goes there), summed over the modes and over the K!
@@ -65,6 +67,9 @@ class EM(Kind):
       Scandinavian Journal of Statistics 35, 335-353.
     - Walker, H. F. & Ni, P. (2011). Anderson acceleration for fixed-point iterations. SIAM Journal on Numerical Analysis 49,
       1715-1735.
+    - Lange, K. (1995). A gradient algorithm locally equivalent to the EM algorithm. Journal of the Royal Statistical Society B 57,
+      425-437.
+    - Nocedal, J. & Wright, S. J. (2006). Numerical Optimization, 2nd edition. Springer, algorithm 7.1.
     - Tierney, L. & Kadane, J. B. (1986). Accurate approximations for posterior moments and marginal densities. Journal of the
       American Statistical Association 81, 82-86.
     - Ueda, N., Nakano, R., Ghahramani, Z. & Hinton, G. E. (2000). SMEM algorithm for mixture models. Neural Computation 12, 2109-2128.

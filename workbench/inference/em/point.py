@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.fit import Evidence, Fit, LeaveOneOutRefits, Ledger, Path, Restarts, Status, maximised
+from workbench.fit import Evidence, Fit, LeaveOneOutRefits, Ledger, Path, Restarts, maximised
 from workbench.inference.em.climb import Climb, Stop, climb
+from workbench.inference.em.ends import best_regular, blamed, reported, settled, stops
 from workbench.inference.em.ledger import ledger
 from workbench.inference.em.polish import Polish
 from workbench.inference.em.scheme import Scheme, Steps
-from workbench.inference.em.splits import BETTER, Moves, escaped
+from workbench.inference.em.splits import Moves, escaped
 from workbench.inference.em.starts import starts
 from workbench.inference.method import Context
-from workbench.models import Mixture, PriorError
+from workbench.models import Mixture
 from workbench.problem import Problem
 
 OTHERS_IN_PATH = 20
@@ -76,7 +77,7 @@ def fit_point(method: Kind, problem: Problem, context: Context, ascent: Ascent) 
         if ascent.split_merge:
             polished, moved = escaped(ascent.steps, polished, ascent.polish, ascent.split_merge, [context.noise_seed(i) for i in every])
         restarts = _restarts(problem, ascent, run, polished, seeds, names)
-        best = _settled(problem, restarts, best_regular(restarts)) if ascent.reports_end else best_regular(restarts)
+        best = settled(problem, restarts, best_regular(restarts)) if ascent.reports_end else best_regular(restarts)
         chosen = [] if best < 0 else [best]
         path = _path(ascent, start, run, best)
         books = _ledger(problem, ascent, start.take(chosen), chosen, run)
@@ -90,7 +91,7 @@ def fit_point(method: Kind, problem: Problem, context: Context, ascent: Ascent) 
         family=problem.family,
         **_densities(problem, point),
         objective_name=ascent.objective_name,
-        status=_status(ascent, restarts, polished, point, best),
+        status=reported(problem, restarts, polished, best, point=point, as_it_stopped=ascent.reports_end),
         seconds=context.clock.seconds,
         options=dataclasses.asdict(method),
         restarts=restarts,
@@ -100,7 +101,7 @@ def fit_point(method: Kind, problem: Problem, context: Context, ascent: Ascent) 
         ledger=books,
         left_out=without,
         evidence=evidence,
-        messages=(*moved.sentences(), *_capped(ascent, restarts, best), *_blamed(problem, point)),
+        messages=(*moved.sentences(), *blamed(problem, point)),
     )
 
 
@@ -161,70 +162,13 @@ def _restarts(problem: Problem, ascent: Ascent, run: Climb, polished: Climb, see
         log_likelihood=run.log_likelihood,
         log_posterior=run.log_likelihood + problem.log_prior(run.mixture),
         gain_left=run.gain_left,
-        status=run.status,
+        status=run.status if ascent.reports_end else stops(run, polished),
         mixture=run.mixture,
         polished=polished.mixture,
         polished_objective=polished.objective,
         singular=singular,
         spurious=spurious,
     )
-
-
-def best_regular(restarts: Restarts) -> int:
-    """The restart with the highest polished objective among regular ends, or -1."""
-    usable = np.array([status.at_optimum for status in restarts.status])
-    objective = np.asarray(restarts.polished_objective)
-    regular = usable & ~np.asarray(restarts.singular) & ~np.asarray(restarts.spurious) & np.isfinite(objective)
-    return int(np.argmax(np.where(regular, objective, -np.inf))) if regular.any() else -1
-
-
-def _settled(problem: Problem, restarts: Restarts, best: int) -> int:
-    """Of the restarts near the best optimum the one that itself ended highest."""
-    if best < 0:
-        return best
-    polished = np.asarray(restarts.polished_objective)
-    regular = ~np.asarray(restarts.singular) & ~np.asarray(restarts.spurious)
-    near = regular & (np.abs(polished - polished[best]) < BETTER * problem.data.n_observed_rows)
-    if restarts.polished is not None:  # equal weights too: of a ridge every point has the same objective
-        weights = np.sort(restarts.polished.weights, axis=-1)
-        near &= (np.abs(weights - weights[best]) < 1e-3).all(axis=-1)
-    return int(np.argmax(np.where(near, np.nan_to_num(restarts.objective, nan=-np.inf), -np.inf)))
-
-
-def _capped(ascent: Ascent, restarts: Restarts, best: int) -> tuple[str, ...]:
-    """Said where the reported restart had not converged when it stopped."""
-    if best < 0 or ascent.reports_end or restarts.status[best] is not Status.MAX_ITER:
-        return ()
-    return (f"restart {best} stopped at max_iter before it converged; the point reported is its end followed to the optimum",)
-
-
-def _status(ascent: Ascent, restarts: Restarts, polished: Climb, point: Mixture | None, best: int) -> Status:
-    """How the reported point came about: its polished end's status; of a fit without one, why.
-
-    Where every restart went wrong, that is how the first did.
-    """
-    if point is not None:
-        return restarts.status[best] if ascent.reports_end else polished.status[best]
-    if best >= 0:
-        return Status.NO_DENSITY
-    if not any(each.at_optimum for each in restarts.status):
-        return restarts.status[0]
-    return Status.SINGULAR_DATA if _why_singular(ascent.steps.problem) else Status.NO_REGULAR_OPTIMUM
-
-
-def _blamed(problem: Problem, point: Mixture | None) -> tuple[str, ...]:
-    """Said where there is no point because of the data."""
-    reason = _why_singular(problem) if point is None else ""
-    return (reason,) if reason else ()
-
-
-def _why_singular(problem: Problem) -> str:
-    """What of the data makes every fit singular, which is also why they have no default prior; empty if nothing."""
-    try:
-        problem.family.default_numbers(problem.data, problem.n_components)
-    except PriorError as error:
-        return str(error)
-    return ""
 
 
 def _path(ascent: Ascent, start: Mixture, run: Climb, best: int) -> Path | None:

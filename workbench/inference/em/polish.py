@@ -71,8 +71,8 @@ def _ended(found: Climb, how: tuple[Status, ...]) -> np.ndarray:
 
 
 def _without_lost(mixture: Mixture, steps: Steps) -> Mixture:
-    """The same with weights of lost components at 0 altogether, where their parameters stay as they are."""
-    if steps.prior is not None:
+    """The same with weights of lost components at 0 altogether, where that is an optimum of fewer; their parameters stay."""
+    if steps.prior is not None or mixture.components.lost_is_singular:
         return mixture
     counts = mixture.weights * steps.data.counts.sum()
     return Mixture(np.where(counts < LOST, 0.0, mixture.weights), mixture.components)
