@@ -14,12 +14,13 @@ import pytest
 from workbench.fast.expectation import MODULES
 from workbench.models import FAMILIES, Components, Family, families
 from workbench.models.families.gaussian import Gaussian
-from workbench.models.families.product import PARTS
+from workbench.models.families.product import PARTS, ProductPrior
 from workbench.models.information.table import TABLE, kernel_of
+from workbench.models.prior import ComponentsPrior
 
 
-def concrete(kind: type[Components]) -> Iterator[type[Components]]:
-    """All classes of components that can be made, those that no family names yet among them."""
+def concrete[C](kind: type[C]) -> Iterator[type[C]]:
+    """All classes of components, or priors, that can be made, those that no family names yet among them."""
     for below in kind.__subclasses__():
         yield from concrete(below)
         if not inspect.isabstract(below) and below.__module__.startswith("workbench."):
@@ -45,10 +46,13 @@ def test_every_class_of_components_has_its_rows() -> None:
     assert set(MODULES) == classes
 
 
-def test_every_family_has_pymcs_recipe() -> None:
+def test_every_prior_has_pymcs_recipe() -> None:
+    from workbench.inference.pymc.choices import LIKELIHOODS
     from workbench.inference.pymc.recipes import RECIPES
 
-    assert set(RECIPES) == set(structures())
+    assert set(LIKELIHOODS) == set(structures())
+    assert set(RECIPES) == set(concrete(ComponentsPrior)) - {ProductPrior}
+    assert len(RECIPES) == len(structures()) + 4
 
 
 def test_every_block_of_a_product_is_compiled() -> None:

@@ -51,7 +51,8 @@ def shape_of(problem: Problem, likelihood: Likelihood | None) -> Hashable:
     """
     form = chosen(problem, likelihood)
     size = (problem.n_components, problem.data.n_features, problem.data.n_levels)
-    return (problem.family, form, *size, form == "op" or problem.data.complete)
+    priors = tuple(type(part.prior) for part in parts_of(problem))
+    return (problem.family, priors, form, *size, form == "op" or problem.data.complete)
 
 
 def arrays(problem: Problem, likelihood: Likelihood | None = None) -> Arrays:
@@ -79,7 +80,7 @@ def _numbers(problem: Problem) -> Arrays:
     prior: Any = problem.prior
     found = {"concentration": prior.concentration}
     for part in parts_of(problem):
-        found |= _named(part, RECIPES[part.family].numbers(part.prior, part.data))
+        found |= _named(part, RECIPES[type(part.prior)].numbers(part.prior, part.data))
     return found
 
 
@@ -88,7 +89,7 @@ def _rows(problem: Problem, likelihood: Likelihood) -> Arrays:
         return compiled.rows(problem)
     found = {"counts": problem.data.counts}
     for part in parts_of(problem):
-        found |= _named(part, RECIPES[part.family].rows(part.prior, part.data))
+        found |= _named(part, RECIPES[type(part.prior)].rows(part.prior, part.data))
     return found
 
 
@@ -104,9 +105,9 @@ def _model(problem: Problem, likelihood: Likelihood) -> pm.Model:
         data = {name: _data(name, array, name in numbers) for name, array in arrays(problem, likelihood).items()}
         weights = pm.Dirichlet("weights", data["concentration"], shape=(n_components,)) if n_components > 1 else None
         own = [{name.removeprefix(part.prefix): value for name, value in data.items()} for part in parts]
-        found = [RECIPES[p.family].variables(p.prefix, n_components, p.data, given) for p, given in zip(parts, own, strict=True)]
+        found = [RECIPES[type(p.prior)].variables(p.prefix, n_components, p.data, given) for p, given in zip(parts, own, strict=True)]
         if likelihood == "graph":
-            terms = [RECIPES[p.family].term(at, given) for p, at, given in zip(parts, found, own, strict=True)]
+            terms = [RECIPES[type(p.prior)].term(at, given) for p, at, given in zip(parts, found, own, strict=True)]
             log_mixture(terms, weights, data["counts"])
         else:
             together = Coordinates()

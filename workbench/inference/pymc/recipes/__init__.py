@@ -1,4 +1,4 @@
-"""How PyMC writes each family: one file for families of a kind, one row here."""
+"""How PyMC writes each family under each of its priors: one file for families of a kind, one row here."""
 
 from __future__ import annotations
 
@@ -11,15 +11,35 @@ from typing import Any
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.inference.pymc.recipes import bernoulli, categorical, gaussian_independent, gaussian_matrices, poisson
+from workbench.inference.pymc.recipes import (
+    bernoulli,
+    categorical,
+    gaussian_independent,
+    gaussian_matrices,
+    gaussian_semiconjugate,
+    poisson,
+)
 from workbench.inference.pymc.recipes.coordinates import Coordinates
 from workbench.inference.pymc.recipes.rows import Term
-from workbench.models import Bernoulli, Categorical, Family, Gaussian, Poisson
+from workbench.models.families.bernoulli import Beta
+from workbench.models.families.categorical import Dirichlets
+from workbench.models.families.gaussian.diagonal import NormalInverseGamma
+from workbench.models.families.gaussian.full import NormalInverseWishart
+from workbench.models.families.gaussian.semiconjugate import (
+    NormalAndInverseGamma,
+    NormalAndInverseWishart,
+    SphericalNormalAndInverseGamma,
+    TiedNormalAndInverseWishart,
+)
+from workbench.models.families.gaussian.spherical import SphericalNormalInverseGamma
+from workbench.models.families.gaussian.tied import TiedNormalInverseWishart
+from workbench.models.families.poisson import Gamma
+from workbench.models.prior import ComponentsPrior
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A family in PyMC's terms.
+    """A family and its prior in PyMC's terms.
 
     Attributes
     ----------
@@ -40,13 +60,27 @@ def _of(module: ModuleType, **options: Any) -> Recipe:
     return Recipe(module.numbers, partial(module.variables, **options), module.rows, module.term)
 
 
-RECIPES: dict[Family, Recipe] = {
-    Gaussian("full"): _of(gaussian_matrices),
-    Gaussian("tied"): _of(gaussian_matrices, shared=True),
-    Gaussian("diagonal"): _of(gaussian_independent),
-    Gaussian("spherical"): _of(gaussian_independent, shared=True),
-    Bernoulli(): _of(bernoulli),
-    Poisson(): _of(poisson),
-    Categorical(): _of(categorical),
+def _matrices(**options: Any) -> Recipe:
+    own = gaussian_semiconjugate
+    return Recipe(own.matrix_numbers, partial(own.matrix_variables, **options), gaussian_matrices.rows, gaussian_matrices.term)
+
+
+def _axes(**options: Any) -> Recipe:
+    own = gaussian_semiconjugate
+    return Recipe(own.axis_numbers, partial(own.axis_variables, **options), gaussian_independent.rows, gaussian_independent.term)
+
+
+RECIPES: dict[type[ComponentsPrior], Recipe] = {
+    NormalInverseWishart: _of(gaussian_matrices),
+    TiedNormalInverseWishart: _of(gaussian_matrices, shared=True),
+    NormalInverseGamma: _of(gaussian_independent),
+    SphericalNormalInverseGamma: _of(gaussian_independent, shared=True),
+    NormalAndInverseWishart: _matrices(),
+    TiedNormalAndInverseWishart: _matrices(shared=True),
+    NormalAndInverseGamma: _axes(),
+    SphericalNormalAndInverseGamma: _axes(shared=True),
+    Beta: _of(bernoulli),
+    Gamma: _of(poisson),
+    Dirichlets: _of(categorical),
 }
-"""A product is made of these."""
+"""By the class of the components' prior, which says the family; a product is made of these."""

@@ -31,11 +31,16 @@ def numbers(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
 
 
 def variables(name: str, n_components: int, data: Dataset, given: Mapping[str, Any], shared: bool = False) -> Coordinates:
-    size, matrices = data.n_features, 1 if shared else n_components
+    c, t = triangle_variables(name, 1 if shared else n_components, data, given)
+    return Coordinates(c=c, t=t, eps=pm.Normal(f"{name}eps", 0, 1, shape=(n_components, data.n_features)))
+
+
+def triangle_variables(name: str, matrices: int, data: Dataset, given: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Squared pivots c of Bartlett's factors, and what stands below them."""
+    size = data.n_features
     c = pm.Gamma(f"{name}c", given["half_dof"], given["half"], shape=(matrices, size))
     below = (matrices, size * (size - 1) // 2)
-    t = pm.Normal(f"{name}t", 0, 1, shape=below) if size > 1 else pt.zeros(below, dtype="float64")
-    return Coordinates(c=c, t=t, eps=pm.Normal(f"{name}eps", 0, 1, shape=(n_components, size)))
+    return c, pm.Normal(f"{name}t", 0, 1, shape=below) if size > 1 else pt.zeros(below, dtype="float64")
 
 
 def units(prior: Any) -> np.ndarray:
