@@ -19,8 +19,21 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     *(("gaussian", {"covariance": structure}) for structure in ("full", "tied", "diagonal", "spherical")),
     *(("bernoulli", {}), ("poisson", {}), ("categorical", {}), ("product", {"blocks": BLOCKS})),
 ]
+SEMICONJUGATE: list[tuple[str, dict[str, Any]]] = [
+    ("gaussian", {"covariance": structure, "prior": {"kind": "independent"}}) for structure in ("full", "tied", "diagonal", "spherical")
+]
+"""Means and covariances independent a priori."""
 INDEPENDENT = [case for case in CASES if case[1].get("covariance") not in ("full", "tied") and case[0] != "product"]
 every_case = pytest.mark.parametrize(("name", "options"), CASES, ids=[options.get("covariance", name) for name, options in CASES])
+
+every_prior = pytest.mark.parametrize(
+    ("name", "options"),
+    CASES + SEMICONJUGATE,
+    ids=[
+        *(options.get("covariance", name) for name, options in CASES),
+        *(f"{options['covariance']}_apart" for _, options in SEMICONJUGATE),
+    ],
+)
 
 
 def rows_of(name: str, rng: np.random.Generator, n_rows: int) -> Any:

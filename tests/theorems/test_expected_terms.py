@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from examples import CASES, every_case, problem_of
+from examples import CASES, every_prior, problem_of
 from scipy.integrate import quad
 from scipy.special import gammaln
 
@@ -34,7 +34,7 @@ def assert_mean(values: np.ndarray, wanted: np.ndarray) -> None:
     assert (np.abs(values.mean(axis=0) - wanted) <= 4.5 * error + 1e-12).all()
 
 
-@every_case
+@every_prior
 def test_expected_terms_are_averages_over_draws(name: str, options: dict[str, Any]) -> None:
     """Of complete rows; where features are independent, of rows with missing cells too."""
     independent = options.get("covariance") not in ("full", "tied") and name != "product"
@@ -60,7 +60,7 @@ def test_missing_cells_are_integrated_out_of_the_expectation(covariance: str) ->
     np.testing.assert_array_equal(found[1], terms.log_weights)  # type: ignore[attr-defined]
 
 
-@every_case
+@every_prior
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 def test_divergence_is_the_average_log_ratio(name: str, options: dict[str, Any], missing: float) -> None:
     problem = problem_of(name, options, missing, n_rows=20)
@@ -71,7 +71,7 @@ def test_divergence_is_the_average_log_ratio(name: str, options: dict[str, Any],
     assert_mean(log_ratio[:, None], np.asarray(q.divergence(problem.prior))[None])
 
 
-@every_case
+@every_prior
 def test_divergence_is_zero_from_itself_and_batched(name: str, options: dict[str, Any]) -> None:
     problem = problem_of(name, options, 0.2)
     assert problem.prior is not None
@@ -83,7 +83,7 @@ def test_divergence_is_zero_from_itself_and_batched(name: str, options: dict[str
     assert (q.divergence(problem.prior) > 0.0).all()
 
 
-@every_case
+@every_prior
 @pytest.mark.parametrize("n_components", [1, 2, 4])
 def test_density_averaged_over_the_relabellings(name: str, options: dict[str, Any], n_components: int) -> None:
     """As by relabelling the mixture in all K! ways; with concentrations that differ too."""
@@ -97,7 +97,7 @@ def test_density_averaged_over_the_relabellings(name: str, options: dict[str, An
     np.testing.assert_allclose(q.relabelled_log_density(draws), wanted, rtol=1e-11)
 
 
-@every_case
+@every_prior
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 def test_centre_is_what_is_expected(name: str, options: dict[str, Any], missing: float) -> None:
     """Means over draws of weights, means, probabilities, rates and precisions."""

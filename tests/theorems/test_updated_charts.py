@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from examples import every_case, mixtures_of, problem_of
+from examples import every_prior, mixtures_of, problem_of
 
 STEP = 1e-6
 
@@ -19,7 +19,7 @@ def differences(function: Callable[[np.ndarray], np.ndarray], v: np.ndarray) -> 
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.3])
-@every_case
+@every_prior
 def test_updated_prior_is_a_chart(name: str, options: dict[str, Any], missing: float) -> None:
     problem = problem_of(name, options, missing)
     assert problem.prior is not None

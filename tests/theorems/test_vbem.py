@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from examples import INDEPENDENT, every_case, mixtures_of, problem_of, rows_of
+from examples import INDEPENDENT, every_prior, mixtures_of, problem_of, rows_of
 
 from workbench.data.builtin import load_built_in
 from workbench.inference.em.climb import Stop
@@ -32,7 +32,7 @@ def some_statistics(problem: Problem, count: int = 3) -> Statistics:
     return BOOK.expect(mixtures_of(problem, count)[1], problem.data).statistics
 
 
-@every_case
+@every_prior
 @pytest.mark.parametrize(("engine", "acceleration"), [("fast", "none"), ("fast", "anderson"), ("book", "none")])
 def test_elbo_never_falls(name: str, options: dict[str, Any], engine: Literal["fast", "book"], acceleration: Acceleration) -> None:
     problem = problem_of(name, options, 0.2, n_rows=40)
@@ -49,7 +49,7 @@ def quick(problem: Problem) -> Context:
     return dataclasses.replace(Context.default(problem), estimates=False)
 
 
-@every_case
+@every_prior
 def test_elbo_is_its_own_monte_carlo_estimate(name: str, options: dict[str, Any]) -> None:
     """E[log p(x, z, theta) - log q(z) - log q(theta)] by draws of theta, the labels by their q; missing cells where features are
     independent."""
@@ -74,11 +74,12 @@ def responsibilities(q: Prior, x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("covariance", ["full", "tied"])
-def test_elbo_with_missing_cells_in_q_is_its_monte_carlo_estimate(covariance: str) -> None:
+@pytest.mark.parametrize("kind", ["conjugate", "independent"])
+def test_elbo_with_missing_cells_in_q_is_its_monte_carlo_estimate(covariance: str, kind: str) -> None:
     """q is over labels, missing cells given the labels, and theta: draws of all of them; a row without any cell has its label alone."""
     rng = np.random.default_rng(5)
     x = rng.normal(size=(14, 2)) + 3.0 * rng.integers(2, size=(14, 1))
-    complete = Problem(x, n_components=2, covariance=covariance)
+    complete = Problem(x, "gaussian", 2, {"kind": kind}, covariance=covariance)
     x[np.arange(6), rng.integers(2, size=6)] = np.nan
     x[0] = np.nan
     problem = Problem(dataclasses.replace(complete.data, x=x), complete.family, 2, complete.prior)
@@ -111,7 +112,7 @@ def each_its_own(mixture: Mixture, rows: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(mixture.weights) - (squares + np.linalg.slogdet(2.0 * np.pi * covariances)[1]) / 2.0)
 
 
-@every_case
+@every_prior
 def test_compiled_is_the_book(name: str, options: dict[str, Any]) -> None:
     """The same path, missing cells and counts included."""
     problem = problem_of(name, options, 0.2)
@@ -124,7 +125,7 @@ def test_compiled_is_the_book(name: str, options: dict[str, Any]) -> None:
     np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-7, atol=1e-8)
 
 
-@every_case
+@every_prior
 def test_permuted_starts_give_permuted_ends(name: str, options: dict[str, Any]) -> None:
     problem = problem_of(name, options, 0.2)
     start = mixtures_of(problem, 1)[1].take(0)
@@ -157,7 +158,7 @@ def test_affine_maps_move_the_elbo_by_their_jacobian(covariance: str, missing: f
     assert other == pytest.approx(one - jacobian, abs=1e-6)
 
 
-@every_case
+@every_prior
 def test_counts_are_rows_one_by_one(name: str, options: dict[str, Any]) -> None:
     problem = problem_of(name, options, 0.2, n_rows=30)
     assert problem.prior is not None
@@ -171,7 +172,7 @@ def test_counts_are_rows_one_by_one(name: str, options: dict[str, Any]) -> None:
     assert other == pytest.approx(one, rel=1e-11)
 
 
-@every_case
+@every_prior
 def test_polished_ends_are_fixed_points(name: str, options: dict[str, Any]) -> None:
     """Of coordinate ascent, to eight digits of every expected statistic."""
     problem = problem_of(name, options, 0.2)
@@ -191,7 +192,7 @@ def test_anderson_finds_the_same_optima_in_fewer_steps() -> None:
     assert mended.iterations.sum() < plain.iterations.sum() / 2.5
 
 
-@every_case
+@every_prior
 def test_statistics_as_numbers_and_back(name: str, options: dict[str, Any]) -> None:
     problem = problem_of(name, options, 0.2)
     statistics = some_statistics(problem)

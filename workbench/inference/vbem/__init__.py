@@ -1,4 +1,4 @@
-"""Variational Bayes by conjugate coordinate ascent: the option class; its steps, its climb and what is drawn are in the files beside it."""
+"""Variational Bayes by coordinate ascent: the option class; its steps, its climb and what is drawn are in the files beside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from workbench.problem import Problem
 
 @dataclass(frozen=True)
 class VBEM:
-    """Variational Bayes for conjugate mixtures: q(labels) q(weights, theta), each in turn at its optimum (Bishop 2006, section 10.2).
+    """Variational Bayes by coordinate ascent: q(labels) q(weights, theta), each in turn at its optimum (Bishop 2006, section 10.2).
 
     The same E step as EM's, on expected coefficients, and the prior updated by its statistics in the place of a mode.
 
@@ -42,10 +42,13 @@ class VBEM:
     -----
     - q(z_n = k) proportional to exp E log p(x_n, z_n = k | weights, theta), by the moments of q(weights, theta):
       E log weights_k = digamma(alpha_k) - digamma(sum alpha), and so on.
-    - q(weights, theta) = the prior updated by the expected statistics of q(labels): Dirichlet, normal-inverse-Wishart, ...
+    - q(weights, theta) = the prior updated by the expected statistics of q(labels): Dirichlet, normal-inverse-Wishart, ... A Gaussian
+      prior of kind independent has no such update: q(means) q(covariances), each of the prior's form, each in turn at its optimum until
+      neither moves, from means at the rows' and from means at the prior's, of which the better one is taken.
     - Never falls: `elbo` = E[log p(x, z, weights, theta) - log q], all constants included, a lower bound of log p(x): with labels
       in q, `elbo_labels` in `evidence.csv`. With them summed out the same q has a higher one, `elbo`, by Monte Carlo.
-    - log p(x) = ELBO + KL(q || posterior). With one component and no missing cell q is the posterior.
+    - log p(x) = ELBO + KL(q || posterior). With one component, no missing cell and a conjugate prior q is
+      the posterior.
     - q is at one of K! labellings, and its ELBO counts one. `elbo_symmetrised` is that of q averaged over all of them, where K is at
       most 6 and the prior treats components alike.
     - `importance`: from a mixture of every optimum's q, wider than it is, and a little of the prior, averaged over the labellings;

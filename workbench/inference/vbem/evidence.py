@@ -78,7 +78,7 @@ def _importance(steps: VariationalSteps, ends: Ends, rng: np.random.Generator) -
 def _proposal(steps: VariationalSteps, ends: Ends) -> tuple[list[Prior], np.ndarray]:
     """Distributions of q's own form, and the shares of the draws from each: of optima by their ELBO, or a little more."""
     chosen = different(steps, ends)
-    if steps.problem.n_components == 1:
+    if steps.problem.n_components == 1 and steps.own_prior.conjugate:
         return [steps.posterior(ends.settled.take(chosen[0]))], np.ones(1)  # which is the posterior, or nearly
     elbo = ends.polished.objective[chosen]
     each = np.exp(elbo - elbo.max())

@@ -32,7 +32,7 @@ class VariationalSteps(Steps):
         return self.prior
 
     def posterior(self, statistics: Statistics) -> Prior:
-        """q(theta), the optimum given q(labels) (Bishop 2006, eqs 10.57-10.63)."""
+        """q(theta), the optimum given q(labels) (Bishop 2006, eqs 10.57-10.63), of the prior's form."""
         return self.own_prior.posterior(statistics)
 
     def believe(self, statistics: Statistics) -> Iteration:

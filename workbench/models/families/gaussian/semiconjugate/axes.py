@@ -189,7 +189,8 @@ class NormalAndInverseGamma(SemiConjugatePrior):
     def _log_jacobian(self, log_c: np.ndarray, n_components: int) -> PerFit:
         """d variance / d log c = -variance; d mean / d z = sqrt(mean_covariance)."""
         logs = (np.log(self.scale) - log_c).reshape(*log_c.shape[: log_c.ndim - (1 if self.shared else 2)], -1).sum(axis=-1)
-        return np.asarray(logs + n_components * np.log(self.mean_covariance).sum(axis=-1) / 2.0)
+        means = np.log(self.mean_covariance).sum(axis=-1) / 2.0 + np.zeros(n_components)
+        return np.asarray(logs + means.sum(axis=-1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,7 +59,7 @@ class NormalAndInverseWishart(wishart.InverseWishart, SemiConjugatePrior):
 
     def log_densities(self, components: GaussianComponents) -> PerComponent:
         with np.errstate(invalid="ignore", over="ignore"):
-            shift = (self.mean_root @ (components.means - self.mean)[..., None])[..., 0]
+            shift = _times(self.mean_root, components.means - self.mean)
             own = -(shift**2).sum(axis=-1) / 2.0 - self._mean_log_normaliser()
         return np.asarray(own if self.shared else own + self._of_covariances(components))
 
@@ -121,8 +121,7 @@ class NormalAndInverseWishart(wishart.InverseWishart, SemiConjugatePrior):
         """The normal of the means given precisions of the rows, (..., K, D) and (..., K, D, D)."""
         weighed = statistics.seen[..., None, None] * self._each(precisions, 2)
         covariance = _inverse(transposed(self.mean_root) @ self.mean_root + weighed)
-        pull = weighed @ (statistics.means - self.mean)[..., None]
-        return self.mean + (covariance @ pull)[..., 0], covariance
+        return self.mean + _times(covariance, _times(weighed, statistics.means - self.mean)), covariance
 
     def maximise(self, statistics: FullStatistics, current: GaussianComponents) -> GaussianComponents:
         """The covariances given the current means, then the means given those: each step up (Meng & Rubin 1993)."""
@@ -133,7 +132,7 @@ class NormalAndInverseWishart(wishart.InverseWishart, SemiConjugatePrior):
     def drawn(self, statistics: FullStatistics, current: GaussianComponents, rng: np.random.Generator) -> GaussianComponents:
         """The means given the current covariances, then the covariances given those."""
         mean, covariance = self._means(statistics, _inverse(current.covariances))
-        means = mean + (cholesky(covariance) @ rng.standard_normal(mean.shape)[..., None])[..., 0]
+        means = mean + _times(cholesky(covariance), rng.standard_normal(mean.shape))
         dof = np.asarray(self.dof + self._pooled(statistics.seen))
         factor = cholesky(self._scale(statistics, _square(statistics.means - means)))
         bartlett = wishart.drawn_triangle(rng, dof, self.n_features, factor.shape[:-2])
@@ -161,7 +160,7 @@ class NormalAndInverseWishart(wishart.InverseWishart, SemiConjugatePrior):
     def mean_divergence(self, prior: NormalAndInverseWishart) -> PerComponent:
         """KL of the means' normal from the prior's, (*batch, K)."""
         trace = ((prior.mean_root @ self.mean_factor) ** 2).sum(axis=(-1, -2))
-        shift = ((prior.mean_root @ (self.mean - prior.mean)[..., None])[..., 0] ** 2).sum(axis=-1)
+        shift = (_times(prior.mean_root, self.mean - prior.mean) ** 2).sum(axis=-1)
         logs = np.log(diagonal(prior.mean_factor)).sum(axis=-1) - np.log(diagonal(self.mean_factor)).sum(axis=-1)
         return np.asarray((trace + shift - self.n_features) / 2.0 + logs)
 
@@ -173,7 +172,7 @@ class NormalAndInverseWishart(wishart.InverseWishart, SemiConjugatePrior):
 
     def _from_coordinates(self, bartlett: np.ndarray, z: np.ndarray) -> GaussianComponents:
         """Sigma = L0 A^-T A^-1 L0', mean = m0 + R z."""
-        means = self.mean + (self.mean_factor @ z[..., None])[..., 0]
+        means = self.mean + _times(self.mean_factor, z)
         return self._components(means, _covariances(self.factor, bartlett))
 
     def dim(self, n_components: int) -> int:
@@ -182,8 +181,8 @@ class NormalAndInverseWishart(wishart.InverseWishart, SemiConjugatePrior):
 
     def flatten(self, components: GaussianComponents) -> tuple[Coordinates, PerFit]:
         """log c (M, D), t (M, D(D-1)/2) of Bartlett's factors A of the precisions in units of ``scale``, z (K, D); M = K or 1."""
-        bartlett = wishart.triangle_of(self._each(components.covariances, 2), self.scale)
-        z = (components.means - self.mean) @ transposed(self.mean_root)
+        bartlett = wishart.triangle_of(self._each(components.covariances, 2), self._each(self.scale, 2))
+        z = _times(self.mean_root, components.means - self.mean)
         log_pivots, below = wishart.entries(bartlett)
         parts = [part.reshape(*components.batch_shape, -1) for part in (2.0 * log_pivots, below, z)]
         return np.concatenate(parts, axis=-1), self._log_jacobian(log_pivots, components.n_components)
@@ -202,16 +201,17 @@ class NormalAndInverseWishart(wishart.InverseWishart, SemiConjugatePrior):
 
     def slope(self, u: Coordinates, statistics: FullStatistics) -> Coordinates:
         bartlett, z = self._parts(u, statistics.seen.shape[-1])
-        turn = self.root @ self.mean_factor  # whitened means are turn z
-        gaps = (statistics.means - self.mean) @ transposed(self.root) - z @ transposed(turn)
-        squares = self.root @ statistics.scatters @ transposed(self.root) + statistics.seen[..., None, None] * _square(gaps)
+        root = self._each(self.root, 2)
+        turn = root @ self.mean_factor  # whitened means are turn z
+        gaps = _times(root, statistics.means - self.mean) - _times(turn, z)
+        squares = root @ statistics.scatters @ transposed(root) + statistics.seen[..., None, None] * _square(gaps)
         scatter, power = self._each(self._pooled(squares, 2), 2), self._each(self._pooled(statistics.seen))
-        by_z = statistics.seen[..., None] * (gaps[..., None, :] @ bartlett @ transposed(bartlett))[..., 0, :] @ turn
+        by_z = statistics.seen[..., None] * _times(transposed(turn) @ bartlett @ transposed(bartlett), gaps)
         return self._joined(u, *wishart.factor_slope(bartlett, power, scatter), by_z)
 
     def log_density_slope(self, u: Coordinates, n_components: int) -> Coordinates:
         bartlett, z = self._parts(u, n_components)
-        power = np.full(bartlett.shape[:-2], self.dof + self.n_features + 1.0)
+        power = np.broadcast_to(self._each(self.dof) + self.n_features + 1.0, bartlett.shape[:-2])
         return self._joined(u, *wishart.factor_slope(bartlett, power, np.eye(self.n_features)), -z)
 
     def _joined(self, u: Coordinates, *parts: np.ndarray) -> Coordinates:
@@ -226,8 +226,9 @@ class NormalAndInverseWishart(wishart.InverseWishart, SemiConjugatePrior):
 
     def _log_jacobian(self, log_pivots: np.ndarray, n_components: int) -> PerFit:
         """log |d (means, vech Sigma) / d (log c, t, z)|; d mean / d z = R, for each of K."""
-        matrices = wishart.covariance_log_jacobian(log_pivots, self.log_determinant).sum(axis=-1)
-        return np.asarray(matrices + n_components * np.log(diagonal(self.mean_factor)).sum(axis=-1))
+        matrices = wishart.covariance_log_jacobian(log_pivots, self._each(self.log_determinant)).sum(axis=-1)
+        means = np.log(diagonal(self.mean_factor)).sum(axis=-1) + np.zeros(n_components)
+        return np.asarray(matrices + means.sum(axis=-1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,6 +248,10 @@ def _inverse(matrices: np.ndarray) -> np.ndarray:
     """Of positive definite ones; nan of others."""
     root = inverse(cholesky(matrices))
     return np.asarray(transposed(root) @ root)
+
+
+def _times(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    return np.asarray((matrices @ vectors[..., None])[..., 0])
 
 
 def _square(gaps: np.ndarray) -> np.ndarray:
