@@ -18,6 +18,7 @@ from workbench.compare.differences import agreement_rows, parameter_rows
 from workbench.compare.evidence import estimates, evidence_rows
 from workbench.compare.imputations import imputation_rows
 from workbench.compare.optima import Optimum, optima
+from workbench.compare.replicated import replicated
 from workbench.compare.scoring import failure_row, likelihood_row
 from workbench.compare.settled import Settled, settle
 from workbench.fit import Evidence, Fit
@@ -42,6 +43,7 @@ COLUMNS = {
     "parameters": "method parameter component feature feature_2 level row mean sd lower upper truth",
     "trace": "method restart iteration seconds objective_name objective",
     "basins": "method chain climbs optimum share draws",
+    "replicated": "method quantity feature feature_2 level observed mean sd lower upper distance tail_share",
     "evidence": "method estimator log_evidence mcse kl kl_mcse reference trusted note",
     "diagnostics": "method quantity value threshold verdict advice",
 }
@@ -167,7 +169,7 @@ class _Facts:
 
 def _of_fit(label: str, cell: Cell, fit: Fit, facts: _Facts) -> Iterator[tuple[str, dict[str, Any]]]:
     problem, settled, found = cell.problem, facts.settled, facts.optima
-    curved = curvature(problem, fit, found)
+    curved, copies = curvature(problem, fit, found), replicated(problem, fit)
     sources: dict[str, Any] = {
         "likelihoods": [likelihood_row(label, cell, fit, settled, facts.evidence)],
         "restarts": tables.restart_rows(label, fit, found),
@@ -175,6 +177,7 @@ def _of_fit(label: str, cell: Cell, fit: Fit, facts: _Facts) -> Iterator[tuple[s
         "trace": tables.trace_rows(label, fit),
         "path": tables.path_rows(label, problem, fit.path),
         "diagnostics": diagnostic_rows(label, problem, fit, settled, found, curved),
+        "replicated": [] if copies is None else copies.rows(label),
     }
     if settled is not None:
         weights = settled.draws.weights.mean(axis=0)
@@ -188,3 +191,5 @@ def _of_fit(label: str, cell: Cell, fit: Fit, facts: _Facts) -> Iterator[tuple[s
     for name, rows in sources.items():
         for row in rows:
             yield name, row
+    if copies is not None:
+        yield "diagnostics", {"method": label, **copies.worst()}

@@ -13,6 +13,7 @@ from workbench.report.checks import APART, spelt, written
 from workbench.report.ends import ended
 from workbench.report.missed import overtaken, unseen
 from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, difference, estimated, exact, listed, nats
+from workbench.report.replicates import reproduced
 from workbench.report.scores import drops
 from workbench.report.slices import records
 from workbench.report.wording import capital, figure, is_wrong, sentence
@@ -29,7 +30,22 @@ TOLD = ("unseen_optimum", "share_singular")
 
 def findings(cell: Slice) -> list[str]:
     """What the cell shows: what failed first, then predictions, optima, what not to trust, agreement, truth, what more restarts would give."""
-    makers = (failed, held_out, ended, overtaken, sampled, bounded, elsewhere, calibrated, warned, agreed, classed, covered, unseen)
+    makers = (
+        failed,
+        held_out,
+        ended,
+        overtaken,
+        sampled,
+        bounded,
+        elsewhere,
+        calibrated,
+        warned,
+        agreed,
+        classed,
+        covered,
+        reproduced,
+        unseen,
+    )
     return [sentence for maker in makers for sentence in maker(cell)]
 
 

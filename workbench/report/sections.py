@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from workbench.report import agreement, calibration, checks, densities, grids, plates, scores, sweeps
+from workbench.report import agreement, calibration, checks, densities, grids, plates, replicates, scores, sweeps
 from workbench.report.blocks import Block, Field, Grid, Head, Listing, Section, Sentences
 from workbench.report.findings import findings
 from workbench.report.numerals import seconds
@@ -30,6 +30,7 @@ def of_cell(cell: Slice, prefix: str) -> tuple[Section, ...]:
         "trace": ("Objectives by iteration and by second", [*plates.progress(cell, prefix)]),
         "parameters": ("Parameters", [*plates.forests(cell, prefix), *grids.parameters(cell)]),
         "optima": ("Optima", [*grids.optima(cell)]),
+        "replicated": ("Does any mixture fit?", [*replicates.grids(cell)]),
         "calibration": ("Calibration", [*calibration.plates(cell, prefix), *calibration.grids(cell)]),
         "diagnostics": ("Diagnostics", [*checks.grids(cell)]),
     }

@@ -31,6 +31,7 @@ READ = {  # the columns that the page reads, by table
     "decomposition": "method restart",
     "trace": "method restart iteration seconds objective_name objective",
     "evidence": "method estimator log_evidence mcse kl kl_mcse reference",
+    "replicated": "method quantity feature feature_2 level observed distance",
     "diagnostics": "method quantity value threshold verdict advice",
     "calibration": "method quantity replicate",
     "calibration_ecdf": "method quantity place difference lower upper",

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, sums, with_zeros
-from workbench.models.families.family import Family
+from workbench.models.families.family import Family, Scale
 from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior, plain, positive
 from workbench.models.shapes import (
     Coordinates,
@@ -222,6 +222,7 @@ class Bernoulli(Family):
     name: ClassVar[str] = "bernoulli"
     hyperparameters: ClassVar[tuple[str, ...]] = ("a", "b")
     shapes_with_no_mode: ClassVar[tuple[str, ...]] = ("a", "b")
+    scale: ClassVar[Scale] = "level"
 
     @property
     def components_type(self) -> type[Components]:

@@ -17,7 +17,7 @@ from workbench.data import Dataset
 from workbench.data.levels import with_levels
 from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, with_zeros
-from workbench.models.families.family import Address, Family
+from workbench.models.families.family import Address, Family, Scale
 from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior, PriorError, numeric
 from workbench.models.shapes import (
     Coordinates,
@@ -264,6 +264,7 @@ class Categorical(Family):
     name: ClassVar[str] = "categorical"
     hyperparameters: ClassVar[tuple[str, ...]] = ("alpha",)
     shapes_with_no_mode: ClassVar[tuple[str, ...]] = ("alpha",)
+    scale: ClassVar[Scale] = "level"
 
     @property
     def components_type(self) -> type[Components]:

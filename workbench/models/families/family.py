@@ -7,7 +7,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from workbench.models.mixture import Mixture
 from workbench.models.prior import ComponentsPrior, Prior, PriorError, positive
 from workbench.models.shapes import Responsibilities, Rows
 from workbench.models.terms import Statistics
+
+Scale = Literal["quantity", "count", "level"]
+"""What the numbers of a feature are: quantities, counts, or numbers of levels."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Family(ABC):
     """Values of its hyperparameter ``kind``, if it has that; the others depend on it."""
     shapes_with_no_mode: ClassVar[tuple[str, ...]] = ()
     """Hyperparameters for which a value below 1 leaves no interior mode (statistics, section 1)."""
+    scale: ClassVar[Scale] = "quantity"
 
     @property
     @abstractmethod
@@ -82,6 +86,10 @@ class Family(ABC):
     def levels(self) -> bool | tuple[str, ...]:
         """Whether all features, or which, hold levels (words or whole numbers that name something) rather than quantities."""
         return False
+
+    def scales(self, data: Dataset) -> tuple[Scale, ...]:
+        """What the numbers of every feature are."""
+        return (self.scale,) * data.n_features
 
     def dataset(self, data: Any) -> Dataset:
         """Rows as this family sees them: its columns in its order, levels where it has them.

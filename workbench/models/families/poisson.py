@@ -11,7 +11,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import BoundedComponents, Sums, finite_log, sums, with_zeros
-from workbench.models.families.family import Family
+from workbench.models.families.family import Family, Scale
 from workbench.models.prior import ComponentsPrior, Prior, PriorError, plain, positive
 from workbench.models.shapes import (
     Coordinates,
@@ -216,6 +216,7 @@ class Poisson(Family):
     name: ClassVar[str] = "poisson"
     hyperparameters: ClassVar[tuple[str, ...]] = ("shape", "rate")
     shapes_with_no_mode: ClassVar[tuple[str, ...]] = ("shape",)
+    scale: ClassVar[Scale] = "count"
 
     @property
     def components_type(self) -> type[Components]:

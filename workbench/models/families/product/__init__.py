@@ -14,7 +14,7 @@ from workbench.data.levels import with_levels
 from workbench.models.components import Components
 from workbench.models.families.bernoulli import Bernoulli
 from workbench.models.families.categorical import Categorical
-from workbench.models.families.family import Address, Family
+from workbench.models.families.family import Address, Family, Scale
 from workbench.models.families.gaussian import Gaussian
 from workbench.models.families.poisson import Poisson
 from workbench.models.families.product.components import Layout, ProductComponents, ProductStatistics, block_data
@@ -122,6 +122,9 @@ class Product(Family):
     @property
     def levels(self) -> tuple[str, ...]:
         return tuple(column for block in self.blocks if block.family.levels for column in block.columns)
+
+    def scales(self, data: Dataset) -> tuple[Scale, ...]:
+        return tuple(block.family.scale for block in self.blocks for _ in block.columns)
 
     def dataset(self, data: Any) -> Dataset:
         """The blocks' columns, block after block; levels in those that have them."""
