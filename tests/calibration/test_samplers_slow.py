@@ -30,7 +30,7 @@ def test_nuts_passes_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
     real = density._compile
     monkeypatch.setattr(density, "_DENSITIES", {})
     monkeypatch.setattr(density, "_compile", lambda *arguments: compiled.append(arguments) or real(*arguments))
-    found = ranked_by(NUTS(chains=4, tune=500, draws=250, init="prior"), 100)
+    found = ranked_by(NUTS(chains=4, tune=400, draws=250, init="prior"), 50)
     assert len(compiled) == 1
     assert [quantity for quantity, each in found.items() if not each.good] == []
 
@@ -45,6 +45,6 @@ def test_advi_fails_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
     real = step._compile
     monkeypatch.setattr(step, "_STEPS", {})
     monkeypatch.setattr(step, "_compile", lambda *arguments: compiled.append(arguments) or real(*arguments))
-    found = ranked_by(ADVI(restarts=1, rates=(1e-2, 1e-3), window=300, max_iter=10_000, draws=200), 80)
+    found = ranked_by(ADVI(restarts=1, rates=(1e-2, 1e-3), window=200, max_iter=4_000, draws=200), 80)
     assert len(compiled) == 1
     assert found["log_likelihood"].good is False
