@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DONE, SOME_FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
 FIFTHS = 5
 """How often a calibration's progress is told in plain lines."""
-LATER = ("compare", "predict", "check-method", "export")
+LATER = ("compare", "predict", "export")
 """Commands that are planned: refused with a word of their own, listed nowhere."""
 DESCRIPTION = """\
 Compare inference for mixture models: EM beside variational and Monte-Carlo fits
@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"`workbench {words[0]}` is not there yet; it comes with a later version")
     options = _parser().parse_args(words)
     try:
+        if (fault := _plugged(getattr(options, "plugin", []))) is not None:
+            return _refuse(fault)
         return int(options.command(options))
     except KeyboardInterrupt:
         _complain("interrupted; what was finished is kept, and the same command goes on from there")
@@ -77,8 +79,47 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("name", metavar="NAME")
     new.add_argument("--data", metavar="FILE", help="a CSV, Parquet, NPY or NPZ file; the config fits its columns")
     new.add_argument("--counts", metavar="COLUMN", help="the column of FILE that says how often each row was seen")
+    keeps = command("check-method", _check_method, "hold a method to what every method keeps, on small data of every family")
+    keeps.add_argument("name", metavar="NAME")
+    for sub in (run, check, report, listing, keeps):
+        sub.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file that defines methods")
     command("doctor", _doctor, "show versions, cores, and what is missing")
     return parser
+
+
+def _plugged(files: Sequence[str]) -> str | None:
+    """Load plugin files; what is wrong with one, or None."""
+    if files:
+        from workbench.inference.plugins import PluginError, load_plugin
+
+        try:
+            for file in files:
+                load_plugin(file)
+        except PluginError as error:
+            return str(error)
+    return None
+
+
+def _check_method(options: Any) -> int:
+    from workbench.data.spelling import advice
+    from workbench.experiment.contract import check_method, sentence
+    from workbench.inference import METHODS
+    from workbench.inference.plugins import PluginError, discover
+
+    try:
+        if options.name not in METHODS:
+            discover()
+    except PluginError as error:
+        return _refuse(str(error))
+    if options.name not in METHODS:
+        return _refuse(
+            f"there is no method {options.name!r}; {advice(options.name, METHODS)}, or give the file that defines it by --plugin"
+        )
+    verdicts = []
+    for checked in check_method(options.name):
+        print(sentence(checked), flush=True)
+        verdicts.append(checked.verdict)
+    return SOME_FAILED if "broken" in verdicts or set(verdicts) == {"refused"} else DONE
 
 
 def _count(text: str) -> int:

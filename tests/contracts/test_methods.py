@@ -10,22 +10,19 @@ from typing import Any
 
 import arviz as az
 import numpy as np
-import pandas as pd
 import pytest
 
 from workbench.compare.assembly import assemble
 from workbench.compare.cell import Cell
 from workbench.datatree import from_tree, to_tree
+from workbench.experiment.contract import every_family, small_problem
 from workbench.inference import METHODS, Gibbs
 from workbench.inference.method import Method
 from workbench.models import Family
-from workbench.models.families import FAMILIES, Bernoulli, Gaussian, Product
-from workbench.models.families.gaussian import STRUCTURES
+from workbench.models.families import Bernoulli, Gaussian
 from workbench.problem import Problem
 
-STRUCTURED: list[Family] = [Gaussian(name) for name in STRUCTURES]  # type: ignore[arg-type]
-MIXED = Product({"gaussian": ["a"], "categorical": ["c"], "poisson": ["e"], "bernoulli": ["d"]})
-EVERY_FAMILY: list[Family] = [*STRUCTURED, *(family() for name, family in FAMILIES.items() if name not in ("gaussian", "product")), MIXED]
+EVERY_FAMILY = every_family()
 SMALL: dict[str, dict[str, Any]] = {
     "em": {"restarts": 3},
     "hard_em": {"restarts": 6},
@@ -44,17 +41,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "exact": {"chains": 2, "draws": 50},
     "imported": {"file": "draws.nc"},
 }
-
-
-def problem_of(family: Family, **options: Any) -> Problem:
-    rng = np.random.default_rng(3)
-    labels = rng.integers(0, 2, 40)
-    x = rng.normal(size=(40, 2)) + 4.0 * labels[:, None]
-    counts = rng.poisson(1.0 + 6.0 * labels[:, None], size=(40, 2)).astype(float)
-    words = np.array(["u", "v", "w"])[np.clip(np.round(x / 2.0), 0, 2).astype(int)]
-    columns = {"a": x[:, 0], "c": words[:, 0], "d": (x[:, 1] > 2.0).astype(float), "e": counts[:, 1]}
-    data = {"bernoulli": (x > 2.0).astype(float), "poisson": counts, "categorical": words, "product": pd.DataFrame(columns)}
-    return Problem(data.get(family.name, x), family, 2, **options)
 
 
 def made(kind: str, problem: Problem, folder: Path) -> Method:
@@ -84,7 +70,7 @@ def pairs() -> list[Any]:
 
 @pytest.mark.parametrize(("kind", "family"), pairs())
 def test_pair(kind: str, family: Family, tmp_path: Path) -> None:
-    problem = problem_of(family)
+    problem = small_problem(family)
     method = made(kind, problem, tmp_path)
     if (reason := method.refuses(problem)) is not None:
         assert "; " in reason  # what is wrong; what to do
@@ -118,7 +104,7 @@ def test_a_method_that_needs_the_prior_says_why_there_is_none(kind: str) -> None
 
 
 def test_arviz_summarises_every_estimate(tmp_path: Path) -> None:
-    problem = problem_of(Gaussian())
+    problem = small_problem(Gaussian())
     for kind in ("em", "nuts"):
         fit = METHODS[kind](**SMALL[kind]).fit(problem)
         summary = az.summary(to_tree(problem, fit, kind), kind="stats")

@@ -19,6 +19,7 @@ from workbench.experiment.events import Progress, Reporter, Started
 from workbench.experiment.perform import LOG, Outcome, perform
 from workbench.experiment.plan import Task
 from workbench.experiment.replicates import Replicates
+from workbench.inference.plugins import load_plugin, loaded
 
 Group = tuple[Task, ...]
 """Tasks of one key: fitted once."""
@@ -85,7 +86,7 @@ class _Crew:
 
     def _hire(self) -> None:
         ours, theirs = multiprocessing.get_context("spawn").Pipe()
-        process = multiprocessing.get_context("spawn").Process(target=_labour, args=(theirs, str(self.folder)), daemon=True)
+        process = multiprocessing.get_context("spawn").Process(target=_labour, args=(theirs, str(self.folder), loaded()), daemon=True)
         worker = _Worker(process, ours)
         with _interrupts_kept_from_children(), _world_of_a_child():
             process.start()
@@ -183,13 +184,15 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _labour(connection: Connection, folder: str) -> None:
+def _labour(connection: Connection, folder: str, plugins: Sequence[str]) -> None:
     """What a spawned process does: tasks until nobody gives any; all that it prints goes to the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     log = os.open(Path(folder) / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    for plugin in plugins:
+        load_plugin(plugin)
     while True:
         try:
             group = connection.recv()

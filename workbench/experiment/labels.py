@@ -16,6 +16,7 @@ from workbench.experiment.validation import build, shown
 from workbench.experiment.words import FOREIGN_VALUES, LATER_KINDS, unknown_value
 from workbench.inference import METHODS
 from workbench.inference.method import Method
+from workbench.inference.plugins import PluginError, discover
 
 LABEL = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED = ("classes",)
@@ -62,6 +63,11 @@ def _build_method(label: str, options: Any) -> tuple[Method | None, list[Fault]]
     if not isinstance(options, Mapping):
         return None, [Fault(path, f"is {shown(options)}; give options as a mapping, as in {{restarts: 100}}")]
     kind = options.get("kind", label)
+    if isinstance(kind, str) and kind not in METHODS:
+        try:
+            discover()
+        except PluginError as error:
+            return None, [Fault(path, str(error))]
     if not isinstance(kind, str) or kind not in METHODS:
         return None, [_kind_fault(label, options)]
     method, faults = build(METHODS[kind], {k: v for k, v in options.items() if k != "kind"}, path, "method", ("kind",), others_than(kind))

@@ -130,6 +130,8 @@ def key(problem: Problem, method: Method, seed: int) -> str:
         "revision": method.revision,
         "versions": {package: importlib.metadata.version(package) for package in method.packages},
     }
+    if (source := getattr(method, "source_digest", None)) is not None:  # a plugin's file: its text is its revision
+        content["source"] = source
     return hashlib.sha256(text(content).encode()).hexdigest()
 
 
