@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from workbench.report import agreement, calibration, checks, densities, grids, plates, replicates, scores, sweeps
+from workbench.report import agreement, calibration, checks, densities, grids, hidden, plates, replicates, scores, sweeps
 from workbench.report.blocks import Block, Field, Grid, Head, Listing, Section, Sentences
 from workbench.report.findings import findings
 from workbench.report.numerals import seconds
@@ -25,7 +25,7 @@ def of_cell(cell: Slice, prefix: str) -> tuple[Section, ...]:
         "data": ("Data and fits", [*densities.fitted(cell, prefix), *grids.components(cell)]),
         "responsibilities": (
             "Responsibilities compared",
-            [*plates.shared(cell, prefix), *agreement.grids(cell), *agreement.contested(cell)],
+            [*plates.shared(cell, prefix), *agreement.grids(cell), *agreement.contested(cell), *hidden.grids(cell)],
         ),
         "trace": ("Objectives by iteration and by second", [*plates.progress(cell, prefix)]),
         "parameters": ("Parameters", [*plates.forests(cell, prefix), *grids.parameters(cell)]),

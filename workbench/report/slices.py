@@ -25,7 +25,7 @@ READ = {  # the columns that the page reads, by table
     "components": "method component weight count rows_assigned mean_responsibility_assigned",
     "assignments": "method row id label responsibility",
     "optima": "method optimum objective gap restarts share local_maximum singular spurious posterior_share lost_components",
-    "responsibilities": "method row component mean",
+    "responsibilities": "method row component mean sd",
     "agreement": "method_a method_b mean_total_variation max_total_variation adjusted_rand rows_with_other_label coclustering_difference",
     "parameters": "method parameter component feature feature_2 level row mean sd lower upper truth",
     "decomposition": "method restart",
