@@ -232,3 +232,15 @@ def test_unseen_optimum_by_hand() -> None:
     assert share == pytest.approx(0.1)
     assert lower == pytest.approx(max(0.0, 0.1 - half))
     assert upper == pytest.approx(min(1.0, 0.1 + half + 0.3))
+
+
+def test_components_that_the_prior_dominates_are_counted() -> None:
+    """Two tight groups and three components: the third has fewer expected rows than parameters."""
+    from workbench.inference import VBEM
+
+    x = np.concatenate([np.random.default_rng(0).normal(size=30), 50.0 + np.random.default_rng(1).normal(size=30)])
+    for k, verdict in ((2, "ok"), (3, "warning")):
+        problem = Problem(x, n_components=k)
+        table = assemble([Cell({}, problem, fits={"vbem": VBEM(restarts=20, draws=200).fit(problem)})])["diagnostics"]
+        (row,) = table[table["quantity"] == "prior_dominated_components"].to_dict("records")
+        assert row["verdict"] == verdict

@@ -49,7 +49,7 @@ def diagnostic_rows(
         yield {"method": label, **row}
     approximation = itertools.chain(_of_restarts(fit, found), _of_approximation(fit))
     makers = {"point": _of_restarts(fit, found), "approximation": approximation, "sample": _of_sample(fit, settled)}
-    for row in makers[fit.estimate]:
+    for row in itertools.chain(makers[fit.estimate], _prior_dominated(problem, fit, settled)):
         yield {"method": label, **row}
     if fit.estimate == "point":
         for row in itertools.chain(of_curvature(problem, curved), of_refits(fit.left_out, why_not_left_out(problem, fit, curved))):
@@ -113,6 +113,17 @@ def _of_approximation(fit: Fit) -> Iterator[Row]:
     bound = elbo(fit)
     if bound is not None:
         yield check("elbo_mcse", bound.mcse, 0.1, bound.mcse <= 0.1, "raise draws for a more precise ELBO")
+
+
+def _prior_dominated(problem: Problem, fit: Fit, settled: Settled | None) -> Iterator[Row]:
+    """Components of draws, once aligned, to which fewer rows belong than a component has parameters of its own."""
+    if settled is None or fit.estimate == "point":
+        return
+    own = (problem.n_parameters - (problem.n_components - 1)) / problem.n_components
+    rows = (settled.rows.mean * problem.data.counts[:, None]).sum(axis=0)
+    few = int((rows < own).sum())
+    advice = "their parameters are told more by the prior than by rows: lower n_components, or look at how `prior` changes them"
+    yield check("prior_dominated_components", few, 0.0, few == 0, advice)
 
 
 def _of_sample(fit: Fit, settled: Settled | None) -> Iterator[Row]:
