@@ -39,7 +39,7 @@ def test_no_q_nearby_is_better(name: str, options: dict[str, Any]) -> None:
             for key in ("mean_covariance", "dof", "scale"):
                 own = getattr(components, key)
                 grown = 1.0 + step * rng.normal(size=own.shape[: own.ndim - (2 if own.shape[-2:] == (3, 3) and key != "dof" else 0)])
-                away[key] = own * grown[..., None, None] if grown.ndim < own.ndim else own * grown
+                away[key] = np.asarray(own * (grown[..., None, None] if grown.ndim < own.ndim else grown))
             falls.append(float(top - bound(replace(q, components=replace(components, **away)), problem, statistics)) / step**2)
     assert min(falls) > 1e-3
     assert max(falls[10:]) < 1e4  # quadratic: a slope would be a hundred times as much at the smaller step

@@ -64,7 +64,7 @@ def _importance(steps: VariationalSteps, ends: Ends, rng: np.random.Generator) -
     target = CompiledTarget(steps.problem.target(), steps.engine)
     parts, shares = _proposal(steps, ends)
     size = affordable(target)
-    draws = gathered([q.sample(rng, (count,)) for q, count in zip(parts, rng.multinomial(size, shares), strict=True)])
+    draws = gathered([q.sample(rng, (int(count),)) for q, count in zip(parts, rng.multinomial(size, shares), strict=True)])
     with np.errstate(all="ignore"):  # a draw may well be impossible
         each = np.stack([q.relabelled_log_density(draws) for q in parts], axis=-1)
         log_weights = target.log_posterior(draws) - log_sum_exp(each + np.log(shares))
