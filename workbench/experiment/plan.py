@@ -111,9 +111,9 @@ def task(setting: Setting, label: str) -> Task:
 
 
 def starts(problem: Problem, method: Method, seed: int) -> tuple[object, ...]:
-    """Return what start i depends on beside i: the same for all methods of one ``init``."""
+    """Return what start i depends on beside i: the same for all methods of one ``init``, and for the same rows in other units."""
     inits = json.dumps(getattr(method, "init", ""), sort_keys=True, default=_plain)
-    return (seed, problem.data.fingerprint, text(model(problem)), inits)
+    return (seed, problem.data.order, text(model(problem)), inits)
 
 
 def key(problem: Problem, method: Method, seed: int) -> str:

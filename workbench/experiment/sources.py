@@ -84,7 +84,7 @@ class Sources:
             data, truth = self._load_whole(choice, seed)
             fraction = choice.data.held_out
             if fraction:
-                train, held_out = split(data, fraction, generator(seed, data.fingerprint, "held_out"))
+                train, held_out = split(data, fraction, generator(seed, data.order, "held_out"))
                 self._split[choice, seed] = Loaded(train, held_out, truth)
             else:
                 self._split[choice, seed] = Loaded(data, None, truth)

@@ -49,7 +49,7 @@ class Context:
 
     Attributes
     ----------
-    start_seed : i -> seed of start i, the same for every method with the same data, model and init
+    start_seed : i -> seed of start i, the same for every method with the same data, whatever their units, model and init
     noise_seed : i -> seed of the method's own randomness in restart or chain i
     threads : threads a fit may use
     clock : where compile and run seconds are kept
@@ -67,7 +67,7 @@ class Context:
     @classmethod
     def default(cls, problem: Problem, seed: int = 0) -> Context:
         """A context for use on arrays, without a config."""
-        key = (seed, problem.data.fingerprint, problem.family, problem.n_components)
+        key = (seed, problem.data.order, problem.family, problem.n_components)
         return cls(lambda i: seed_of("start", *key, i), lambda i: seed_of("noise", *key, i))
 
 
