@@ -18,10 +18,13 @@ from workbench.compare.scores import entropies, information_criteria
 from workbench.compare.settled import settle
 from workbench.data import Dataset
 from workbench.fit import Fit, Status
-from workbench.inference import EM, Gradient, HardEM
+from workbench.inference import EM, Gradient, HardEM, KMeans
 from workbench.inference.em.ends import best_regular
+from workbench.inference.em.ledger import ledger
+from workbench.inference.em.scheme import Steps
 from workbench.inference.em.starts import interior, starts
-from workbench.models import Bernoulli
+from workbench.inference.kmeans import lloyd
+from workbench.models import Bernoulli, Mixture
 from workbench.problem import Problem
 
 RNG = np.random.default_rng(0)
@@ -254,3 +257,23 @@ def test_a_restart_that_stops_short_of_a_collapse_does_not_pass_for_converged() 
     assert fit.status is Status.NO_REGULAR_OPTIMUM
     assert (fit.restarts.polished_objective > fit.restarts.objective).all()
     assert [len(optimum.restarts) for optimum in optima(outlying(), fit)] == [10]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("covariance", ["full", "diagonal", "spherical"])
+def test_a_part_of_one_row_is_one_optimum_without_a_density_or_books(covariance: str) -> None:
+    problem = Problem(outlying().data, "gaussian", 2, covariance=covariance)
+    fit = KMeans(restarts=6).fit(problem)
+    assert fit.status is Status.NO_DENSITY
+    tables = assemble([Cell({}, problem, fits={"kmeans": fit})])
+    assert tables["optima"]["restarts"].tolist() == [6]
+    assert fit.ledger is None
+
+
+def test_iterations_at_which_a_part_is_one_row_have_no_books() -> None:
+    problem = Problem(np.array([0.0, 1.0, 2.2, 3.0, 5.0]), "gaussian", 2)
+    start = Mixture(np.full((1, 2), 0.5), problem.family.around(np.array([[[0.0], [1.9]]]), problem.data))
+    books = ledger(problem, lloyd(start, Steps(problem), True), 4)
+    assert books is not None
+    assert books.iteration.tolist() == [0, 2, 3, 4]  # after the first partition, 0 by itself
+    np.testing.assert_allclose(books.bound + books.kl, books.log_likelihood, rtol=1e-12)

@@ -83,6 +83,8 @@ def _at_optima(problem: Problem, polished: Mixture, found: list[Optimum], prior:
     each = float(problem.data.n_rows) * problem.n_parameters**2
     most = min(MOST_OPTIMA, max(1, int(BUDGET / max(each, 1.0))))
     chosen = [number for number, optimum in enumerate(found) if not optimum.singular][:most]
+    with np.errstate(all="ignore"):  # a partition may have a part that has no density
+        chosen = [number for number in chosen if np.isfinite(problem.log_likelihood(polished.take(found[number].restarts[0])))]
     return {number: observed_information(polished.take(found[number].restarts[0]), problem.data, prior) for number in chosen}
 
 

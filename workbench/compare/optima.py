@@ -117,13 +117,27 @@ class _Matcher:
         x, self.counts = problem.data.x[rows], problem.data.counts[rows, None]
         self.polished = _filled(polished, lost(problem, polished))
         self.chart = problem.family.coordinates(problem.data, problem.n_components)  # which no prior moves
-        with np.errstate(invalid="ignore"):  # of what has run off to infinity
-            self.shares = np.nan_to_num(polished.responsibilities(x))
+        with np.errstate(all="ignore"):  # of what has run off to infinity, or is a part of one row
+            shares = polished.responsibilities(x)
+        self.shares = np.nan_to_num(shares)
+        self.known = np.isfinite(shares).all(axis=(-2, -1))
+        self.by_weight = np.argsort(-self.polished.weights, axis=-1, kind="stable")
 
     def same(self, first: int, others: np.ndarray) -> np.ndarray:
         """Flags of ``others``; ``first`` is the same as itself."""
         overlaps = (self.shares[first] * self.counts).T @ self.shares[others]
-        turned = self.polished.take(others).relabelled(assigned(overlaps))
+        known = self.known[others] & self.known[first]
+        turned = self.polished.take(others).relabelled(np.where(known[:, None], assigned(overlaps), self._ranked(first, others)))
         with np.errstate(all="ignore"):
-            gaps = np.abs(self.chart.bounded(turned) - self.chart.bounded(self.polished.take(first)))
+            one, all_others = self.chart.bounded(self.polished.take(first)), self.chart.bounded(turned)
+            gaps = np.abs(all_others - one)
+            gaps = np.where(
+                (all_others == one) | (np.isnan(all_others) & np.isnan(one)), 0.0, gaps
+            )  # a variance of 0 is the same as another
         return np.asarray((gaps.max(axis=-1, initial=0.0) < SAME_PARAMETERS) | (others == first))
+
+    def _ranked(self, first: int, others: np.ndarray) -> np.ndarray:
+        """Heaviest to heaviest, where responsibilities do not say which is which."""
+        found = np.empty((others.size, self.by_weight.shape[-1]), int)
+        found[:, self.by_weight[first]] = self.by_weight[others]
+        return found

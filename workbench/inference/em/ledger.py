@@ -21,10 +21,11 @@ Share = Callable[[slice], Responsibilities]
 """q of the labels of some rows, (n, K)."""
 
 
-def ledger(problem: Problem, scheme: Scheme, n_iterations: int) -> Ledger:
+def ledger(problem: Problem, scheme: Scheme, n_iterations: int) -> Ledger | None:
     """Run the scheme of one restart again and keep its books: after each E half step, and after the M half steps of plain EM.
 
-    An extrapolated step has no M half step: its theta is not where the M step went.
+    An extrapolated step has no M half step: its theta is not where the M step went. Half steps at which some row has no
+    density, as where a part of k-means is one row, have no books; None if no half step has any.
     """
     rows: list[tuple[object, ...]] = []
     before: Share | None = None
@@ -36,9 +37,10 @@ def ledger(problem: Problem, scheme: Scheme, n_iterations: int) -> Ledger:
         halves = {"M": before, "E": own} if before is not None and now.by[0] != LEAP and now.shares is None else {"E": own}
         sums, held = _sums(problem, theta, [share for share in halves.values() if share is not None])
         for half, each in zip(halves, sums, strict=True):
-            rows.append((iteration - (half == "M"), half, *each, log_prior))
+            if np.isfinite(each).all():
+                rows.append((iteration - (half == "M"), half, *each, log_prior))
         before = own if held is None else _lookup(held)
-    return Ledger(*(np.array(column) for column in zip(*rows, strict=True)))
+    return Ledger(*(np.array(column) for column in zip(*rows, strict=True))) if rows else None
 
 
 def _lookup(held: np.ndarray) -> Share:
@@ -73,7 +75,7 @@ def _sums(problem: Problem, theta: Mixture, shares: list[Share]) -> tuple[list[n
             with np.errstate(invalid="ignore", divide="ignore"):
                 log_q = np.log(q)
                 log_ratio = log_q - (log_joint - log_density[:, None])
-            parts = np.stack([_sum(q, log_joint, used), -_sum(q, log_q, used), _sum(q, log_ratio, used), log_density])
+            parts = np.stack([_sum(q, log_joint, used), 0.0 - _sum(q, log_q, used), _sum(q, log_ratio, used), log_density])
             total += (parts * problem.data.counts[rows]).sum(axis=-1)
         if held is not None:
             held.append(q)

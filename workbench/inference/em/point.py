@@ -78,11 +78,11 @@ def fit_point(method: Kind, problem: Problem, context: Context, ascent: Ascent) 
             polished, moved = escaped(ascent.steps, polished, ascent.polish, ascent.split_merge, [context.noise_seed(i) for i in every])
         restarts = _restarts(problem, ascent, run, polished, seeds, names)
         best = settled(problem, restarts, best_regular(restarts)) if ascent.reports_end else best_regular(restarts)
-        chosen = [] if best < 0 else [best]
         path = _path(ascent, start, run, best)
-        books = _ledger(problem, ascent, start.take(chosen), chosen, run)
         ends = restarts.mixture if ascent.reports_end else restarts.polished
         point = None if best < 0 or ends is None else _with_density(problem, ends.take(best))
+        chosen = [] if point is None else [best]
+        books = _ledger(problem, ascent, start.take(chosen), chosen, run)
         without = _left_out(problem, ascent, point, context)
         evidence = () if point is None else _evidence(problem, ascent, restarts, context)
     return Fit.point(
