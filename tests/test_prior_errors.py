@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workbench.fit import Status
+from workbench.inference import EM
 from workbench.models import PriorError
 from workbench.problem import Problem, ProblemError
 
@@ -76,3 +78,40 @@ def test_one_that_the_data_have_no_default_of_names_none() -> None:
 def test_a_prior_that_is_none_is_told(prior: Any) -> None:
     with pytest.raises(ProblemError, match=re.escape(f"prior is {prior!r}; give 'default', hyperparameters by name")):
         Problem(REAL, "gaussian", 2, prior=prior)
+
+
+CONSTANT = pd.DataFrame({"a": REAL[:, 0], "b": 1.0})
+NOTHING = pd.DataFrame({"a": [0] * 20, "b": [1] * 20})
+TWO_BLOCKS = {"blocks": {"gaussian": {"columns": ["a", "b"], "covariance": "diagonal"}, "poisson": ["c"]}}
+
+
+@pytest.mark.parametrize(
+    ("data", "family", "options", "lacking", "enough"),
+    [
+        (CONSTANT, "gaussian", {}, [{"mean": 0.0, "dof": 5.0}, "scale"], {"scale": [[1.0, 0.0], [0.0, 1.0]]}),
+        (
+            CONSTANT,
+            "gaussian",
+            {"covariance": "diagonal"},
+            [{"kind": "independent"}, "mean_covariance, scale"],
+            {"kind": "independent", "mean_covariance": 9.0, "scale": 1.0},
+        ),
+        (NOTHING, "poisson", {}, [{"shape": 2.0}, "rate"], {"rate": 1.0}),
+        (
+            CONSTANT.assign(c=0),
+            "product",
+            TWO_BLOCKS,
+            [{"gaussian": {"scale": 1.0}}, "poisson.rate"],
+            {"gaussian": {"scale": 1.0}, "poisson": {"rate": 1.0}},
+        ),
+    ],
+)
+def test_what_needs_regular_data_is_asked_for_and_nothing_else(
+    data: pd.DataFrame, family: str, options: dict[str, Any], lacking: list[Any], enough: dict[str, Any]
+) -> None:
+    with pytest.raises(PriorError, match=re.escape(f"give `prior:` by hand; still missing: {lacking[1]}") + "$"):
+        Problem(data, family, 2, prior=lacking[0], **options)
+    problem = Problem(data, family, 2, prior=enough, **options)
+    assert problem.prior is not None
+    assert Problem(data, family, 2, prior=problem.prior.numbers(), **options).prior is not None
+    assert EM(restarts=2, objective="posterior").fit(problem).status is Status.CONVERGED

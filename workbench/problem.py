@@ -211,7 +211,7 @@ def _numbers(data: Dataset, family: Family, n_components: int, prior: str | Mapp
         if error.key is not None:
             raise
         if given:
-            missing = [key for key in family.keys_with(given) if key not in given and key != "kind"]  # which has a default on any data
-            raise PriorError(f"{error}, also {', '.join(missing)}" if missing else str(error)) from None
+            missing = family.without_default(given, data, n_components)
+            raise PriorError(f"{error}; still missing: {', '.join(missing)}" if missing else str(error)) from None
         return None, str(error)
     return family.prior(numbers, n_components, data), ""

@@ -162,9 +162,9 @@ REFUSALS = [
     ("data: {file: my.csv, classes: kind}\n" + TWO + MAP, "5:11: methods.em_map", "or give `prior:` by hand"),
     ("data: {file: my.csv, classes: kind}\n" + TWO + "methods: [nuts]\n", "3:10: methods.nuts", "column c is constant"),
     (
-        "data: {file: my.csv, columns: [c]}\nmodel: {n_components: 2, prior: {scale: 1}}\n" + EM,
+        "data: {file: my.csv, columns: [c]}\nmodel: {n_components: 2, prior: {dof: 4, mean: 1}}\n" + EM,
         "2:33: model.prior",
-        "or give `prior:` by hand, also concentration, mean, mean_strength, dof",
+        "or give `prior:` by hand; still missing: scale",
     ),
     ("data: {file: my.csv, classes: kind}\nmodel: {n_components: 5}\n" + EM, "2:23: model.n_components", "5 components for 4 rows"),
     ("data: {name: galaxies, held_out: 0.5}\nmodel: {n_components: 42}\n" + EM, "2:23: model.n_components", "42 components for 41 rows"),

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, sums, with_zeros
-from workbench.models.families.family import Family, Scale
+from workbench.models.families.family import EMPTY, Family, Scale
 from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior, plain, positive
 from workbench.models.shapes import (
     Coordinates,
@@ -252,7 +252,7 @@ class Bernoulli(Family):
         means = np.divide(ones, seen, out=np.full(seen.shape, 0.5), where=seen > 0)
         return BernoulliComponents((np.where(np.isnan(centres), means, centres) + means) / 2.0)
 
-    def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
+    def default_numbers(self, data: Dataset, n_components: int, given: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
         return {"concentration": 1.0, "a": 1.0, "b": 1.0}
 
     def components_prior(self, numbers: Mapping[str, Any], data: Dataset) -> ComponentsPrior:

@@ -17,7 +17,7 @@ from workbench.data import Dataset
 from workbench.data.levels import with_levels
 from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, with_zeros
-from workbench.models.families.family import Address, Family, Scale
+from workbench.models.families.family import EMPTY, Address, Family, Scale
 from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior, PriorError, numeric
 from workbench.models.shapes import (
     Coordinates,
@@ -319,7 +319,7 @@ class Categorical(Family):
         totals = self.statistics(data, np.ones((data.n_rows, 1))).totals[0]
         return np.asarray(totals / totals.sum(axis=-1, keepdims=True))
 
-    def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
+    def default_numbers(self, data: Dataset, n_components: int, given: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
         return {"concentration": 1.0, "alpha": 1.0}
 
     def components_prior(self, numbers: Mapping[str, Any], data: Dataset) -> ComponentsPrior:

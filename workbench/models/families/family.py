@@ -7,6 +7,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ from workbench.models.terms import Statistics
 
 Scale = Literal["quantity", "count", "level"]
 """What the numbers of a feature are: quantities, counts, or numbers of levels."""
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+"""No hyperparameter is given."""
 
 
 @dataclass(frozen=True)
@@ -155,13 +158,13 @@ class Family(ABC):
         """Components centred on the rows ``centres`` (*batch, K, D), each with the spread of all data: a start."""
 
     @abstractmethod
-    def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
-        """The default hyperparameters, worked out once from the fitted rows (statistics, section 1).
+    def default_numbers(self, data: Dataset, n_components: int, given: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+        """The default hyperparameters but for those ``given``, worked out once from the fitted rows (statistics, section 1).
 
         Raises
         ------
         PriorError
-            If the data have none: names the columns.
+            If the data have none of one that is not given: names the columns.
         """
 
     @abstractmethod
@@ -212,8 +215,18 @@ class Family(ABC):
         PriorError
             If a default is needed and the data have none.
         """
-        defaults = {} if set(self.keys_with(given)) <= given.keys() else self.default_numbers(data, n_components)
-        return {**defaults, **given}
+        return {**self.default_numbers(data, n_components, given), **given}
+
+    def without_default(self, given: Mapping[str, Any], data: Dataset, n_components: int) -> list[str]:
+        """Of the hyperparameters not ``given`` those of which the data have no default."""
+        found = []
+        for missing in (key for key in self.keys_with(given) if key not in given):
+            others = {key: given.get(key) for key in self.keys_with(given) if key != missing and (key != "kind" or key in given)}
+            try:
+                self.default_numbers(data, n_components, others)
+            except PriorError:
+                found.append(missing)
+        return found
 
     def mixture(self, parameters: Mapping[str, Any]) -> Mixture:
         """A mixture (or a batch) from its parameters by name, ``weights`` among them."""

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import BoundedComponents, Sums, finite_log, sums, with_zeros
-from workbench.models.families.family import Family, Scale
+from workbench.models.families.family import EMPTY, Family, Scale
 from workbench.models.prior import ComponentsPrior, Prior, PriorError, plain, positive
 from workbench.models.shapes import (
     Coordinates,
@@ -253,14 +253,16 @@ class Poisson(Family):
         means, _ = column_means(data)
         return PoissonComponents((np.where(np.isnan(centres), means, centres) + means) / 2.0)
 
-    def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
+    def default_numbers(self, data: Dataset, n_components: int, given: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
         """Gamma(1, 1 / mean): exponential, with the mean of each column."""
+        if "rate" in given:
+            return {"concentration": 1.0, "shape": 1.0}
         means, seen = column_means(data)
         zero = [name for name, mean in zip(data.features, np.where(seen > 0, means, 0.0), strict=True) if not mean > 0]
         if zero:
             raise PriorError(
                 f"there is no default prior: no cell of {', '.join(zero)} is above 0, so its mean gives no rate; leave the column out, "
-                "or give `prior:` the numbers shape, rate"
+                "or give `prior:` by hand"
             )
         return {"concentration": 1.0, "shape": 1.0, "rate": plain(1.0 / means)}
 

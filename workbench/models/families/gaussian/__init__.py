@@ -11,7 +11,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.data.spelling import advice, there_are
 from workbench.models.components import Components
-from workbench.models.families.family import Family
+from workbench.models.families.family import EMPTY, Family
 from workbench.models.families.gaussian import imputed, moments
 from workbench.models.families.gaussian.diagonal import DIAGONAL
 from workbench.models.families.gaussian.full import FULL
@@ -151,28 +151,26 @@ class Gaussian(Family):
     def keys_with(self, given: Mapping[str, Any]) -> tuple[str, ...]:
         return ("concentration", *KINDS[_kind(given)].keys, "kind")
 
-    def complete(self, given: Mapping[str, Any], data: Dataset, n_components: int) -> dict[str, Any]:
-        kind = _kind(given)
-        if set(KINDS[kind].keys) <= given.keys():
-            return {"concentration": 1.0, **given}
-        return {**self.default_numbers(data, n_components, kind), **given}
-
     def prior(self, numbers: Mapping[str, Any], n_components: int, data: Dataset) -> Prior:
         return super().prior({"kind": next(iter(KINDS)), **numbers}, n_components, data)
 
-    def default_numbers(self, data: Dataset, n_components: int, kind: str = "conjugate") -> dict[str, Any]:
+    def default_numbers(self, data: Dataset, n_components: int, given: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+        kind = KINDS[_kind(given)]
+        if set(kind.keys) <= given.keys():
+            return {"concentration": 1.0}
         if (reason := self.refuses(data)) is not None:
             raise PriorError(f"no default prior: {reason}")
         covariance = moments.covariance(data)
-        try:
-            self.structure.check(covariance, data.features)
-        except PriorError as error:
-            raise (error if data.complete else PriorError(f"{error}; too few cells observed together have the same effect")) from None
+        if not kind.of_covariance <= given.keys():
+            try:
+                self.structure.check(covariance, data.features)
+            except PriorError as error:
+                raise (error if data.complete else PriorError(f"{error}; too few cells observed together have the same effect")) from None
         shrunk = covariance * n_components ** (-2.0 / data.n_features)
         return {
             "concentration": 1.0,
             "mean": moments.mean(data).tolist(),
-            **KINDS[kind].spread(self.structure, covariance),
+            **kind.spread(self.structure, covariance),
             "dof": self.structure.default_dof(data.n_features),
             "scale": self.structure.scale(shrunk).tolist(),
         }

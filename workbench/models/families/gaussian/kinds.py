@@ -32,11 +32,13 @@ class PriorKind:
     keys : its hyperparameters
     prior : (the covariance structure's name and itself, numbers, D) -> the components' prior; PriorError for impossible numbers
     spread : (structure, the data's covariance (D, D)) -> default of the hyperparameter that spreads the means, by its name
+    of_covariance : those whose default is made from the data's covariance, and is none where that is singular
     """
 
     keys: tuple[str, ...]
     prior: Callable[[str, Structure, Numbers, int], ComponentsPrior]
     spread: Callable[[Structure, np.ndarray], dict[str, Any]]
+    of_covariance: frozenset[str]
 
 
 def _conjugate(name: str, structure: Structure, numbers: Numbers, n_features: int) -> ComponentsPrior:
@@ -80,11 +82,17 @@ INDEPENDENT: dict[str, Callable[[Numbers, int], ComponentsPrior]] = {
 """For each covariance structure."""
 
 KINDS: dict[str, PriorKind] = {
-    "conjugate": PriorKind(("mean", "mean_strength", "dof", "scale"), _conjugate, lambda structure, covariance: {"mean_strength": 0.01}),
+    "conjugate": PriorKind(
+        ("mean", "mean_strength", "dof", "scale"),
+        _conjugate,
+        lambda structure, covariance: {"mean_strength": 0.01},
+        frozenset(["scale"]),
+    ),
     "independent": PriorKind(
         ("mean", "mean_covariance", "dof", "scale"),
         _independent,
         lambda structure, covariance: {"mean_covariance": (INFLATED * structure.scale(covariance)).tolist()},
+        frozenset(["mean_covariance", "scale"]),
     ),
 }
 """The first is the default."""

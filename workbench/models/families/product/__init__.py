@@ -14,7 +14,7 @@ from workbench.data.levels import with_levels
 from workbench.models.components import Components
 from workbench.models.families.bernoulli import Bernoulli
 from workbench.models.families.categorical import Categorical
-from workbench.models.families.family import Address, Family, Scale
+from workbench.models.families.family import EMPTY, Address, Family, Scale
 from workbench.models.families.gaussian import Gaussian
 from workbench.models.families.poisson import Poisson
 from workbench.models.families.product.components import Layout, ProductComponents, ProductStatistics, block_data
@@ -197,7 +197,7 @@ class Product(Family):
         each = zip(self.blocks, self.layout.columns, self.parts(data), strict=True)
         return self.components([block.family.around(centres[..., part], own) for block, part, own in each])
 
-    def default_numbers(self, data: Dataset, n_components: int) -> dict[str, Any]:
+    def default_numbers(self, data: Dataset, n_components: int, given: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
         found: dict[str, Any] = {"concentration": 1.0}
         for block, own in zip(self.blocks, self.parts(data), strict=True):
             numbers = block.family.default_numbers(own, n_components)
@@ -220,6 +220,13 @@ class Product(Family):
                 raise PriorError(error.what, f"{name}.{error.key}" if error.key else None) from None
             found[name] = {key: value for key, value in numbers.items() if key != "concentration"}
         return {**found, **{key: value for key, value in given.items() if key not in found}}
+
+    def without_default(self, given: Mapping[str, Any], data: Dataset, n_components: int) -> list[str]:
+        found = []
+        for block, own in zip(self.blocks, self.parts(data), strict=True):
+            some = {"concentration": 1.0, **given.get(block.family.name, {})}
+            found += [f"{block.family.name}.{key}" for key in block.family.without_default(some, own, n_components)]
+        return found
 
     def components_prior(self, numbers: Mapping[str, Any], data: Dataset) -> ComponentsPrior:
         priors = []
