@@ -15,8 +15,8 @@ from workbench.problem import Problem
 Row = dict[str, Any]
 
 SADDLE = (
-    "a saddle point: EM stopped where the objective is flat to first order and still rises in another direction; "
-    "raise restarts, choose another init, or try split_merge"
+    "a saddle point: the objective is flat there to first order and still rises in another direction; "
+    "raise restarts, choose another init, or use em with split_merge"
 )
 
 
@@ -24,7 +24,13 @@ def of_curvature(problem: Problem, curved: Curvature) -> Iterator[Row]:
     """Whether the point is a local maximum, how many optima are none, EM's rate there, and why an error is missing."""
     if curved.optima:
         found = len(curved.saddles)
-        yield check("saddle_points", found, None, None, "EM stopped there, and they are no maxima; optima.csv says which" if found else "")
+        yield check(
+            "saddle_points",
+            found,
+            None,
+            None,
+            "ends that EM was followed to and left at, and no maxima; optima.csv says which" if found else "",
+        )
     point = curved.point
     if point is None:
         if curved.reason:
@@ -61,12 +67,12 @@ def of_refits(without: LeaveOneOutRefits | None, reason: str) -> Iterator[Row]:
         (
             "rows_without_density",
             without.impossible,
-            "elpd_loo is minus infinity: left out, these rows are impossible; use objective: posterior with a prior that keeps off 0 and 1",
+            "elpd_loo is minus infinity: left out, these rows are impossible; use em with objective: posterior, kept off 0 and 1",
         ),
         (
             "refits_collapsed",
             collapsed,
-            "elpd_loo is empty: without some row a component has nothing left to hold it; use objective: posterior, or fewer components",
+            "elpd_loo is empty: without some row a component has nothing to hold it; use em with objective: posterior, or fewer components",
         ),
         ("refits_unfinished", without.unfinished, "these refits were stopped before they had converged, so elpd_loo is approximate"),
     )

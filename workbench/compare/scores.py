@@ -28,9 +28,9 @@ def entropies(problem: Problem, responsibilities: Responsibilities) -> dict[str,
     N, and so the sum, leaves out rows without an observed cell, as the information criteria do.
     """
     logs = np.log(np.where(responsibilities > 0, responsibilities, 1.0))
-    entropy = -float(((responsibilities * logs).sum(axis=1) * _observed(problem.data)).sum())
+    entropy = 0.0 - float(((responsibilities * logs).sum(axis=1) * _observed(problem.data)).sum())  # of certain rows 0, not -0
     if problem.n_components == 1:
-        return {"entropy": entropy + 0.0}
+        return {"entropy": entropy}
     most = problem.data.n_observed_rows * float(np.log(problem.n_components))
     return {"entropy": entropy, "relative_entropy": 1.0 - entropy / most}
 
