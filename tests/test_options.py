@@ -49,3 +49,25 @@ def test_defaults_are_possible_and_frozen(kind: str) -> None:
 def test_an_option_of_another_family_names_it(family: str, options: dict[str, Any], words: str) -> None:
     with pytest.raises(ProblemError, match=re.escape(words)):
         Problem([0.0, 1.0, 1.0], family, 1, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        ("em", {"temperature": 2}, "EM has no option 'temperature'; did you mean temperatures? annealed_em has it"),
+        ("em", {"restart": 2}, "EM has no option 'restart'; did you mean restarts?"),
+        ("kmeans", {"objective": "posterior"}, "KMeans has no option 'objective'; em and gradient have it"),
+        ("em", {"n_init": 10}, "EM has no option 'n_init'; here it is called restarts"),
+        (
+            "nuts",
+            {"random_seed": 1},
+            "NUTS has no option 'random_seed'; it is given to the fit: fit(problem, Context.default(problem, seed=...))",
+        ),
+        ("em", {"n_components": 2}, "EM has no option 'n_components'; it is the problem's: Problem(data, ...)"),
+        ("exact", {"zeros": True}, "Exact has no option 'zeros'; there "),
+    ],
+)
+def test_an_option_that_a_method_has_not_is_answered_in_one_line(kind: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(TypeError, match="^" + re.escape(words)) as caught:
+        METHODS[kind](**options)
+    assert "\n" not in str(caught.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from workbench.data.spelling import advice, nearest, there_are, who_has
+from workbench.inference.options import FOREIGN_OPTIONS
 
 LATER_KINDS = ("pathfinder", "smc")
 LATER_FAMILIES = ("lda",)
@@ -63,17 +64,7 @@ FOREIGN_KEYS = {
         **dict.fromkeys(("covariance_prior", "psi", "Psi", "scale_matrix"), "scale"),
         **dict.fromkeys(("beta",), "b"),
     },
-    "method": {
-        **dict.fromkeys(("n_init", "nrep", "nstart", "n_starts", "n_restarts", "starts", "num_restarts"), "restarts"),
-        **dict.fromkeys(("init_params", "initialization", "start", "initial"), "init"),
-        **dict.fromkeys(("eps", "epsilon", "tolerance", "threshold", "reltol", "tol_rel_obj"), "tol"),
-        **dict.fromkeys(("n_iter", "itmax", "maxit", "maxiter", "iter", "iterations", "max_iterations", "n_steps"), "max_iter"),
-        **dict.fromkeys(("n_samples", "num_samples", "samples", "iter_sampling", "n_draws"), "draws"),
-        **dict.fromkeys(("warmup", "num_warmup", "iter_warmup", "burn_in", "burnin", "n_tune"), "tune"),
-        **dict.fromkeys(("n_chains", "num_chains"), "chains"),
-        **dict.fromkeys(("nuts_sampler", "backend"), "sampler"),
-        **dict.fromkeys(("method", "algorithm", "type"), "kind"),
-    },
+    "method": FOREIGN_OPTIONS,
     "report": {},
 }
 """Keys of other programs (scikit-learn, mclust, flexmix, poLCA, Stan, PyMC), by section, and what they are called here."""

@@ -12,6 +12,7 @@ from workbench.inference.gradient import Gradient
 from workbench.inference.imported import Imported
 from workbench.inference.kmeans import KMeans
 from workbench.inference.method import Clock, Context, Method
+from workbench.inference.options import answer_unknown_options
 from workbench.inference.pathfinder import Pathfinder
 from workbench.inference.pymc import ADVI, NUTS, FullRankADVI
 from workbench.inference.vbem import VBEM
@@ -34,6 +35,7 @@ METHODS: dict[str, type[Method]] = {
     "exact": Exact,
     "imported": Imported,
 }
+answer_unknown_options(METHODS)
 
 __all__ = [
     "ADVI",
