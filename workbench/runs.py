@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -279,7 +280,10 @@ def _open_fit(path: Path) -> Any:
 def _open_table(path: Path) -> Any:
     import pandas as pd
 
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    # Whole columns at once, for their types; and "NA" is a user's word, where an empty cell is none.
+    return pd.read_csv(path, low_memory=False, keep_default_na=False, na_values=[""])
 
 
 def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
@@ -319,9 +323,17 @@ def _about(experiment: Experiment) -> dict[str, Any]:
         "seed": experiment.seed,
         "versions": versions,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "command": " ".join(["workbench", *sys.argv[1:]]) if Path(sys.argv[0]).name.startswith("workbench") else "workbench.run(...)",
+        "command": command_of(sys.argv),
         "started": _now(),
     }
+
+
+def command_of(argv: Sequence[str]) -> str:
+    """What was typed, if it was ours; else a program of the user's called us."""
+    program = Path(argv[0]) if argv else Path()
+    if program.name == "__main__.py" and program.parent.name == "workbench":
+        return shlex.join(["python", "-m", "workbench", *argv[1:]])
+    return shlex.join(["workbench", *argv[1:]]) if program.stem == "workbench" else "workbench.run(...)"
 
 
 def _now() -> str:

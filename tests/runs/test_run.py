@@ -6,13 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from workbench.experiment.config import load
 from workbench.experiment.events import Ended, Event, Started
 from workbench.experiment.store import Store
 from workbench.inference import EM, Context
-from workbench.runs import Run, run
+from workbench.runs import Run, command_of, run
 
 CONFIG: dict[str, Any] = {
     "name": "small",
@@ -163,3 +165,58 @@ def test_a_fit_on_disk_says_where_it_comes_from(tmp_path: Path) -> None:
     assert json.loads(attrs["options"])["restarts"] == 5
     assert attrs["status"] == "converged"
     assert attrs["seconds_run"] > 0
+
+
+def test_a_sweep_over_files_is_the_same_run_from_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    for name, shift in (("a", 0.0), ("x/b", 5.0)):
+        values = np.concatenate([np.arange(8.0), np.arange(8.0) ** 2 / 8.0 + 50.0]) + shift
+        (tmp_path / f"{name}.csv").write_text("v\n" + "\n".join(map(str, values)) + "\n")
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "data: {file: a.csv}\nmodel: {n_components: 2}\nmethods: {em: {restarts: 3}}\nsweep: {data.file: [a.csv, x/b.csv]}\nreport: false\n"
+    )
+    first = run(config, tmp_path / "far" / "out")
+    assert sorted(first.fits) == ["em,data.file=a.csv", "em,data.file=b.csv"]
+    assert first.tables["likelihoods"]["data.file"].tolist() == ["a.csv", "b.csv"]
+    before = (first.folder / "config.yaml").read_bytes()
+    events: list[Event] = []
+    run(first.folder / "config.yaml", first.folder, reporter=events.append)
+    assert isinstance(events[-1], Ended)
+    assert (events[-1].computed, events[-1].kept) == (0, 2)
+    assert (first.folder / "config.yaml").read_bytes() == before
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "v.csv").write_text("v\n1\n2\n4\n")
+    config = {**CONFIG, "data": {"file": "."}, "sweep": {"data.file": [f"{tmp_path}/a/v.csv", f"{tmp_path}/b/v.csv"]}}
+    assert [cell.values for cell in load(config).cells()] == [{"data.file": "a/v.csv"}, {"data.file": "b/v.csv"}]
+
+
+def test_a_long_table_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    """Words that begin after many empty cells, the words NA and None, and numbers of seventeen digits."""
+    rows = 300_000
+    level = pd.Series([np.nan] * (rows - 2) + ["NA", "None"], dtype=object)
+    values = np.full(rows, 0.1) + np.arange(rows) / 7.0
+    (tmp_path / "tables").mkdir()
+    pd.DataFrame({"level": level, "value": values}).to_csv(tmp_path / "tables" / "path.csv", index=False)
+    found = Run(tmp_path, {}).tables["path"]
+    assert found["level"].tolist()[-2:] == ["NA", "None"]
+    assert found["level"].isna().sum() == rows - 2
+    np.testing.assert_array_equal(found["value"], values)
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (["/usr/bin/workbench", "run", "my config.yaml"], "workbench run 'my config.yaml'"),
+        (["/site-packages/workbench/__main__.py", "run", "a.yaml"], "python -m workbench run a.yaml"),
+        (["workbench.exe", "run", "a.yaml"], "workbench run a.yaml"),
+        (["/home/me/workbench_study.py", "7"], "workbench.run(...)"),
+        ([""], "workbench.run(...)"),
+    ],
+)
+def test_the_command_is_what_was_typed(argv: list[str], command: str) -> None:
+    assert command_of(argv) == command

@@ -17,6 +17,7 @@ from workbench.experiment.families import options_of
 from workbench.experiment.positions import Dialect
 from workbench.experiment.rewriting import Config, plain
 from workbench.experiment.setting import Setting, choose_data
+from workbench.experiment.sweeping import names_file
 from workbench.inference.method import Method
 
 
@@ -63,7 +64,7 @@ def _resolved(experiment: Experiment, folder: Path | None) -> Config:
         "data": _data(experiment, folder),
         "model": _model(experiment),
         "methods": methods,
-        "sweep": {key: list(values) for key, values in experiment.sweep.items()},
+        "sweep": {key: _swept_values(experiment, key, folder) for key in experiment.sweep},
         "check": {} if first.check is None else {key: plain(value) for key, value in asdict(first.check).items()},
         "seed": first.seed,
         "report": experiment.report,
@@ -80,6 +81,11 @@ def _file(experiment: Experiment, label: str, folder: Path | None) -> Config:
     """The file that a method reads, as its path is written."""
     given = experiment.config["methods"][label].get("file")
     return {} if given is None else {"file": given if folder is None else _relative(experiment.folder / given, folder)}
+
+
+def _swept_values(experiment: Experiment, key: str, folder: Path | None) -> list[Any]:
+    values = experiment.sweep[key]
+    return [_relative(experiment.folder / value, folder) for value in values] if names_file(key) and folder is not None else list(values)
 
 
 def _swept(experiment: Experiment, section: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 
 from workbench.data.spelling import advice
@@ -24,6 +26,11 @@ MOST = 1000
 """Cells of one sweep."""
 
 Sweep = dict[str, list[Any]]
+
+
+def names_file(key: str) -> bool:
+    """Whether a dotted key holds the path of a file, which is relative to where the config stands."""
+    return key == "data.file" or (key.startswith("methods.") and key.endswith(".file"))
 
 
 def sweepable(config: Config) -> list[str]:
@@ -92,13 +99,24 @@ def settle_all(config: Config, sources: Sources) -> tuple[list[Setting], list[Fa
     for combination in indices:
         chosen = dict(zip(sweep, combination, strict=True))
         values = {key: sweep[key][index] for key, index in chosen.items()}
+        called = {key: _tails(sweep[key])[index] if names_file(key) else values[key] for key, index in chosen.items()}
         try:
-            setting, wrong = settle(_applied(config, values), sources, values)
+            setting, wrong = settle(_applied(config, values), sources, called)
         except KeyError as error:
             return [], [*faults, Fault(("sweep",), f"{error.args[0]} is not a section; write it as a mapping")]
         found += [(chosen, fault) for fault in wrong if dotted(fault.path) not in promised]
         settings += [setting] if setting else []
     return settings, faults + _told_once(found, sweep, len(indices))
+
+
+def _tails(files: Sequence[Any]) -> list[Any]:
+    """Paths by as many of their last parts as tell them apart: what they are called wherever the config stands."""
+    parts = [PurePath(os.path.normpath(str(file))).parts for file in files]
+    for length in range(1, max(map(len, parts)) + 1):
+        tails = ["/".join(each[-length:]) for each in parts]
+        if len(set(tails)) == len(tails):
+            return tails
+    return list(files)
 
 
 def _applied(config: Config, values: Mapping[str, Any]) -> Config:
