@@ -67,8 +67,11 @@ class Context:
     @classmethod
     def default(cls, problem: Problem, seed: int = 0) -> Context:
         """A context for use on arrays, without a config."""
-        key = (seed, problem.data.order, problem.family, problem.n_components)
-        return cls(lambda i: seed_of("start", *key, i), lambda i: seed_of("noise", *key, i))
+        model = (problem.family, problem.n_components)
+        return cls(
+            lambda i: seed_of("start", seed, problem.data.order, *model, i),
+            lambda i: seed_of("noise", seed, problem.data.fingerprint, *model, i),
+        )
 
 
 class Method(Protocol):
