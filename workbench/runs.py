@@ -207,7 +207,7 @@ def _publish(experiment: Experiment, store: Store, fits: Mapping[str, Fit], *, p
     cells = _cells(experiment, store, fits)
     tables = {**assemble(cells), "decomposition": ledger(cells)}
     for title, table in tables.items():
-        _write_table(store.folder / "tables", title, table)
+        write_table(store.folder / "tables", title, table)
     for title in set(CALIBRATION) - set(tables):  # of an earlier config
         for suffix in (".csv", ".parquet"):
             (store.folder / "tables" / f"{title}{suffix}").unlink(missing_ok=True)
@@ -286,7 +286,7 @@ def _open_table(path: Path) -> Any:
     return pd.read_csv(path, low_memory=False, keep_default_na=False, na_values=[""])
 
 
-def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
+def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
     """CSV with numbers that read back to the same bits; above 100,000 rows Parquet instead."""
     long = len(table) > LONGEST_CSV
     wanted, other = (folder / f"{name}{suffix}" for suffix in ((".parquet", ".csv") if long else (".csv", ".parquet")))

@@ -76,7 +76,11 @@ def test_nothing_is_loaded(folder: Path) -> None:
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert "default-src 'none'" in text
     assert "<script" not in text
-    for address in re.findall(r'(?:href|src|srcset|data)\s*=\s*"([^"]*)"|url\(([^)]*)\)', text):
+    found = re.findall(
+        r"""(?:href|src|srcset|data|poster|action)\s*=\s*["']?([^"'\s>]*)|url\(\s*["']?([^"')]*)|@import\s*["']?([^"';]*)""", text
+    )
+    assert len(found) > 10
+    for address in found:
         assert "".join(address).startswith(("#", "data:"))
 
 
