@@ -160,7 +160,7 @@ def test_check_counts_the_held_out_rows(tmp_path: Path) -> None:
     assert done.stdout == "small.yaml: valid; 1 fit of 62 rows x 1 feature (galaxies), 20 rows held out\n"
 
 
-@pytest.mark.parametrize("command", [["compare", "a", "b"], ["predict", "a", "--method", "em"], ["export", "--help"]])
+@pytest.mark.parametrize("command", [["compare", "a", "b"], ["export", "--help"]])
 def test_what_is_not_there_yet_says_so(command: list[str], tmp_path: Path) -> None:
     done = workbench(*command, folder=tmp_path)
     assert done.returncode == 2

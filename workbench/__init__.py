@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from workbench.compare.labels import adjusted_rand as adjusted_rand
     from workbench.compare.labels import alignment as alignment
     from workbench.compare.optima import optima as optima
+    from workbench.compare.prediction import predict as predict
     from workbench.compare.predictive import leave_one_out as leave_one_out
     from workbench.compare.scores import held_out_lpd as held_out_lpd
     from workbench.data import DataError as DataError
@@ -64,6 +65,7 @@ _ROOMS = {
     "compare.imputations": ("imputations",),
     "compare.labels": ("adjusted_rand", "alignment"),
     "compare.optima": ("optima",),
+    "compare.prediction": ("predict",),
     "compare.predictive": ("leave_one_out",),
     "compare.scores": ("held_out_lpd",),
     "data": ("DataError", "Dataset"),

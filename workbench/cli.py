@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DONE, SOME_FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
 FIFTHS = 5
 """How often a calibration's progress is told in plain lines."""
-LATER = ("compare", "predict", "export")
+LATER = ("compare", "export")
 """Commands that are planned: refused with a word of their own, listed nowhere."""
 DESCRIPTION = """\
 Compare inference for mixture models: EM beside variational and Monte-Carlo fits
@@ -70,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     report = command("report", _report, "write a run's tables and pages again from its fits")
     report.add_argument("folder", metavar="RUN_DIR")
     report.add_argument("--open", action="store_true", help="open the page in the browser")
+    predict = command("predict", _predict, "say for rows of a file which component each is of, and how likely it is, from a run's fits")
+    predict.add_argument("folder", metavar="RUN_DIR")
+    predict.add_argument("file", metavar="FILE", help="a CSV, Parquet, NPY or NPZ file with the columns that were fitted")
+    predict.add_argument("--method", metavar="LABEL", help="one method, or one fit of a sweep by its whole name (default: all)")
+    predict.add_argument("--out", metavar="FILE", help="a .csv or .parquet file to write (default: CSV to the standard output)")
     listing = command("list", _list, "list what a config can name, and the options of each with their defaults")
     listing.add_argument("what", nargs="?", choices=("data", "families", "methods"), help="all three by default")
     listing.add_argument("name", nargs="?", metavar="NAME", help="the page of one family or method: options, formulas, sources")
@@ -219,6 +224,33 @@ def _report(options: Any) -> int:
 
         webbrowser.open(page.resolve().as_uri())
     return DONE
+
+
+def _predict(options: Any) -> int:
+    from pathlib import Path
+
+    from workbench.data import DataError
+    from workbench.runs import Run, write_rows
+
+    out = None if options.out is None else Path(options.out)
+    if out is not None and out.suffix not in (".csv", ".parquet"):
+        return _refuse(f"--out {out}: predictions are written as .csv or .parquet; name such a file")
+    try:
+        table, silent = Run.open(options.folder).predictions(options.file, options.method)
+        if out is not None:
+            write_rows(table, out)
+    except (DataError, ValueError, OSError) as error:
+        return _refuse(str(error))
+    if out is None:
+        print(table.to_csv(index=False, lineterminator="\n"), end="")
+    else:
+        print(f"{_many(len(table), 'row')} in {out}")
+    for name, impossible in table["label"].isna().groupby(table["method"], sort=False).sum().items():
+        if impossible:
+            _complain(f"{_many(impossible, 'row')} without a label: under {name} they are impossible, with a density of 0")
+    for line in silent:
+        _complain(line)
+    return SOME_FAILED if silent else DONE
 
 
 def _list(options: Any) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from workbench.data import Dataset
 from workbench.fit import Evidence, Fit, LeaveOneOutRefits, Ledger, Path, Restarts, Status, Trace
 from workbench.models import FAMILIES, Mixture
 from workbench.problem import Problem
@@ -82,6 +84,29 @@ def from_tree(tree: Any) -> Fit:
 def _axes(name: str, value: np.ndarray, normal: bool) -> tuple[str, ...]:
     """Dims of a number of q: coordinates where it is a normal in those, its own where it is of the prior's form."""
     return ("coordinate", "coordinate_2")[: value.ndim] if normal else tuple(f"{name}_{axis}" for axis in range(value.ndim))
+
+
+def problem_of(tree: Any) -> Problem:
+    """The problem of the fit that :func:`to_tree` wrote: rows, family, K and prior, without the source that the rows came from.
+
+    Raises
+    ------
+    ValueError
+        If the fit found no point, and so says no K.
+    """
+    attrs, observed, posterior = tree.attrs, tree["observed_data"], tree.children.get("posterior")
+    if posterior is None:
+        raise ValueError(f"this fit found nothing: {attrs['status']}")
+    levels = json.loads(attrs["levels"])
+    data = Dataset.of(observed["x"].values, [str(name) for name in observed["feature"].values], name=attrs["data"])
+    data = replace(
+        data,
+        counts=observed["counts"].values,
+        rows=observed["row"].values,
+        levels=None if levels is None else tuple(None if names is None else tuple(names) for names in levels),
+    )
+    family = FAMILIES[attrs["family"]](**json.loads(attrs["family_options"]))
+    return Problem(data, family, int(posterior["weights"].shape[-1]), prior=json.loads(attrs["prior"]))
 
 
 def _mixtures(mixture: Mixture, batch: tuple[str, ...]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,10 +110,29 @@ class Problem:
         Raises
         ------
         DataError
-            If a column is missing, or not numeric.
+            If a column is missing or not numeric, or a cell holds what the family cannot give.
         UnseenLevelError
             If a cell holds a level that no fitted row has.
         """
+        rows = self._read(data)
+        self.check_possible(rows, lambda row: f"row {rows.rows[row]}")
+        return rows
+
+    def check_possible(self, rows: Dataset, place: Callable[[int], str]) -> None:
+        """Hold other rows to what the family can give.
+
+        Raises
+        ------
+        DataError
+            With the place of the first cell that it cannot.
+        """
+        if (found := self.family.impossible(rows)) is not None:
+            row, column, takes = found
+            raise DataError(
+                f"{place(row)}: column {rows.features[column]!r} holds {rows.x[row, column]:g} and {takes}; mend or empty the cell"
+            )
+
+    def _read(self, data: Any) -> Dataset:
         from workbench.data.levels import encoded_like
 
         own = self.data

@@ -79,6 +79,36 @@ class Run:
         """Tables by name; each read when it is asked for."""
         return _Files(self.folder / "tables", (".csv", ".parquet"), _open_table)
 
+    def predict(self, data: Any, method: str | None = None) -> pd.DataFrame:
+        """Label, responsibilities and log density of rows that need not have been fitted, from the fits on disk alone.
+
+        Parameters
+        ----------
+        data : a CSV, Parquet, NPY or NPZ file, a DataFrame, an array or a Dataset, with the columns that were fitted
+        method : a label, or the whole name of a fit of a sweep; by default every fit that has something to predict with
+
+        Returns
+        -------
+        predictions : ``method, row, id, label, responsibility, log_density, responsibility_0, ...``, swept keys before them; labels
+            as in the run's tables (see :func:`workbench.predict`)
+
+        Raises
+        ------
+        ValueError
+            If there is no such fit, or it found nothing.
+        DataError
+            If the data cannot be used.
+        OSError
+            If a fit's file is damaged.
+        """
+        return self.predictions(data, method)[0]
+
+    def predictions(self, data: Any, method: str | None = None) -> tuple[pd.DataFrame, list[str]]:
+        """What :meth:`predict` gives, and a sentence for each of all fits that has nothing to predict with."""
+        from workbench.experiment.saved import predictions
+
+        return predictions(self.folder, data, method)
+
     def report(self) -> Path:
         """Write the tables and pages again from the fits; return the page.
 
@@ -290,9 +320,14 @@ def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
     """CSV with numbers that read back to the same bits; above 100,000 rows Parquet instead."""
     long = len(table) > LONGEST_CSV
     wanted, other = (folder / f"{name}{suffix}" for suffix in ((".parquet", ".csv") if long else (".csv", ".parquet")))
-    with replaced(wanted) as part:
-        table.to_parquet(part, index=False) if long else table.to_csv(part, index=False, lineterminator="\n")
+    write_rows(table, wanted)
     other.unlink(missing_ok=True)
+
+
+def write_rows(table: pd.DataFrame, path: Path) -> None:
+    """Write a table by its suffix, whole or not at all."""
+    with replaced(path) as part:
+        table.to_parquet(part, index=False) if path.suffix == ".parquet" else table.to_csv(part, index=False, lineterminator="\n")
 
 
 def _provenance(experiment: Experiment, store: Store, text: str) -> Any:

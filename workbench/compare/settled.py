@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from workbench.compare.evaluation import RowView, row_view
 from workbench.fit import Fit
 from workbench.models import Mixture
 from workbench.models.shapes import Responsibilities
+from workbench.problem import Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class Settled:
 
 def settle(cell: Cell) -> Mapping[str, Settled]:
     """Align every fit that has draws with one reference: the first point, else the first fit, heaviest component first."""
-    reference = _reference(cell)
+    reference = common_reference(cell.problem, list(cell.fits.values()))
     found = {}
     for label, fit in cell.fits.items():
         rows = row_view(cell.problem, fit, reference)
@@ -42,12 +43,16 @@ def settle(cell: Cell) -> Mapping[str, Settled]:
     return found
 
 
-def _reference(cell: Cell) -> Responsibilities | None:
-    fits = [fit for fit in cell.fits.values() if fit.draws is not None]
-    if not fits:
-        return None
-    first = next((fit for fit in fits if fit.estimate == "point"), fits[0])
-    view = row_view(cell.problem, first)
+def common_reference(problem: Problem, fits: Sequence[Fit]) -> Responsibilities | None:
+    """Responsibilities (N, K) that every fit of a problem is aligned with; of fits in the config's order."""
+    first = leading([(fit.estimate, fit.draws is not None) for fit in fits])
+    view = None if first is None else row_view(problem, fits[first])
     if view is None:
         return None
-    return np.asarray(view.mean[:, np.argsort(-(view.mean * cell.problem.data.counts[:, None]).sum(axis=0), kind="stable")])
+    return np.asarray(view.mean[:, np.argsort(-(view.mean * problem.data.counts[:, None]).sum(axis=0), kind="stable")])
+
+
+def leading(fits: Sequence[tuple[str, bool]]) -> int | None:
+    """Which of some fits, told by (estimate, whether it has draws), the others are aligned with: the first point, else the first."""
+    usable = [i for i, (_, has_draws) in enumerate(fits) if has_draws]
+    return next((i for i in usable if fits[i][0] == "point"), usable[0] if usable else None)

@@ -74,6 +74,34 @@ def select(
     return observed_levels(complete(data) if complete_rows else data)
 
 
+def select_like(table: Table, fitted: Dataset, id: str | None = None) -> Dataset:
+    """Make a dataset of the columns that were fitted, levels by the numbers that they had then; other columns are left out.
+
+    Parameters
+    ----------
+    id : the column that names the rows, if it is there
+
+    Raises
+    ------
+    SourceError
+        If columns are missing, or a cell is not a finite number.
+    UnseenLevelError
+        If a cell holds a level that no fitted row has; it names the file and the line.
+    """
+    absent = [name for name in fitted.features if name not in table.columns]
+    if absent:
+        which = f"column {absent[0]!r}" if len(absent) == 1 else f"columns {', '.join(absent)}"
+        raise SourceError(f"{table.name} has no {which}; give all that were fitted: {', '.join(fitted.features)}", "columns")
+    cells = []
+    for name, levels in zip(fitted.features, fitted.levels or (None,) * fitted.n_features, strict=True):
+        column = table.columns[name]
+        if levels is None and (error := _not_finite(table, column, 0, None)):
+            raise error
+        cells.append(column.numbers if levels is None else codes(column, levels, table.place))
+    ids = table.columns[id].texts if id is not None and id in table.columns else None
+    return replace(Dataset.of(np.column_stack(cells), fitted.features, ids=ids, name=table.name), levels=fitted.levels)
+
+
 def _counted(data: Dataset, counts: str) -> Dataset:
     return replace(data, notes=(*data.notes, f"{data.n_rows} rows stand for {data.counts.sum():.0f} (counts in {counts})"))
 

@@ -22,7 +22,7 @@ class Store:
     Attributes
     ----------
     folder : where everything of the run is
-    entries : artefact -> what the manifest says of it: ``key``, ``sha256``, ``status``, ``failed``, ``seconds``
+    entries : artefact -> what the manifest says of it: ``key``, ``sha256``, ``status``, ``failed``, ``seconds``, ``label``, ``values``
     about : the rest of the manifest
     """
 
@@ -71,6 +71,8 @@ class Store:
             "status": status,
             "failed": failed,
             "seconds": round(seconds, 3),
+            "label": task.label,
+            "values": dict(task.values),
         }
         self.save()
 

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, sums, with_zeros
-from workbench.models.families.family import EMPTY, Family, Scale
+from workbench.models.families.family import EMPTY, Family, Scale, first_cell
 from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior, plain, positive
 from workbench.models.shapes import (
     Coordinates,
@@ -229,14 +229,15 @@ class Bernoulli(Family):
         return BernoulliComponents
 
     def refuses(self, data: Dataset) -> str | None:
-        other = ~(np.isnan(data.x) | (data.x == 0.0) | (data.x == 1.0))
-        if not other.any():
+        if (found := self.impossible(data)) is None:
             return None
-        row, column = np.argwhere(other)[0]
-        return (
-            f"column {data.features[column]!r} holds {data.x[row, column]:g} (row {data.rows[row]}) and bernoulli takes 0, 1 or "
-            "an empty cell; choose binary columns, or another family"
-        )
+        row, column, takes = found
+        held = f"column {data.features[column]!r} holds {data.x[row, column]:g} (row {data.rows[row]})"
+        return f"{held} and {takes}; choose binary columns, or another family"
+
+    def impossible(self, data: Dataset) -> tuple[int, int, str] | None:
+        other = ~(np.isnan(data.x) | (data.x == 0.0) | (data.x == 1.0))
+        return first_cell(other, "bernoulli takes 0, 1 or an empty cell")
 
     def statistics(self, data: Dataset, responsibilities: Responsibilities) -> BernoulliStatistics:
         return statistics(data.x, responsibilities * data.counts[:, None])

@@ -122,6 +122,10 @@ class Family(ABC):
     def refuses(self, data: Dataset) -> str | None:
         """Why this family cannot model ``data``: what is wrong; what to do. None if it can."""
 
+    def impossible(self, data: Dataset) -> tuple[int, int, str] | None:
+        """Row and column of the first cell that no component could give, and what the family takes; None if there is none."""
+        return None
+
     def augmented(self, data: Dataset) -> np.ndarray:
         """Which rows (N,) need their missing cells drawn, beside the label, for the prior's update to be conjugate."""
         return np.zeros(data.n_rows, bool)
@@ -258,6 +262,14 @@ class Family(ABC):
             if smallest(numbers[key]) < 1.0:
                 return key
         return None
+
+
+def first_cell(wrong: np.ndarray, takes: str) -> tuple[int, int, str] | None:
+    """Row and column of the first flag (N, D) that is set, with what the family takes."""
+    if not wrong.any():
+        return None
+    row, column = np.argwhere(wrong)[0]
+    return int(row), int(column), takes
 
 
 def smallest(value: Any) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import BoundedComponents, Sums, finite_log, sums, with_zeros
-from workbench.models.families.family import EMPTY, Family, Scale
+from workbench.models.families.family import EMPTY, Family, Scale, first_cell
 from workbench.models.prior import ComponentsPrior, Prior, PriorError, plain, positive
 from workbench.models.shapes import (
     Coordinates,
@@ -223,18 +223,21 @@ class Poisson(Family):
         return PoissonComponents
 
     def refuses(self, data: Dataset) -> str | None:
-        other = ~(np.isnan(data.x) | ((data.x >= 0.0) & (data.x == np.round(data.x))))
-        large = data.x > LARGEST_COUNT
-        if not (other.any() or large.any()):
+        other, large = self.impossible(data), data.x > LARGEST_COUNT
+        if other is None and not large.any():
             return None
-        row, column = np.argwhere(other if other.any() else large)[0]
+        row, column = other[:2] if other is not None else np.argwhere(large)[0]
         cell = f"column {data.features[column]!r} holds {data.x[row, column]:g} (row {data.rows[row]})"
-        if other.any():
-            return f"{cell} and poisson takes whole numbers from 0 up, or an empty cell; choose columns of counts, or another family"
+        if other is not None:
+            return f"{cell} and {other[2]}; choose columns of counts, or another family"
         return (
             f"{cell}, and above {LARGEST_COUNT:g} rounding takes a hundredth of a nat and more of a count's log density; choose another "
             "family, such as gaussian"
         )
+
+    def impossible(self, data: Dataset) -> tuple[int, int, str] | None:
+        other = ~(np.isnan(data.x) | ((data.x >= 0.0) & (data.x == np.round(data.x))))
+        return first_cell(other, "poisson takes whole numbers from 0 up, or an empty cell")
 
     def log_base(self, data: Dataset) -> float:
         """-log x! for every observed cell."""

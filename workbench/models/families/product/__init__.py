@@ -158,6 +158,13 @@ class Product(Family):
                 return f"block {block.family.name}: {reason}"
         return None
 
+    def impossible(self, data: Dataset) -> tuple[int, int, str] | None:
+        for block, columns, own in zip(self.blocks, self.layout.columns, self.parts(data), strict=True):
+            if (found := block.family.impossible(own)) is not None:
+                row, column, takes = found
+                return row, int(np.arange(data.n_features)[columns][column]), takes
+        return None
+
     def augmented(self, data: Dataset) -> np.ndarray:
         return np.any([block.family.augmented(own) for block, own in zip(self.blocks, self.parts(data), strict=True)], axis=0)
 
