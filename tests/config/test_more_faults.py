@@ -11,6 +11,7 @@ import pytest
 import workbench
 from workbench.experiment.config import load
 from workbench.experiment.mistakes import ConfigError
+from workbench.experiment.words import LATER_KINDS
 
 FILES = {
     "my.csv": "a,b,c,kind\n1,2,5,x\n2,3,5,y\n4,1,5,x\n3,5,5,y\n",
@@ -137,10 +138,7 @@ NAMES = [
         "my.csv:2: kind: 'x' is no count; counts are whole numbers, 0 or more",
     ),
     ("data: {name: iris, held_out: {cells: 0.1}}\n" + TWO + EM, "1:30: data.held_out", "not available yet"),
-    *(
-        (OLD + TWO + f"methods: [{kind}]\n", f"3:10: methods.{kind}", f"{kind} is not available yet; there are em,")
-        for kind in ("pathfinder", "smc")
-    ),
+    *((OLD + TWO + f"methods: [{kind}]\n", f"3:10: methods.{kind}", f"{kind} is not available yet; there are em,") for kind in LATER_KINDS),
 ]
 REFUSALS = [
     (
@@ -246,7 +244,7 @@ def test_mistakes_of_all_sections_at_once_in_the_order_of_the_file(folder: Path)
     text = (
         "seed: x\nname: a/b\ndata: {file: word.csv, columns: [a, b, d], id: nn}\n"
         "model: {n_components: 2, prior: {concentration: -1, means: 3, dof: 0}}\n"
-        "methods:\n  pathfinder: {}\n  em: {restarts: 0, n_init: 2}\n  classes: {kind: em}\nsweep: {modl: [3]}\n"
+        "methods:\n  pathfindre: {}\n  em: {restarts: 0, n_init: 2}\n  classes: {kind: em}\nsweep: {modl: [3]}\n"
     )
     told = [line.removeprefix("bad.yaml:").split(": ")[:2] for line in mistakes(text, folder)]
     assert told == [
@@ -256,7 +254,7 @@ def test_mistakes_of_all_sections_at_once_in_the_order_of_the_file(folder: Path)
         ["3:40", "data.columns[2]"],
         ["3:48", "data.id"],
         ["4:53", "model.prior.means"],
-        ["6:3", "methods.pathfinder"],
+        ["6:3", "methods.pathfindre"],
         ["7:18", "methods.em.restarts"],
         ["7:21", "methods.em.n_init"],
         ["8:3", "methods.classes"],
