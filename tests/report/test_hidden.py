@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import made
 import pandas as pd
 
+from workbench.report.findings import findings
 from workbench.report.hidden import grids, hidden
+from workbench.report.slices import slices
 
 
 class Cell:
@@ -45,3 +48,19 @@ def test_nothing_is_said_where_nothing_is_open() -> None:
     cell: Any = Cell([0.03, 0.02, 0.01], [0.97, 0.5, 1.0])
     assert not list(grids(cell))
     assert not list(hidden(cell))
+
+
+def test_it_is_among_the_findings() -> None:
+    rows = [
+        {"method": method, "row": 0, "component": k, "mean": mean if k == 0 else 1.0 - mean, "sd": sd}
+        for method, mean, sd in (("em", 0.98, float("nan")), ("gibbs", 0.8, 0.2))
+        for k in (0, 1)
+    ]
+    likelihoods = [
+        {"method": method, "kind": method, "estimate": estimate, "n_components": 2, "log_likelihood": -10.0, "n_parameters": 11}
+        for method, estimate in (("em", "point"), ("gibbs", "sample"))
+    ]
+    components = pd.DataFrame({"method": ["em", "em", "gibbs", "gibbs"], "component": [0, 1, 0, 1]})
+    tables = {"likelihoods": pd.DataFrame(likelihoods), "responsibilities": pd.DataFrame(rows), "components": components}
+    (cell,) = slices(tables, [made.cell(made.clusters())])
+    assert any("em is sure of 1 row" in finding for finding in findings(cell))

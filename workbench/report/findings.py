@@ -11,6 +11,7 @@ from workbench.report.agreement import agreed, classed
 from workbench.report.calibration import calibrated
 from workbench.report.checks import APART, spelt, written
 from workbench.report.ends import ended
+from workbench.report.hidden import hidden
 from workbench.report.missed import overtaken, unseen
 from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, difference, estimated, exact, listed, nats
 from workbench.report.replicates import reproduced
@@ -41,6 +42,7 @@ def findings(cell: Slice) -> list[str]:
         calibrated,
         warned,
         agreed,
+        hidden,
         classed,
         covered,
         reproduced,
