@@ -42,8 +42,9 @@ class Ascent:
     ----------
     q : the approximation
     status : CONVERGED, NOT_SETTLED or NOT_FINITE
-    iteration, seconds, elbo : the trace; ``elbo`` is the mean of the one-draw estimates since the point before
-    windows : (rate, mean, standard error) of the window means by which it was judged
+    iteration, seconds, elbo : the trace; ``elbo`` is the mean of the one-draw estimates since the point before, or by minibatches the
+        ELBO on all rows of the window's average
+    windows : (rate, ELBO, standard error) of the windows by which it was judged; by minibatches no error, as the noise is the same
     """
 
     q: Gaussian
@@ -57,8 +58,9 @@ class Ascent:
     def verdict(self) -> str:
         """The last windows in a sentence."""
         last = [window for window in self.windows if window[0] == self.windows[-1][0]][-1 - PATIENCE :]
-        means = ", ".join(f"{mean:.2f}" for _, mean, _ in last)
-        return f"window means of the ELBO at the last rate {self.windows[-1][0]:g}: {means} (standard error {last[-1][2]:.2f})"
+        elbos, error = ", ".join(f"{elbo:.2f}" for _, elbo, _ in last), last[-1][2]
+        exactness = f" (standard error {error:.2f})" if np.isfinite(error) else ""
+        return f"ELBO of the last windows, at the rate {self.windows[-1][0]:g}: {elbos}{exactness}"
 
 
 def ascend(step: Step, start: Gaussian, seed: int, schedule: Schedule, progress: Callable[[float], None]) -> Ascent:

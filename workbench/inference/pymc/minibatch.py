@@ -84,8 +84,8 @@ def ascend_by_batches(
             q, done = step.at(*(np.mean(values, axis=0) for values in zip(*seen, strict=True))), done + n_steps
             value = _judged(target, q, seed)
             best = max(best, (value, q), key=lambda pair: pair[0])
-            here.append((value, 0.0))
-            windows.append((rate, value, 0.0))
+            here.append((value, 0.0))  # the noise is the same every time, so any rise is one
+            windows.append((rate, value, np.nan))
             points.append((done, time.perf_counter() - begun, value))
             progress(done / schedule.max_iter)
             if not np.isfinite(value):
