@@ -48,8 +48,8 @@ class Status(Enum):
         "or give `prior:` by hand and use em with objective: posterior"
     )
     NO_DENSITY = (
-        "the best partition has a part too small for a covariance of its own, so it cannot be read as a mixture; use covariance: "
-        "tied, or fewer components"
+        "the best partition has a part too small for a covariance of its own, so it cannot be read as a mixture; use a simpler "
+        "covariance (tied, diagonal or spherical), or fewer components"
     )
     NOT_SETTLED = "the ELBO was still rising when the iterations ran out; raise max_iter"
     SAMPLED = "sampled"

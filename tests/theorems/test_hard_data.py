@@ -277,3 +277,10 @@ def test_iterations_at_which_a_part_is_one_row_have_no_books() -> None:
     assert books is not None
     assert books.iteration.tolist() == [0, 2, 3, 4]  # after the first partition, 0 by itself
     np.testing.assert_allclose(books.bound + books.kl, books.log_likelihood, rtol=1e-12)
+
+
+def test_where_every_fit_is_singular_a_partition_without_a_density_says_that() -> None:
+    x = np.column_stack([PAIR, np.ones(len(PAIR))])
+    fit = KMeans(restarts=3).fit(Problem(x, "gaussian", 2))
+    assert fit.status is Status.SINGULAR_DATA
+    assert any("is constant" in message for message in fit.messages)

@@ -55,11 +55,11 @@ def reported(problem: Problem, restarts: Restarts, polished: Climb, best: int, *
     if point is not None:
         own = restarts.status[best]
         return own if as_it_stopped or (own is Status.FOLLOWED and polished.status[best] is Status.CONVERGED) else polished.status[best]
-    if best >= 0:
-        return Status.NO_DENSITY
-    if not any(each.at_optimum for each in restarts.status):
+    if best < 0 and not any(each.at_optimum for each in restarts.status):
         return restarts.status[0]
-    return Status.SINGULAR_DATA if _why_singular(problem) else Status.NO_REGULAR_OPTIMUM
+    if _why_singular(problem):
+        return Status.SINGULAR_DATA
+    return Status.NO_DENSITY if best >= 0 else Status.NO_REGULAR_OPTIMUM
 
 
 def blamed(problem: Problem, point: Mixture | None) -> tuple[str, ...]:
