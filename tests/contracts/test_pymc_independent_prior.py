@@ -109,6 +109,8 @@ def test_nuts_and_gibbs_agree_on_the_galaxies():
     """In what knows no labels; and both evidences are Neal's, -226.791 as published, -226.789 as recomputed."""
     problem = Problem(load_built_in("galaxies"), "gaussian", 3, GALAXIES)
     fits = [NUTS().fit(problem), Gibbs(draws=2000).fit(problem, dataclasses.replace(Context.default(problem), estimates=False))]
+    at_draws = problem.target().log_density(problem.prior.flatten(fits[0].draws)[0])
+    np.testing.assert_allclose(at_draws, fits[0].sample_stats["lp"], rtol=1e-10)  # of the compiled density
     means, errors = [], []
     for fit in fits:
         numbers = np.stack([fit.log_likelihood, (fit.draws.weights**2).sum(axis=-1), fit.draws.weights.max(axis=-1)])

@@ -235,3 +235,15 @@ def test_resolved_config_has_the_numbers(tmp_path: Path) -> None:
     assert two is not None
     assert one.numbers() == two.numbers()
     assert one.numbers()["dof"] == 7.0
+
+
+def test_a_sweep_over_kinds(tmp_path: Path) -> None:
+    """Each cell has the default numbers of its kind."""
+    text = "data: old_faithful\nmodel: {n_components: 2}\nmethods: [em]\nsweep: {model.prior.kind: [conjugate, independent]}\n"
+    (tmp_path / "sweep.yaml").write_text(text)
+    one, two = (cell.problem.prior for cell in workbench.load(tmp_path / "sweep.yaml").cells())
+    assert one is not None
+    assert two is not None
+    assert one.conjugate
+    assert not two.conjugate
+    assert two.numbers()["kind"] == "independent"
