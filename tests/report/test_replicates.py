@@ -10,7 +10,7 @@ import pandas as pd
 from workbench.report.replicates import grids, reproduced
 
 
-def cell_of(distances: dict[str, dict[str, float]]) -> Any:
+def cell_of(distances: dict[str, dict[str, float]], threshold: float = 3.0) -> Any:
     """By feature and method."""
     rows = [
         {
@@ -26,7 +26,8 @@ def cell_of(distances: dict[str, dict[str, float]]) -> Any:
         for method, value in each.items()
     ]
     columns = ["method", "quantity", "feature", "feature_2", "level", "observed", "distance"]
-    return SimpleNamespace(tables={"replicated": pd.DataFrame(rows, columns=columns)}, methods=["em", "nuts"])
+    checks = pd.DataFrame({"quantity": ["pareto_k", "replicated_distance"], "threshold": [0.7, threshold]})
+    return SimpleNamespace(tables={"replicated": pd.DataFrame(rows, columns=columns), "diagnostics": checks}, methods=["em", "nuts"])
 
 
 def test_what_no_method_gives_back_is_named_first() -> None:
@@ -48,3 +49,8 @@ def test_nothing_that_speaks_against_the_fits_is_said_too() -> None:
     assert finding.startswith("Data made by em and nuts give back all 1 feature of the data")
     assert not list(reproduced(cell_of({})))
     assert not list(grids(cell_of({})))
+
+
+def test_the_threshold_is_that_of_the_diagnostics() -> None:
+    (finding,) = reproduced(cell_of({"a": {"em": -4.0, "nuts": 1.0}}, threshold=4.25))
+    assert finding.endswith("within 4.2 standard deviations.")

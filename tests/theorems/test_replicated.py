@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from examples import every_case, problem_of
+from scipy.stats import norm
 
 from workbench.compare.replicated import Replicated, replicated
 from workbench.compare.replicated.features import MOST_PAIRS, Features, Name, expanded
@@ -66,6 +67,24 @@ def test_the_most_associated_of_many_pairs_are_kept() -> None:
     assert (2, 13) in pairs
 
 
+def test_what_was_looked_through_raises_the_limit() -> None:
+    """The pairs that are left out were looked at too: 30 independent columns have a pair far from chance by chance."""
+    few, many = (Features(Dataset.of(np.random.default_rng(0).normal(size=(50, d))), Gaussian()) for d in (2, 30))
+    assert few.considered == len(few.names())
+    assert many.considered == len(many.names()) - MOST_PAIRS + 30 * 29 // 2
+    limit = Replicated([], np.zeros(0), np.zeros((2, 0)), many.considered).limit
+    assert many.considered * 2.0 * norm.sf(limit) == pytest.approx(0.01)
+
+
+def test_a_row_that_counts_twice_is_two_rows() -> None:
+    """Bounds of tails, levels and pairs too."""
+    x, counts = np.array([[0.0], [1.0], [2.0], [9.0]]), np.array([1.0, 1.0, 1.0, 20.0])
+    one, all_ = (
+        Features(data, Gaussian()) for data in (Dataset.of(x, counts=counts), Dataset.of(np.repeat(x, counts.astype(int), axis=0)))
+    )
+    np.testing.assert_array_equal(one.bounds, all_.bounds)
+
+
 @every_case
 @pytest.mark.parametrize("missing", [0.0, 0.2])
 def test_every_family_has_rows_and_its_copies_look_alike(name: str, options: dict[str, Any], missing: float) -> None:
@@ -98,6 +117,6 @@ def test_one_component_does_not_give_back_two_groups() -> None:
 
 def test_distance_is_in_sd_of_the_copies_and_empty_where_all_are_alike() -> None:
     made = np.array([[1.0, 2.0], [3.0, 2.0]])
-    found = Replicated([Name("a", "x"), Name("b", "x")], np.array([4.0, 2.0]), made)
+    found = Replicated([Name("a", "x"), Name("b", "x")], np.array([4.0, 2.0]), made, 2)
     np.testing.assert_allclose(found.distance, [2.0 / np.std([1.0, 3.0], ddof=1), np.nan])
     assert [row["tail_share"] for row in found.rows("em")] == [0.0, 1.0]

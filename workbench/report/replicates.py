@@ -14,14 +14,13 @@ if TYPE_CHECKING:
     from workbench.report.slices import Slice
 
 MOST = 8
-FAR = 3.0
-"""Standard deviations: under a right model the worst of some twenty features is nearer in 199 of 200 data sets."""
 NOTES = (
     "Each fit made up to 200 data sets of the observed size, with the same cells missing; draws made one each. Under a method: by how many "
     "standard deviations of the made numbers the observed one is above (+) or below (−) their mean.",
     "The data are used twice, to fit and to compare, so that distances are small: under a right model (two normal components, 200 rows, "
     "21 features; EM and Gibbs on 200 data sets each) the largest was above 3 in 1 of 200, and tail_share below 5 % for 0.1 % of the "
-    "features. A large one is evidence against a fit; small ones are no proof for it.",
+    "features. A large one is evidence against a fit; small ones are no proof for it. How large grows with the features that were looked "
+    "through, pairs that are not shown included: diagnostics have the threshold.",
 )
 Key = tuple[Any, ...]
 
@@ -49,19 +48,26 @@ def reproduced(cell: Slice) -> Iterator[str]:
     if not table:
         return
     methods = list(dict.fromkeys(method for _, each in table.values() for method in each))
-    far = {method: [key for key in table if abs(table[key][1].get(method, 0.0)) > FAR] for method in methods}
+    limit = threshold(cell)
+    far = {method: [key for key in table if abs(table[key][1].get(method, 0.0)) > limit] for method in methods}
     failing = [method for method in methods if far[method]]
     if not failing:
         of = counted(len(table), "feature")
-        yield f"Data made by {listed(methods)} give back all {of} of the data (quantiles, tails, shares, associations) within {FAR:g} standard deviations."
+        yield f"Data made by {listed(methods)} give back all {of} of the data (quantiles, tails, shares, associations) within {limit:.2g} standard deviations."
         return
     common = [key for key in table if all(key in far[method] for method in methods)]
     named = sorted(common or far[failing[0]], key=lambda key: -max(map(abs, table[key][1].values())))[:3]
     what = listed([f"the {spelt(key)}" for key in named])
     if common and len(methods) > 1:
-        yield f"No method gives back {what}: data made by every fit are more than {FAR:g} standard deviations away."
+        yield f"No method gives back {what}: data made by every fit are more than {limit:.2g} standard deviations away."
     else:
-        yield f"Data made by {listed(failing)} do not give back {what}: more than {FAR:g} standard deviations away."
+        yield f"Data made by {listed(failing)} do not give back {what}: more than {limit:.2g} standard deviations away."
+
+
+def threshold(cell: Slice) -> float:
+    """Distance beyond which a feature speaks against a fit: one for all methods, as it depends on the data alone."""
+    table = cell.tables["diagnostics"]
+    return float(table.loc[table["quantity"] == "replicated_distance", "threshold"].iloc[0])
 
 
 def distances(cell: Slice) -> dict[Key, tuple[float, dict[str, float]]]:

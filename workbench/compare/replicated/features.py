@@ -45,17 +45,17 @@ class Features:
 
     def __init__(self, data: Dataset, family: Family) -> None:
         self.data, self.scales = data, family.scales(data)
-        x = data.x
+        x = expanded(data)
         mean, sd = np.nanmean(x, axis=0), np.nanstd(x, axis=0)
         self.bounds = mean - FAR * sd, mean + FAR * sd
         self.numeric = [d for d, scale in enumerate(self.scales) if scale != "level" and sd[d] > 0]
-        self.levels = [self._frequent(d) if scale == "level" else () for d, scale in enumerate(self.scales)]
+        self.levels = [self._frequent(x, d) if scale == "level" else () for d, scale in enumerate(self.scales)]
         self.binary = [d for d, scale in enumerate(self.scales) if scale == "level" and set(np.unique(seen(x[:, d]))) == {0.0, 1.0}]
         self.correlated = sorted([*self.numeric, *self.binary])
         self.pairs = self._pairs(x)
 
-    def _frequent(self, d: int) -> tuple[float, ...]:
-        values, times = np.unique(seen(self.data.x[:, d]), return_counts=True)
+    def _frequent(self, x: Rows, d: int) -> tuple[float, ...]:
+        values, times = np.unique(seen(x[:, d]), return_counts=True)
         chosen = values[np.argsort(-times, kind="stable")][:MOST_LEVELS]
         named = self._named(d)
         return tuple(sorted(chosen))[1:] if values.size == 2 and not named else tuple(sorted(chosen))  # of 0 and 1 one share is enough
@@ -70,6 +70,12 @@ class Features:
         with np.errstate(all="ignore"):
             strength = np.nan_to_num([abs(self._association(x, pair)) for pair in pairs])
         return sorted(pairs[i] for i in np.argsort(-strength, kind="stable")[:MOST_PAIRS])
+
+    @property
+    def considered(self) -> int:
+        """How many features were looked through: the pairs that were left out too, as those that stay were chosen by the data."""
+        d = len(self.scales)
+        return len(self.names()) - len(self.pairs) + d * (d - 1) // 2
 
     def names(self) -> list[Name]:
         """In the order of the values."""
