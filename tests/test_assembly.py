@@ -244,3 +244,15 @@ def test_components_that_the_prior_dominates_are_counted() -> None:
         table = assemble([Cell({}, problem, fits={"vbem": VBEM(restarts=20, draws=200).fit(problem)})])["diagnostics"]
         (row,) = table[table["quantity"] == "prior_dominated_components"].to_dict("records")
         assert row["verdict"] == verdict
+
+
+def test_many_independent_features_are_not_dominated_by_the_prior() -> None:
+    """Forty columns, two classes of thirty rows: thirty rows tell of every probability, whose prior counts two."""
+    from workbench.inference import VBEM
+
+    rng = np.random.default_rng(0)
+    probs = np.repeat(rng.uniform(0.1, 0.9, size=(2, 40)), 30, axis=0)
+    problem = Problem((rng.uniform(size=(60, 40)) < probs).astype(float), "bernoulli", n_components=2)
+    table = assemble([Cell({}, problem, fits={"vbem": VBEM(restarts=5, draws=100).fit(problem)})])["diagnostics"]
+    (row,) = table[table["quantity"] == "prior_dominated_components"].to_dict("records")
+    assert (row["value"], row["verdict"]) == ("0", "ok")

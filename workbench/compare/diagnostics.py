@@ -116,12 +116,13 @@ def _of_approximation(fit: Fit) -> Iterator[Row]:
 
 
 def _prior_dominated(problem: Problem, fit: Fit, settled: Settled | None) -> Iterator[Row]:
-    """Components of draws, once aligned, to which fewer rows belong than a component has parameters of its own."""
+    """Components of draws, once aligned, whose rows have fewer cells than a component has parameters: of independent features each row
+    tells of all at once."""
     if settled is None or fit.estimate == "point":
         return
     own = (problem.n_parameters - (problem.n_components - 1)) / problem.n_components
     rows = (settled.rows.mean * problem.data.counts[:, None]).sum(axis=0)
-    few = int((rows < own).sum())
+    few = int((rows * problem.data.n_features < own).sum())
     advice = "their parameters are told more by the prior than by rows: lower n_components, or look at how `prior` changes them"
     yield check("prior_dominated_components", few, 0.0, few == 0, advice)
 
