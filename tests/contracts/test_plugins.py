@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -101,6 +102,22 @@ def test_what_is_wrong_with_a_plugin_is_one_line(text: str, message: str, tmp_pa
 def test_a_kind_that_is_taken_is_refused() -> None:
     with pytest.raises(PluginError, match="there is a method 'em' already"):
         register(dataclasses.make_dataclass("Other", [], bases=(EM,), namespace={"kind": "em"}, frozen=True), "other.py")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("no_such_distribution:Mine", "ModuleNotFoundError: No module named 'no_such_distribution'; mend or uninstall its distribution"),
+        ("workbench.inference:EM", "has kind 'em'; give the entry point that name"),
+    ],
+)
+def test_what_is_wrong_with_an_entry_point_is_one_line(
+    value: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = importlib.metadata.EntryPoint("mine", value, module.GROUP)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: [entry])
+    assert main(["check-method", "mine"]) == 2
+    assert f"{value} (entry point mine): {message}" in capsys.readouterr().err
 
 
 CALLS: list[int] = []

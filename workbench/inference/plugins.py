@@ -61,11 +61,24 @@ def loaded() -> tuple[str, ...]:
 
 
 def discover() -> list[str]:
-    """Register the methods that installed distributions offer; those that are known stay."""
+    """Register the methods that installed distributions offer; those that are known stay.
+
+    Raises
+    ------
+    PluginError
+        If one cannot be imported, has another kind than its entry point's name, or is not as a method has to be.
+    """
     found = []
     for entry in importlib.metadata.entry_points(group=GROUP):
         if entry.name not in METHODS:
-            register(entry.load(), f"{entry.value} (entry point {entry.name})")
+            origin = f"{entry.value} (entry point {entry.name})"
+            try:
+                method = entry.load()
+            except Exception as error:  # whatever a stranger's code does
+                raise PluginError(f"{origin}: {type(error).__name__}: {error}; mend or uninstall its distribution") from error
+            if (kind := getattr(method, "kind", entry.name)) != entry.name:
+                raise PluginError(f"{origin}: has kind {kind!r}; give the entry point that name")
+            register(method, origin)
             found.append(entry.name)
     return found
 
