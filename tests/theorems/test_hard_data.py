@@ -18,7 +18,7 @@ from workbench.compare.scores import entropies, information_criteria
 from workbench.compare.settled import settle
 from workbench.data import Dataset
 from workbench.fit import Fit, Status
-from workbench.inference import EM, Gradient, HardEM, KMeans
+from workbench.inference import EM, Context, Gradient, HardEM, KMeans
 from workbench.inference.em.ends import best_regular
 from workbench.inference.em.ledger import ledger
 from workbench.inference.em.scheme import Steps
@@ -284,3 +284,14 @@ def test_where_every_fit_is_singular_a_partition_without_a_density_says_that() -
     fit = KMeans(restarts=3).fit(Problem(x, "gaussian", 2))
     assert fit.status is Status.SINGULAR_DATA
     assert any("is constant" in message for message in fit.messages)
+
+
+def test_a_restart_that_stops_on_a_plateau_does_not_pass_for_converged() -> None:
+    """Under one covariance matrix an outlier leaves the groups on a plateau below where they part."""
+    problem = Problem(outlying().data, "gaussian", 2, covariance="tied")
+    found = EM(restarts=10, tol=1e-4).fit(problem, Context(lambda i: i, lambda i: i, estimates=False)).restarts
+    assert found is not None
+    assert found.polished_objective is not None
+    short = np.asarray(found.polished_objective - found.objective) > 1.0
+    assert short.any()
+    assert [status is Status.SHORT for status in found.status] == short.tolist()

@@ -10,20 +10,26 @@ from workbench.inference.em.splits import BETTER
 from workbench.models import Mixture, PriorError
 from workbench.problem import Problem
 
+NEAR = 1.0
+"""Nats within which a restart that stopped by its tolerance is at the optimum that its end was followed to."""
+
 
 def stops(run: Climb, polished: Climb) -> tuple[Status, ...]:
     """How each restart stopped, and where that was short of its optimum or of a collapse, that its end was followed there."""
-    ran_off = np.asarray(polished.ran_off)
-    return tuple(_stop(*each) for each in zip(run.status, polished.status, ran_off, strict=True))
+    ran_off, gains = np.asarray(polished.ran_off), polished.objective - run.objective
+    return tuple(_stop(*each) for each in zip(run.status, polished.status, ran_off, gains, strict=True))
 
 
-def _stop(stopped: Status, followed: Status, ran_off: np.bool_) -> Status:
-    short = stopped in (Status.CONVERGED, Status.MAX_ITER)
-    if short and ran_off:
+def _stop(stopped: Status, followed: Status, ran_off: np.bool_, gain: float) -> Status:
+    if stopped not in (Status.CONVERGED, Status.MAX_ITER):
+        return stopped
+    if ran_off:
         return Status.SINGULAR_BEYOND
-    if stopped is Status.MAX_ITER and followed in (Status.CONVERGED, Status.LOST_COMPONENT):
+    if followed not in (Status.CONVERGED, Status.LOST_COMPONENT):
+        return stopped
+    if stopped is Status.MAX_ITER:
         return Status.FOLLOWED
-    return stopped
+    return Status.SHORT if gain > NEAR else stopped
 
 
 def best_regular(restarts: Restarts) -> int:
@@ -54,7 +60,8 @@ def reported(problem: Problem, restarts: Restarts, polished: Climb, best: int, *
     """
     if point is not None:
         own = restarts.status[best]
-        return own if as_it_stopped or (own is Status.FOLLOWED and polished.status[best] is Status.CONVERGED) else polished.status[best]
+        followed = own in (Status.FOLLOWED, Status.SHORT) and polished.status[best] is Status.CONVERGED
+        return own if as_it_stopped or followed else polished.status[best]
     if best < 0 and not any(each.at_optimum for each in restarts.status):
         return restarts.status[0]
     if _why_singular(problem):

@@ -74,9 +74,10 @@ def fit_point(method: Kind, problem: Problem, context: Context, ascent: Ascent) 
         run = ascent.climb(start, every, path_numbers=PATH_NUMBERS, progress=context.progress)
         context.progress("polishing", math.nan)
         polished, moved = ascent.polish(run.mixture), Moves(0, 0)
+        stopped = run.status if ascent.reports_end else stops(run, polished)
         if ascent.split_merge:
             polished, moved = escaped(ascent.steps, polished, ascent.polish, ascent.split_merge, [context.noise_seed(i) for i in every])
-        restarts = _restarts(problem, ascent, run, polished, seeds, names)
+        restarts = dataclasses.replace(_restarts(problem, ascent, run, polished, seeds, names), status=stopped)
         best = settled(problem, restarts, best_regular(restarts)) if ascent.reports_end else best_regular(restarts)
         path = _path(ascent, start, run, best)
         ends = restarts.mixture if ascent.reports_end else restarts.polished
@@ -162,7 +163,7 @@ def _restarts(problem: Problem, ascent: Ascent, run: Climb, polished: Climb, see
         log_likelihood=run.log_likelihood,
         log_posterior=run.log_likelihood + problem.log_prior(run.mixture),
         gain_left=run.gain_left,
-        status=run.status if ascent.reports_end else stops(run, polished),
+        status=run.status,
         mixture=run.mixture,
         polished=polished.mixture,
         polished_objective=polished.objective,
