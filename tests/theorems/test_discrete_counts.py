@@ -45,9 +45,19 @@ def same(one: pd.DataFrame, two: pd.DataFrame, name: str) -> None:
             assert first.dropna().map(str).tolist() == second.dropna().map(str).tolist() or _numbers(first, second), f"{name}.{column}"
 
 
+DRAWN = {"mean", "sd", "lower", "upper", "distance", "tail_share"}
+"""Columns of replicated.csv that belong to data made at random."""
+
+
 def computed(table: pd.DataFrame) -> pd.DataFrame:
     """Without what is drawn: its noise belongs to the data's own key."""
-    return table[table["estimator"] != "importance"].reset_index(drop=True) if "estimator" in table else table
+    if "estimator" in table:
+        table = table[table["estimator"] != "importance"]
+    if "observed" in table:
+        table = table.drop(columns=sorted(DRAWN))
+    if "verdict" in table:
+        table = table[table["quantity"] != "replicated_distance"]
+    return table.reset_index(drop=True)
 
 
 def _numbers(first: pd.Series[Any], second: pd.Series[Any]) -> bool:
