@@ -106,6 +106,8 @@ def _plugged(files: Sequence[str]) -> str | None:
 
 
 def _check_method(options: Any) -> int:
+    import dataclasses
+
     from workbench.data.spelling import advice
     from workbench.experiment.contract import check_method, sentence
     from workbench.inference import METHODS
@@ -119,6 +121,12 @@ def _check_method(options: Any) -> int:
     if options.name not in METHODS:
         return _refuse(
             f"there is no method {options.name!r}; {advice(options.name, METHODS)}, or give the file that defines it by --plugin"
+        )
+    if needed := [
+        field.name for field in dataclasses.fields(METHODS[options.name]) if dataclasses.MISSING is field.default is field.default_factory
+    ]:
+        return _refuse(
+            f"{options.name} cannot be checked, as it needs {' and '.join(needed)}; only methods whose options have defaults can"
         )
     verdicts = []
     for checked in check_method(options.name):

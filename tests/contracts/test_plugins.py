@@ -120,6 +120,11 @@ def test_what_is_wrong_with_an_entry_point_is_one_line(
     assert f"{value} (entry point mine): {message}" in capsys.readouterr().err
 
 
+def test_a_method_that_needs_an_option_cannot_be_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check-method", "imported"]) == 2
+    assert "imported cannot be checked, as it needs file; only methods whose options have defaults can" in capsys.readouterr().err
+
+
 CALLS: list[int] = []
 
 
