@@ -170,8 +170,9 @@ class LeaveOneOutRefits:
         0 for rows without an observed cell, nan where a refit has no optimum
     refits : how many there were
     folds : 0 when each row was left out by itself
-    singular, lost, unfinished : refits that ran into a singular solution, lost a component, or were stopped before they had
-        converged
+    singular : refits that ran into a singular solution, or lost a component that needs rows of its own; their elpd is nan
+    lost : refits that lost a component where nothing is singular about it: local maxima of fewer components
+    unfinished : refits that were stopped before they had converged, or still lay at a boundary from which the objective rises
     impossible : distinct rows that have no density at all without themselves, by a probability of 0: their elpd is -inf
     iterations : the most that a refit took
     """

@@ -11,7 +11,6 @@ from workbench.compare.predictive import leave_one_out
 from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
 from workbench.inference import EM, Gibbs
-from workbench.inference.batches import each_its_own, repeated
 from workbench.inference.em.steps import expect, m_step
 from workbench.inference.leave_one_out import FOLDS, refits
 from workbench.models import Mixture, Prior
@@ -128,32 +127,6 @@ def test_the_sum_is_the_likelihood_less_about_the_parameters() -> None:
     fit = EM(restarts=20, engine="book").fit(problem)
     found = refits(problem.data, fit.mixture)
     assert fit.log_likelihood.item() - found.elpd.sum() == pytest.approx(problem.n_parameters, abs=2.0)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("objective", ["likelihood", "posterior"])
-def test_refits_that_lead_far_away_end_where_em_does(objective: str) -> None:
-    """House votes, K = 3: without some rows the full fit is no longer near an optimum, and saddles lie on the way."""
-    data = load_built_in("house_votes")
-    problem = Problem(data, "bernoulli", 3)
-    fit = EM(restarts=50, objective=objective, engine="book").fit(problem)  # type: ignore[arg-type]
-    prior = problem.prior if objective == "posterior" else None
-    found = refits(data, fit.mixture, prior)
-    distinct, group = data.distinct()
-    seen = np.flatnonzero(~np.isnan(distinct.x).all(axis=1))
-    counts = np.maximum(distinct.counts - np.eye(distinct.n_rows)[seen], 0.0)
-    wanted = np.zeros(distinct.n_rows)
-    now, active = repeated(fit.mixture, seen.size), np.arange(seen.size)
-    for _ in range(6000):
-        after = m_step(expect(now, distinct, counts[active]).statistics, prior, now)
-        going = np.abs(after.components.probs - now.components.probs).max(axis=(1, 2)) > 1e-13  # type: ignore[attr-defined]
-        wanted[seen[active[~going]]] = each_its_own(after.take(~going), distinct.x[seen[active[~going]]]) if not going.all() else 0.0
-        now, active = after.take(going), active[going]
-        if not active.size:
-            break
-    assert not active.size
-    np.testing.assert_allclose(found.elpd, wanted[group], atol=1e-7)
-    assert found.iterations > 100
 
 
 def test_a_row_without_a_cell_adds_nothing_to_draws_either() -> None:

@@ -62,7 +62,14 @@ def of_refits(without: LeaveOneOutRefits | None, reason: str) -> Iterator[Row]:
         return
     if without.folds:
         yield check("leave_one_out_folds", without.folds, None, None, "there are too many rows to leave out each by itself")
-    collapsed = without.singular + without.lost
+    if without.lost:
+        yield check(
+            "refits_with_fewer_components",
+            without.lost,
+            None,
+            None,
+            "without these rows a component has nothing left to hold it, and the refit is a maximum of the components that remain",
+        )
     checks = (
         (
             "rows_without_density",
@@ -71,10 +78,14 @@ def of_refits(without: LeaveOneOutRefits | None, reason: str) -> Iterator[Row]:
         ),
         (
             "refits_collapsed",
-            collapsed,
+            without.singular,
             "elpd_loo is empty: without some row a component has nothing to hold it; use em with objective: posterior, or fewer components",
         ),
-        ("refits_unfinished", without.unfinished, "these refits were stopped before they had converged, so elpd_loo is approximate"),
+        (
+            "refits_unfinished",
+            without.unfinished,
+            "these refits were stopped before they had reached a local maximum, so elpd_loo is approximate",
+        ),
     )
     for quantity, count, advice in checks:
         if count:

@@ -67,7 +67,7 @@ class Gradient(Kind):
     """
 
     kind: ClassVar[str] = "gradient"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"

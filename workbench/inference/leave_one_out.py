@@ -8,7 +8,8 @@ from workbench.data import Dataset
 from workbench.fit import LeaveOneOutRefits
 from workbench.inference.batches import each_its_own
 from workbench.inference.em.engine import BOOK, Engine
-from workbench.inference.refitting import GOING, LOST_ONE, SINGULAR, Refitting
+from workbench.inference.refitting import Refitting
+from workbench.inference.rest import DONE, GOING, SINGULAR
 from workbench.models import Mixture, Prior
 from workbench.models.information import Information, observed_information
 from workbench.models.mixture import gathered
@@ -21,6 +22,8 @@ MOST_PARAMETERS = 2_000
 MOST_CELLS = 4e9
 """Refits times rows times components times features of one E step of all refits, up to which a point is refitted."""
 FOLDS = 10
+GONE = 1e-6
+"""Rows that a component has which a refit has lost: its weight still shrinks where the rest has settled."""
 AT_ONCE = 4_000_000
 """Entries of a block of refits' counts (refit, row)."""
 
@@ -49,13 +52,22 @@ def refits(
     EM's steps are stretched by I_obs^-1 I_complete of the full fit (Louis 1982, section 5), which turns them into Newton's but
     for the row that is missing, and mended for that by Anderson's mixing of the last few (Walker & Ni 2011): a handful of
     iterations, whatever EM's own rate. A step that leaves the parameter space or lowers the objective is taken back for EM's
-    own, and a refit that is not done after a dozen starts again with EM's own alone, so every limit is EM's.
+    own, and a refit that is not done after a dozen starts again with EM's own alone, so every limit is EM's. From a probability
+    of 0 or 1, a rate or a weight of 0 at which the objective without the row rises into the interior, EM goes on from slightly
+    inside (:mod:`workbench.inference.boundary`).
 
     Parameters
     ----------
     mixture : an optimum of the likelihood, or with ``prior`` (whose numbers stay as they are) of the posterior
     information : of the mixture, if it is at hand
     """
+    import threadpoolctl
+
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):  # small products only wait for each other on several; and the same bits
+        return _refits(data, mixture, prior, engine, information)
+
+
+def _refits(data: Dataset, mixture: Mixture, prior: Prior | None, engine: Engine, information: Information | None) -> LeaveOneOutRefits:
     info = observed_information(mixture, data, prior) if information is None else information
     distinct, group = data.distinct()
     seen = ~np.isnan(distinct.x).all(axis=1)
@@ -63,9 +75,10 @@ def refits(
     folded = left.shape[0] != int(seen.sum())
     refitting = Refitting(info, distinct, prior, engine)
     size = max(1, AT_ONCE // distinct.n_rows)
-    parts = [refitting.run(mixture, left[i : i + size]) for i in range(0, left.shape[0], size)]
+    parts = [refitting.run(left[i : i + size]) for i in range(0, left.shape[0], size)]
     ends = [part.mixture for part in parts]
     codes = np.concatenate([part.codes for part in parts])
+    fewer = np.concatenate([_lost(end, refitting.alive, distinct) for end in ends]) & (codes == DONE)
     ends_elpd = _folded(ends, codes, distinct, left) if folded else _single(ends, codes, distinct.x[seen], size)
     elpd = np.zeros(distinct.n_rows)
     elpd[seen] = ends_elpd[seen] if folded else ends_elpd
@@ -74,7 +87,7 @@ def refits(
         refits=left.shape[0],
         folds=FOLDS if folded else 0,
         singular=int((codes == SINGULAR).sum()),
-        lost=int((codes == LOST_ONE).sum()),
+        lost=int(fewer.sum()),
         impossible=int(np.isneginf(elpd).sum()),
         unfinished=int((codes == GOING).sum()),
         iterations=max(part.iterations for part in parts),
@@ -99,7 +112,12 @@ def _single(ends: list[Mixture], codes: np.ndarray, x: np.ndarray, size: int) ->
     """log p(x_i | end i); nan where there is no end."""
     parts = zip(range(0, x.shape[0], size), ends, strict=True)
     values = np.concatenate([each_its_own(end, x[at : at + end.batch_shape[0]]) for at, end in parts])
-    return np.asarray(np.where((codes == SINGULAR) | (codes == LOST_ONE), np.nan, values))
+    return np.asarray(np.where(codes == SINGULAR, np.nan, values))
+
+
+def _lost(ends: Mixture, alive: np.ndarray, distinct: Dataset) -> np.ndarray:
+    """Which refits have no rows left for a component that the full fit had."""
+    return np.asarray((ends.weights[:, alive] * distinct.counts.sum() < GONE).any(axis=-1))
 
 
 def _folded(ends: list[Mixture], codes: np.ndarray, distinct: Dataset, left: np.ndarray) -> np.ndarray:
@@ -108,7 +126,7 @@ def _folded(ends: list[Mixture], codes: np.ndarray, distinct: Dataset, left: np.
     mixture = gathered(ends)
     for fold, units in enumerate(left):
         rows = np.flatnonzero(units)
-        bad = codes[fold] in (SINGULAR, LOST_ONE)
+        bad = codes[fold] == SINGULAR
         for chosen in np.array_split(rows, max(1, rows.size // 10_000)):
             density = np.full(chosen.size, np.nan) if bad else mixture.take(fold).log_density(distinct.x[chosen])
             total[chosen] += units[chosen] * density

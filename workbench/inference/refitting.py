@@ -2,98 +2,122 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from workbench.data import Dataset
-from workbench.inference.batches import Ends, chosen, each_its_own, placed, repeated, replaced
-from workbench.inference.em.climb import LOST
-from workbench.inference.em.engine import Engine
-from workbench.inference.mixing import Mixing
-from workbench.models import Mixture, Prior
-from workbench.models.information import Information, observed_information
-from workbench.models.information.louis import FLAT
+from workbench.inference.batches import Ends, chosen, placed, repeated, replaced
+from workbench.inference.boundary import INSIDE, lifted, released, rising, sides
+from workbench.inference.rest import DONE, GOING, SINGULAR, Rest
+from workbench.inference.stretched import Stretched
+from workbench.inference.summit import Place, summit
+from workbench.models import Mixture
+from workbench.models.information import observed_information
 from workbench.models.information.table import snapped_components
-from workbench.models.mixture import gathered
+from workbench.models.mixture import combined, gathered, stacked
 
-CLOSE = 1e-8
-"""A refit is done when the distance to its optimum, in standard errors of the full fit, is estimated to be less."""
 SETTLED = 1e-9
 """Nats by which the last step may have changed the log density of a row that was left out."""
 QUICK = 12
 """Stretched iterations within which a refit that stays near the full fit is done; the others are left to EM's own steps."""
-NEAR = 1e-6
-"""Length of EM's own step from which stretched ones finish."""
-PATIENT = 5_000
-"""EM's own iterations after which a refit is given up."""
+CLOSE = 1e-8
+"""A refit is done when the distance to its optimum, in standard errors of the full fit, is estimated to be less."""
+NEAR = 1e-4
+"""Length of EM's own step from which stretched or Newton's ones finish."""
+PLAIN = 300
+"""EM's own iterations after which those of the refits that still go on are squared."""
+LEAP = 64.0
+"""The most of EM's steps that such a one may stand for."""
+PATIENT = 3_000
+"""Iterations after which a refit is given up."""
 LOOKED_AT = 5e7
 """Multiplications for the second derivatives of one refit up to which they are worked out: some hundredths of a second."""
-MEMORY = 3
-"""Differences of steps by which the next one is mended."""
-RIDGE = 1e-12
-"""Relative ridge of the least squares that mends it."""
-
-GOING, DONE, SINGULAR, LOST_ONE, IMPOSSIBLE = range(5)
-"""How a refit stands: not converged; converged; singular; a component lost; no density for a row that was left out."""
+ROUNDS = 10
+"""How often a refit may be taken inside from boundaries that are no maximum; the next end may be at others."""
 
 
 @dataclass(frozen=True, eq=False)
 class Refitted:
-    """Where refits ended, (refit,)."""
+    """Where refits ended, (refit,).
+
+    Attributes
+    ----------
+    codes : how each stands
+    iterations : the most that one took
+    """
 
     mixture: Mixture
     codes: np.ndarray
     iterations: int
 
+    def replaced(self, who: np.ndarray, others: Refitted) -> Refitted:
+        """The same with the refits numbered ``who`` from others."""
+        order = np.arange(self.codes.size)
+        order[who] = self.codes.size + np.arange(who.size)
+        codes = np.concatenate([self.codes, others.codes])[order]
+        return Refitted(gathered([self.mixture, others.mixture]).take(order), codes, max(self.iterations, others.iterations))
 
-class Refitting:
-    """EM from a full fit to rows of which some units are left out.
 
-    Attributes
-    ----------
-    data : rows, each once
-    """
+class Refitting(Rest):
+    """EM from a full fit to rows of which some units are left out."""
 
-    def __init__(self, info: Information, data: Dataset, prior: Prior | None, engine: Engine) -> None:
-        self.data, self.prior, self.engine, self.chart = data, prior, engine, info.chart
-        maximum = info.covariance is not None
-        self.stretch = np.asarray(info.covariance) @ info.complete if maximum else np.eye(info.chart.size)
-        self.metric = info.observed if maximum else info.complete
-        self.scales = np.sqrt(np.diagonal(self.metric))
-        self.probe = data.x[np.argsort(np.isnan(data.x).sum(axis=1), kind="stable")[:2]]
-        self.spread = data.spread
-        self.alive = info.chart.mixture.weights > 0  # what the full fit had lost, no refit loses
+    def run(self, left: np.ndarray) -> Refitted:
+        """Refits without the units ``left`` (refit, row): the local maximum that EM reaches from the full fit.
 
-    def run(self, start: Mixture, left: np.ndarray) -> Refitted:
-        """Refits without the units ``left`` (refit, row), all from ``start``.
-
-        First by stretched steps; those that are not done soon, because they lead far away, again by EM's own steps, which do
-        not stop at saddles on the way, and stretched ones for the last digits.
+        First with what the full fit has at a boundary held there. Where the objective then rises into the interior, which no step
+        of EM shows that starts at the boundary, EM goes on from slightly inside, until it rises from none; so the end is where EM
+        leads from beside the full fit, whatever had been 0 there and whatever 1e-12.
         """
-        quick = self._quick(repeated(start, left.shape[0]), left)
-        hard = np.flatnonzero((quick.codes != DONE) & (quick.codes != IMPOSSIBLE))
+        found = self._near(left)
+        for _ in range(ROUNDS):
+            inside, who = self._released(found, left)
+            if not who.size:
+                return self._checked(found)
+            found = found.replaced(who, self._inside._patient(inside, left[who]))
+        codes = found.codes.copy()
+        codes[self._released(found, left)[1]] = GOING
+        return self._checked(replace(found, codes=codes))
+
+    def _near(self, left: np.ndarray) -> Refitted:
+        """First by stretched steps; those that are not done soon, because they lead far away, again by EM's own steps, which do
+        not stop at saddles on the way, and Newton's or stretched ones for the last digits."""
+        found = self._quick(repeated(self.chart.mixture, left.shape[0]), left)
+        hard = np.flatnonzero(found.codes != DONE)
         if not hard.size:
-            return quick
-        slow = self._patient(repeated(start, hard.size), left[hard])
-        codes = quick.codes.copy()
-        codes[hard] = slow.codes
-        mixture = gathered([quick.mixture, slow.mixture])
-        where = np.arange(left.shape[0])
-        where[hard] = left.shape[0] + np.arange(hard.size)
-        return Refitted(mixture.take(where), codes, max(quick.iterations, slow.iterations))
+            return found
+        return found.replaced(hard, self._patient(repeated(self.chart.mixture, hard.size), left[hard]))
+
+    @functools.cached_property
+    def _inside(self) -> Refitting:
+        """The same in coordinates that what lies at the full fit's boundaries has too: those of a point beside it."""
+        where = sides(self.chart.mixture)
+        where["weights"] = where["weights"] * self.alive
+        beside = lifted(self.chart.mixture, INSIDE, where)
+        return Refitting(observed_information(beside, self.data, self.prior, snap=False), self.data, self.prior, self.engine)
+
+    def _released(self, found: Refitted, left: np.ndarray) -> tuple[Mixture, np.ndarray]:
+        """Of the refits that are done, those that are no maxima, inside the boundaries that they should leave; and their numbers."""
+        done = np.flatnonzero(found.codes == DONE)
+        inside, who = released(found.mixture.take(done), self.step(left[done]), self.alive)
+        return inside, done[who]
+
+    def _checked(self, found: Refitted) -> Refitted:
+        """Where a component needs rows of its own, one that was taken to weight 0 is no optimum."""
+        if not self.loss_is_singular:
+            return found
+        gone = (found.mixture.weights[:, self.alive] <= 0).any(axis=-1)
+        return replace(found, codes=np.where(gone & (found.codes == DONE), SINGULAR, found.codes))
 
     def _quick(self, start: Mixture, left: np.ndarray) -> Refitted:
         count = left.shape[0]
         codes, ends = np.full(count, GOING), Ends()
-        state, active, step = _State(start, count, self.chart.size), np.arange(count), 0
+        state, active, step = Stretched(start, count, self.chart.size), np.arange(count), 0
         while active.size and step < QUICK:
             step += 1
-            distance, bad = self._stretched(state, self._counts(left[active]))
-            bad = self._named(state.before, left[active], bad)
+            distance, bad = self._stretched(state, self.counts(left[active]))
             close = (distance < CLOSE) & (bad == GOING)
-            done = (close & (self._moved(state.before, state.mixture, left[active], close) < SETTLED)) | (bad != GOING)
+            done = (close & (self.moved(state.before, state.mixture, left[active], close) < SETTLED)) | (bad != GOING)
             codes[active[done]] = np.where(bad[done] != GOING, bad[done], DONE)
             ends.add(active[done], chosen(bad[done] == GOING, state.mixture.take(done), state.before.take(done)))
             active, state = active[~done], state.take(~done)
@@ -101,154 +125,107 @@ class Refitting:
         return Refitted(ends.mixture(), codes, step)
 
     def _patient(self, start: Mixture, left: np.ndarray) -> Refitted:
-        """EM's own steps; stretched ones from where those are short, if they then hold."""
+        """EM's own steps; Newton's or stretched ones from where those are short, if they then lead to a maximum."""
         count = left.shape[0]
         codes, ends, step = np.full(count, GOING), Ends(), 0
         active, mixture, near = np.arange(count), start, np.full(count, NEAR)
         while active.size and step < PATIENT:
             step += 1
             with np.errstate(all="ignore"):
-                expectation = self.engine.expect(mixture, self.data, self._counts(left[active]))
+                expectation = self.engine.expect(mixture, self.data, self.counts(left[active]))
                 after = self.engine.m_step(expectation.statistics, self.prior, mixture)
-                short = self._length(self.chart.coordinates(after) - self.chart.coordinates(mixture))
-                bad = self._named(mixture, left[active], self._wrong(expectation, after, short))
-            arrived = (short < near[active]) & (bad == GOING)
-            mixture, done = self._finished(mixture, after, left[active], arrived)
+                short = self.length(self.chart.coordinates(after) - self.chart.coordinates(mixture))
+                bad = self.wrong(expectation, after, short)
+            arrived = ((short < near[active]) | (step == PATIENT)) & (bad == GOING)
+            before = mixture
+            mixture, done = self._finished(before, after, left[active], arrived)
             near[active[arrived & ~done]] /= 100.0
             over = done | (bad != GOING)
             codes[active[over]] = np.where(bad[over] != GOING, bad[over], DONE)
             ends.add(active[over], mixture.take(over))
             active, mixture = active[~over], mixture.take(~over)
+            if active.size and step > PLAIN:
+                mixture = self._leapt(before.take(~over), mixture, left[active])
         ends.add(active, mixture)
         return Refitted(ends.mixture(), codes, step)
+
+    def _leapt(self, zero: Mixture, one: Mixture, left: np.ndarray) -> Mixture:
+        """Where EM's next steps after ``zero`` and ``one`` lead by squared extrapolation, which passes saddles as they do (Varadhan
+        & Roland 2008, section 3); where the objective would be lower there, its own next step."""
+        with np.errstate(all="ignore"):
+            expectation = self.engine.expect(one, self.data, self.counts(left))
+            two = self.engine.m_step(expectation.statistics, self.prior, one)
+            u = [self.chart.coordinates(mixture) for mixture in (zero, one, two)]
+            ratio = self.length(u[1] - u[0]) / self.length(u[2] - 2.0 * u[1] + u[0])
+            a = np.clip(np.nan_to_num(ratio, nan=1.0, posinf=1.0), 1.0, LEAP)
+
+            def beyond(arrays: list[np.ndarray]) -> np.ndarray:
+                b = a.reshape(-1, *(1,) * (arrays[0].ndim - 1))
+                return np.asarray(arrays[0] + 2.0 * b * (arrays[1] - arrays[0]) + b**2 * (arrays[2] - 2.0 * arrays[1] + arrays[0]))
+
+            point = combined([zero, one, two], beyond)
+            inside = ~np.isnan(point.log_joint(self.probe)).any(axis=(-1, -2))
+            there = self.objective(self.engine.expect(point, self.data, self.counts(left)).log_likelihood, point)
+            return chosen(inside & (there >= self.objective(expectation.log_likelihood, one)), point, two)
 
     def _finished(self, before: Mixture, after: Mixture, left: np.ndarray, arrived: np.ndarray) -> tuple[Mixture, np.ndarray]:
         """``after`` with the last digits of those that have ``arrived``, and which of them are done.
 
-        What still changes the density of a row that was left out is a probability on its way to 0: it is taken there.
+        By Newton's steps, which tell a saddle that EM passes on its way; by stretched ones along a ridge, or where second
+        derivatives take long.
         """
-        done = np.zeros(arrived.size, bool)
-        if not arrived.any():
+        done, who = np.zeros(arrived.size, bool), np.flatnonzero(arrived)
+        if not who.size:
             return after, done
-        who = np.flatnonzero(arrived)
-        still = self._moved(before, after, left, arrived)[who] >= SETTLED
-        at_zero = Mixture(after.weights, snapped_components(before.components, after.components)) if still.any() else after
-        start = chosen(still, at_zero.take(who), after.take(who)) if still.any() else after.take(who)
-        last = self._quick(start, left[who])
-        done[who] = (last.codes == IMPOSSIBLE) | ((last.codes == DONE) & ~self._at_saddle(last, left[who]))
-        return placed(after, last.mixture, who[done[who]], done[who]), done
+        flat = who
+        if self.data.n_rows * self.chart.size**2 < LOOKED_AT:
+            found = [self._summit(after.take(i), left[i]) for i in who]
+            there, ridge = (np.array([place is wanted for _, place in found]) for wanted in (Place.MAXIMUM, Place.RIDGE))
+            ends = stacked([end for end, _ in found])
+            there &= ~self._too_early(after.take(who), ends, left[who])
+            done[who[there]], flat = True, who[ridge]
+            after = placed(after, ends, who[there], there)
+        if flat.size:
+            last = self._quick(self._at_zero(before, after, left, flat), left[flat])
+            done[flat] = last.codes == DONE
+            after = placed(after, last.mixture, flat[done[flat]], done[flat])
+        return after, done
 
-    def _at_saddle(self, last: Refitted, left: np.ndarray) -> np.ndarray:
-        """Which refits are at a saddle that EM passes on its way; not looked at where second derivatives take long.
+    def _too_early(self, before: Mixture, ends: Mixture, left: np.ndarray) -> np.ndarray:
+        """Which ends lie at a boundary that the objective rises from, and that they had not been at before: a probability that
+        fell for some steps of EM was taken to 0, from where it would not have come back."""
+        at, up = sides(before), rising(ends, self.step(left), self.alive)
+        return np.any([((up[name] != 0) & (at[name] == 0)).reshape(left.shape[0], -1).any(axis=1) for name in up], axis=0)
 
-        A probability of 0 is left by no step of EM, so the sign of its slope does not matter here.
-        """
-        found = np.zeros(left.shape[0], bool)
-        for i in np.flatnonzero(last.codes == DONE) if self.data.n_rows * self.chart.size**2 < LOOKED_AT else ():
-            rest = replace(self.data, counts=self._counts(left[i]))
-            shares = observed_information(last.mixture.take(i), rest, self.prior).shares
-            found[i] = float(shares.min(initial=1.0)) < -FLAT
-        return found
+    def _summit(self, mixture: Mixture, left: np.ndarray) -> tuple[Mixture, Place]:
+        return summit(mixture, replace(self.data, counts=self.counts(left)), self.prior, CLOSE)
 
-    def _stretched(self, state: _State, weigh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _at_zero(self, before: Mixture, after: Mixture, left: np.ndarray, who: np.ndarray) -> Mixture:
+        """``after[who]``; what still changes the density of a row that was left out is a probability on its way to 0, and taken there."""
+        still = self.moved(before, after, left, np.isin(np.arange(left.shape[0]), who))[who] >= SETTLED
+        if not still.any():
+            return after.take(who)
+        there = Mixture(after.weights, snapped_components(before.components, after.components))
+        return chosen(still, there.take(who), after.take(who))
+
+    def _stretched(self, state: Stretched, weigh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One stretched step of every refit, noted in ``state``: the estimated distance that was left, and what went wrong."""
         with np.errstate(all="ignore"):
             expectation = self.engine.expect(state.mixture, self.data, weigh)
-            objective = self._objective(expectation.log_likelihood, state.mixture)
+            objective = self.objective(expectation.log_likelihood, state.mixture)
             fell = state.stretched & ~(objective >= state.objective - 1e-12 * np.abs(state.objective))
             if fell.any():
                 state.take_back(fell)
                 again = self.engine.expect(state.mixture.take(fell), self.data, weigh[fell])
                 expectation = replaced(expectation, again, fell)
-                objective[fell] = self._objective(again.log_likelihood, state.mixture.take(fell))
+                objective[fell] = self.objective(again.log_likelihood, state.mixture.take(fell))
             after = self.engine.m_step(expectation.statistics, self.prior, state.mixture)
             here = self.chart.coordinates(state.mixture)
             short = self.chart.coordinates(after) - here
             long = short @ self.stretch.T
-            distance = self._length(long)
-            bad = self._wrong(expectation, after, distance)
+            distance = self.length(long)
+            bad = self.wrong(expectation, after, distance)
             moved = self.chart.shifted(after, state.mixing.mended(long, here + long, self.scales) - (here + short))
             inside = ~np.isnan(moved.log_joint(self.probe)).any(axis=(-1, -2)) & (bad == GOING)
         state.advance(after, moved, objective, inside)
         return distance, bad
-
-    def _counts(self, left: np.ndarray) -> np.ndarray:
-        return np.asarray(np.maximum(self.data.counts - left, 0.0))
-
-    def _length(self, e: np.ndarray) -> np.ndarray:
-        return np.asarray(np.sqrt(np.maximum(np.einsum("bi,ij,bj->b", e, self.metric, e, optimize=True), 0.0)))
-
-    def _objective(self, log_likelihood: Any, mixture: Mixture) -> np.ndarray:
-        return np.array(log_likelihood if self.prior is None else log_likelihood + self.prior.log_density(mixture))
-
-    def _wrong(self, expectation: Any, after: Mixture, length: np.ndarray) -> np.ndarray:
-        bad = np.full(length.size, GOING)
-        if self.prior is None:
-            bad[expectation.statistics.counts[..., self.alive].min(axis=-1) < LOST] = LOST_ONE
-        failed = ~np.isfinite(length) | ~np.isfinite(expectation.log_likelihood)
-        bad[self.engine.collapsed(after, self.spread) | failed] = SINGULAR
-        return bad
-
-    def _named(self, mixture: Mixture, left: np.ndarray, bad: np.ndarray) -> np.ndarray:
-        """Where a row that is left out altogether has no density, nothing is singular; EM never leads away from such a point."""
-        for i in np.flatnonzero(bad == SINGULAR):
-            absent = self.data.x[(left[i] > 0) & (left[i] >= self.data.counts)]
-            with np.errstate(all="ignore"):
-                if absent.size and np.isneginf(mixture.take(i).log_density(absent)).any():
-                    bad[i] = IMPOSSIBLE
-        return bad
-
-    def _moved(self, before: Mixture, after: Mixture, left: np.ndarray, who: np.ndarray) -> np.ndarray:
-        """The most by which the log density of a row that is left out has changed; 0 for the others."""
-        found = np.zeros(who.size)
-        chosen_ones = np.flatnonzero(who)
-        if not chosen_ones.size:
-            return found
-        out = left[chosen_ones] > 0
-        if (out.sum(axis=1) == 1).all():
-            x = self.data.x[out.argmax(axis=1)]
-            found[chosen_ones] = _gaps(*(each_its_own(mixture.take(chosen_ones), x) for mixture in (before, after)))
-            return found
-        for i, rows in zip(chosen_ones, out, strict=True):
-            found[i] = _gaps(*(mixture.take(i).log_density(self.data.x[rows]) for mixture in (before, after))).max()
-        return found
-
-
-def _gaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):  # both may be -inf
-        return np.asarray(np.where(first == second, 0.0, np.abs(first - second)))
-
-
-class _State:
-    """Where the refits are.
-
-    Attributes
-    ----------
-    mixture, before, safe : now, one step earlier, and where EM's own last step led
-    objective : of the step before
-    stretched : whether the last step was
-    mixing : of the stretched steps
-    """
-
-    def __init__(self, mixture: Mixture, count: int, size: int) -> None:
-        self.mixture, self.before, self.safe = mixture, mixture, mixture
-        self.objective, self.stretched = np.full(count, -np.inf), np.zeros(count, bool)
-        self.mixing = Mixing(count, size, MEMORY, RIDGE)
-
-    def take(self, index: np.ndarray) -> _State:
-        other = _State(self.mixture.take(index), 0, 0)
-        other.before, other.safe = self.before.take(index), self.safe.take(index)
-        other.objective, other.stretched = self.objective[index], self.stretched[index]
-        other.mixing = self.mixing.take(index)
-        return other
-
-    def take_back(self, who: np.ndarray) -> None:
-        """EM's own step instead of the stretched one, and nothing of what was remembered."""
-        self.mixture = chosen(who, self.safe, self.mixture)
-        self.stretched = self.stretched & ~who
-        self.mixing.forget(who, last=True)
-
-    def advance(self, plain: Mixture, stretched: Mixture, objective: np.ndarray, inside: np.ndarray) -> None:
-        self.before, self.safe = self.mixture, plain
-        self.stretched, self.objective = inside, objective
-        self.mixture = chosen(inside, stretched, plain)

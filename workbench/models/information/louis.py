@@ -105,22 +105,24 @@ class Information:
         return found
 
 
-def observed_information(mixture: Mixture, data: Dataset, prior: Prior | None = None) -> Information:
+def observed_information(mixture: Mixture, data: Dataset, prior: Prior | None = None, *, snap: bool = True) -> Information:
     """Observed information of an unbatched mixture (Louis 1982, eq. 3.2).
 
     I_obs = sum_n [sum_k r_nk (-d2 log p(x_n, z_n = k)) - sum_k r_nk s_nk s_nk' + S_n S_n'] with s_nk the gradient of
     log p(x_n, z_n = k) and S_n = sum_k r_nk s_nk, of what each row has observed; with ``prior``, minus the Hessian of its log
-    density added. Parameters on the boundary of their space are fixed there; those about to reach it are taken there first.
+    density added. Parameters on the boundary of their space are fixed there; those about to reach it are taken there
+    first.
 
     Parameters
     ----------
     mixture : Mixture without batch axes
     data : Dataset, rows each ``counts`` times
     prior : Prior, for a mode of the posterior, or None
+    snap : whether to take there what is about to reach its boundary
     """
     if not (data.counts > 0).all():
         data = data.take(np.flatnonzero(data.counts > 0))  # a row that counts nothing may have no density
-    chart = Chart.about(snapped(mixture, data, prior))
+    chart = Chart.about(snapped(mixture, data, prior) if snap else mixture)
     total = _Sums(chart)
     size = rows_per_block(chart.places.size + chart.size)
     for x, counts in data.blocks(size):
