@@ -128,6 +128,7 @@ def test_nothing_to_see_costs_no_step() -> None:
 
     assert not any(side.any() for side in rising(mixture.reshaped(1), never).values())
     assert released(mixture.reshaped(1), never)[1].size == 0
+    assert released(mixture.reshaped(1).take(np.zeros(0, int)), never)[1].size == 0
 
 
 def test_lifted_keeps_what_is_no_boundary() -> None:

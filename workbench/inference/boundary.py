@@ -76,6 +76,5 @@ def rising(mixture: Mixture, step: Step, alive: Flags | None = None) -> dict[str
 def released(mixture: Mixture, step: Step, alive: Flags | None = None) -> tuple[Mixture, np.ndarray]:
     """Fits of a batch (fit,) that are no maxima, inside the boundaries from which they should rise, and their numbers."""
     where = rising(mixture, step, alive)
-    count = mixture.batch_shape[0]
-    who = np.flatnonzero(np.any([side.reshape(count, -1).any(axis=1) for side in where.values()], axis=0))
+    who = np.flatnonzero(np.any([side.any(axis=tuple(range(1, side.ndim))) for side in where.values()], axis=0))
     return lifted(mixture.take(who), INSIDE, {name: side[who] for name, side in where.items()}), who

@@ -195,7 +195,8 @@ class Refitting(Rest):
         """Which ends lie at a boundary that the objective rises from, and that they had not been at before: a probability that
         fell for some steps of EM was taken to 0, from where it would not have come back."""
         at, up = sides(before), rising(ends, self.step(left), self.alive)
-        return np.any([((up[name] != 0) & (at[name] == 0)).reshape(left.shape[0], -1).any(axis=1) for name in up], axis=0)
+        new = [(side != 0) & (at[name] == 0) for name, side in up.items()]
+        return np.any([flags.any(axis=tuple(range(1, flags.ndim))) for flags in new], axis=0)
 
     def _summit(self, mixture: Mixture, left: np.ndarray) -> tuple[Mixture, Place]:
         return summit(mixture, replace(self.data, counts=self.counts(left)), self.prior, CLOSE)
