@@ -16,6 +16,7 @@ from workbench.compare.diagnostics import unseen_optimum
 from workbench.compare.labels import assigned
 from workbench.compare.optima import Optimum, optima
 from workbench.data.builtin import load_built_in
+from workbench.fit import Status
 from workbench.inference import EM, Context
 from workbench.models.information import observed_information
 from workbench.problem import Problem
@@ -144,9 +145,14 @@ def test_no_polished_end_should_leave_its_boundary(engine: str, objective: str) 
     left = objectives - fit.restarts.objective
     assert (left > -1e-9).all()
     assert 2 <= (left > 1e-2).sum() <= 20
+    held = np.array([status is Status.HELD for status in fit.restarts.status])
+    assert held.sum() >= 2
+    assert (left[held] > 1e-3).all()
+    assert {fit.restarts.status[i] for i in np.flatnonzero(left > 1.0)} == {Status.HELD, Status.SHORT}  # the others, on a plateau
     if objective == "likelihood":
         known = np.abs(fit.restarts.objective + 514.0884) < 1e-4
         assert known.any()
+        assert held[known].all()
         np.testing.assert_allclose(objectives[known], -509.8220, atol=1e-4)
 
 

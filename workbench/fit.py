@@ -32,6 +32,10 @@ class Status(Enum):
     MAX_ITER = "stopped at max_iter before it converged; raise max_iter or tol"
     FOLLOWED = "stopped at max_iter before it converged, and its end was followed to the optimum; raise max_iter or tol to see it get there"
     SHORT = "stopped where its objective hardly changed, more than a nat short of the optimum that its end was followed to; lower tol"
+    HELD = (
+        "stopped at a probability of 0 or 1, a rate or a weight of 0, from which the objective rises but which no step of EM leaves; its "
+        "end was followed from inside"
+    )
     SINGULAR = "ran into a singular solution, where the likelihood has no bound; use em with objective: posterior, or fewer components"
     SINGULAR_BEYOND = (
         "stopped before it reached a singular solution, into which EM climbs from its end; use em with objective: posterior, or fewer "
@@ -58,7 +62,7 @@ class Status(Enum):
 
     @property
     def good(self) -> bool:
-        return self in (Status.CONVERGED, Status.FOLLOWED, Status.SHORT, Status.SAMPLED, Status.RAN)
+        return self in (Status.CONVERGED, Status.FOLLOWED, Status.SHORT, Status.HELD, Status.SAMPLED, Status.RAN)
 
     @property
     def capped(self) -> bool:

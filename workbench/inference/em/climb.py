@@ -52,6 +52,8 @@ class Climb:
     status: tuple[Status, ...]
     trace: Trace
     path: Path | None
+    freed: Flags | None = None
+    """Which went on from inside a boundary that held EM below a maximum; None where that was not looked for."""
 
     @property
     def ran_off(self) -> Flags:

@@ -17,10 +17,11 @@ NEAR = 1.0
 def stops(run: Climb, polished: Climb) -> tuple[Status, ...]:
     """How each restart stopped, and where that was short of its optimum or of a collapse, that its end was followed there."""
     ran_off, gains = np.asarray(polished.ran_off), polished.objective - run.objective
-    return tuple(_stop(*each) for each in zip(run.status, polished.status, ran_off, gains, strict=True))
+    freed = np.zeros(gains.shape, bool) if polished.freed is None else np.asarray(polished.freed)
+    return tuple(_stop(*each) for each in zip(run.status, polished.status, ran_off, gains, freed, strict=True))
 
 
-def _stop(stopped: Status, followed: Status, ran_off: np.bool_, gain: float) -> Status:
+def _stop(stopped: Status, followed: Status, ran_off: np.bool_, gain: float, freed: np.bool_) -> Status:
     if stopped not in (Status.CONVERGED, Status.MAX_ITER):
         return stopped
     if ran_off:
@@ -29,6 +30,8 @@ def _stop(stopped: Status, followed: Status, ran_off: np.bool_, gain: float) -> 
         return stopped
     if stopped is Status.MAX_ITER:
         return Status.FOLLOWED
+    if freed:
+        return Status.HELD
     return Status.SHORT if gain > NEAR else stopped
 
 
@@ -60,7 +63,7 @@ def reported(problem: Problem, restarts: Restarts, polished: Climb, best: int, *
     """
     if point is not None:
         own = restarts.status[best]
-        followed = own in (Status.FOLLOWED, Status.SHORT) and polished.status[best] is Status.CONVERGED
+        followed = own in (Status.FOLLOWED, Status.SHORT, Status.HELD) and polished.status[best] is Status.CONVERGED
         return own if as_it_stopped or followed else polished.status[best]
     if best < 0 and not any(each.at_optimum for each in restarts.status):
         return restarts.status[0]

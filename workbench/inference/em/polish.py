@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def em_polish(steps: Steps) -> Polish:
 
     def polish(ends: Mixture) -> Climb:
         found = _settled(ends, steps)
-        at = np.flatnonzero(_ended(found, ENDED))
+        at, freed = np.flatnonzero(_ended(found, ENDED)), np.zeros(len(found.status), bool)
         for _ in range(ROUNDS):
             if not at.size:
                 break
@@ -49,8 +50,8 @@ def em_polish(steps: Steps) -> Polish:
                 again = _settled(inside, steps)
                 higher = _ended(again, ENDED) & (again.objective >= found.objective[at])
                 at = at[higher]
-                found = replaced(found, at, again, np.flatnonzero(higher))
-        return found
+                found, freed[at] = replaced(found, at, again, np.flatnonzero(higher)), True
+        return replace(found, freed=freed)
 
     return polish
 
