@@ -16,8 +16,8 @@ from workbench.inference.method import seed_of
 from workbench.problem import Problem
 
 REPLICATES = 200
-FEWEST = 50
-CELLS = 40_000_000
+FEWEST = 20
+CELLS = 10_000_000
 """Numbers that the replicates of a fit may have."""
 WORST = 3.0
 """Standard deviations from the replicates' mean within which no feature is a warning, however few there are."""
@@ -114,7 +114,7 @@ def replicated(problem: Problem, fit: Fit) -> Replicated | None:
 
     Returns
     -------
-    replicated : None where the fit has no point, or the data are so many that 50 sets of them are too much
+    replicated : None where the fit has no point, or the data are so many that 20 sets of them are too much
     """
     total = int(problem.data.counts.sum())
     count = min(REPLICATES, CELLS // max(1, total * problem.data.n_features))

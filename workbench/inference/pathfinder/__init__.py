@@ -76,7 +76,7 @@ class Pathfinder:
 
     kind: ClassVar[str] = "pathfinder"
     estimate: ClassVar[Estimate] = "approximation"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 
@@ -152,8 +152,8 @@ class Pathfinder:
 
         best = int(np.nanargmax(np.where(np.isfinite(elbo), elbo, np.nan)))
         q = Mixed.of(Symmetry.of(target.prior), found, elbo)
-        u = q.density.sample(np.random.default_rng(context.noise_seed(self.restarts)), self.draws)
-        u = np.random.default_rng(context.noise_seed(self.restarts)).permutation(u)  # parts in no order
+        rng = np.random.default_rng(context.noise_seed(self.restarts))
+        u = rng.permutation(q.density.sample(rng, self.draws))  # parts in no order
         mixture, log_jacobian = target.prior.unflatten(u)
         log_likelihood, log_posterior = densities(target.problem, mixture, context.threads)
         each = {"log_q": q.density.log_density(u) - log_jacobian, "log_likelihood": log_likelihood, "log_posterior": log_posterior}
