@@ -27,6 +27,7 @@ from workbench.experiment.replicates import Replicates, checks, labelled, trials
 from workbench.experiment.resolved import resolved_yaml, save_data
 from workbench.experiment.store import Store
 from workbench.fit import Fit
+from workbench.inference.method import Method
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,6 +155,7 @@ def run(
     force: bool = False,
     reporter: Reporter = silent,
     overrides: Sequence[str] = (),
+    methods: Mapping[str, Method] | None = None,
 ) -> Run:
     """Run an experiment: fits, a calibration's replicates, tables, pages; what is there already is kept.
 
@@ -165,6 +167,8 @@ def run(
     force : compute every fit again
     reporter : is told what happens, as plain events
     overrides : ``"dotted.key=VALUE"``, as ``--set``
+    methods : label -> method, an object of a built-in class or of one's own, beside the config's (or in place of one of that label);
+        a class of a script or notebook, which no other process can find, is fitted in this one
 
     Raises
     ------
@@ -174,7 +178,7 @@ def run(
         If another run is writing to the folder.
     """
     began = time.perf_counter()
-    asked = load(experiment, overrides)
+    asked = load(experiment, overrides, methods)
     folder = Path(out) if out is not None else Path("reports") / asked.name
     tasks, replicates = plan(asked), checks(asked)
     with locked(folder):

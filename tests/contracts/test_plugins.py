@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -97,6 +98,24 @@ def test_what_is_wrong_with_a_plugin_is_one_line(text: str, message: str, tmp_pa
     assert message in capsys.readouterr().err
     with pytest.raises(PluginError, match="cannot be read"):
         load_plugin(tmp_path / "nothing.py")
+
+
+def test_a_plugin_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    """Neither its first method, where the second is none, nor what its own code put into the table, nor its module."""
+    before, modules = dict(METHODS), set(sys.modules)
+    second = "\n@dataclass(frozen=True)\nclass Second:\n    kind: ClassVar[str] = 'second'\n"
+    meddles = "\nfrom workbench.inference import METHODS\nMETHODS['mine'] = LaplaceNormal\nraise SystemExit(3)\n"
+    for i, more in enumerate((second, meddles)):
+        file = tmp_path / f"half{i}.py"
+        file.write_text(PLUGIN.read_text() + more)
+        with pytest.raises(PluginError, match="Second has no estimate" if more is second else "SystemExit: 3; mend the plugin"):
+            load_plugin(file)
+        assert before == METHODS
+        assert {name for name in set(sys.modules) - modules if name.startswith(module.MODULE)} == set()
+        file.write_text(PLUGIN.read_text())  # mended
+        assert load_plugin(file) == ["laplace_normal"]
+        del METHODS["laplace_normal"]
+        modules = set(sys.modules)
 
 
 def test_a_kind_that_is_taken_is_refused() -> None:

@@ -13,6 +13,7 @@ from workbench.data.readers import READERS
 from workbench.experiment.files import MANIFEST
 from workbench.experiment.mistakes import ConfigError, Fault, Mistake, dotted
 from workbench.experiment.mistakes import Path as KeyPath
+from workbench.experiment.objects import with_objects
 from workbench.experiment.positions import Document, Mark, parse
 from workbench.experiment.rewriting import Config, from_python, in_memory, split_key, with_value, written_out
 from workbench.experiment.sections import SECTIONS, Top
@@ -63,13 +64,16 @@ class Experiment:
         return self.settings[0].methods
 
 
-def load(source: str | Path | Mapping[str, Any] | Experiment, overrides: Sequence[str] = ()) -> Experiment:
+def load(
+    source: str | Path | Mapping[str, Any] | Experiment, overrides: Sequence[str] = (), methods: Mapping[str, Method] | None = None
+) -> Experiment:
     """Read and check a config.
 
     Parameters
     ----------
     source : a YAML file, or the same as a dict (whose ``data`` may be a DataFrame, an array or a Dataset), or an Experiment
     overrides : "dotted.key=VALUE", VALUE as in YAML; as ``--set``
+    methods : label -> method, an object of a built-in class or of one's own, beside the config's (or in place of one of that label)
 
     Raises
     ------
@@ -88,11 +92,13 @@ def load(source: str | Path | Mapping[str, Any] | Experiment, overrides: Sequenc
     if not isinstance(document.value, dict):
         what = "is empty" if document.value is None else f"is {shown(document.value)}, not a mapping"
         raise ConfigError(_mistakes(document, [Fault((), f"{what}; {SMALLEST}")]))
-    return _checked(document, overrides, folder, stem)
+    return _checked(document, overrides, methods or {}, folder, stem)
 
 
-def _checked(document: Document, overrides: Sequence[str], folder: Path, stem: str) -> Experiment:
-    config, faults = _overridden(written_out(document.value), overrides, document)
+def _checked(document: Document, overrides: Sequence[str], methods: Mapping[str, Method], folder: Path, stem: str) -> Experiment:
+    config, unfit = with_objects(written_out(document.value), methods, document.given)
+    config, faults = _overridden(config, overrides, document)
+    faults += unfit
     faults += [Fault((key,), unknown_key("config", key, SECTIONS), True) for key in config if key not in SECTIONS]
     own: Config = {key: config[key] for key in ("name", "description", "report") if key in config}
     top, wrong = build(Top, own, (), "config")

@@ -19,7 +19,7 @@ from workbench.experiment.events import Progress, Reporter, Started
 from workbench.experiment.perform import LOG, Outcome, perform
 from workbench.experiment.plan import Task
 from workbench.experiment.replicates import Replicates
-from workbench.inference.plugins import load_plugin, loaded
+from workbench.inference.plugins import load_plugin, loaded, travels
 
 Group = tuple[Task, ...]
 """Tasks of one key: fitted once."""
@@ -30,18 +30,26 @@ def execute(groups: Sequence[Group], folder: Path, jobs: int, reporter: Reporter
     """Yield every group with its outcome, as they end.
 
     Fits before replicates; tasks that compile go first and to a process that has compiled their graph; a process that dies takes
-    its task with it and no other. Closing the iterator, or an interrupt, ends the processes.
+    its task with it and no other. Methods whose class no other process can find are done here, after the others. Closing the
+    iterator, or an interrupt, ends the processes.
     """
-    if not any(group[0].method.compiles or isinstance(group[0], Replicates) for group in groups):
-        for group in groups:
-            reporter(Started(group[0].name))
-            yield group, perform(group, folder, _progress(reporter, group[0].name), jobs)
+    away = [group for group in groups if travels(type(group[0].method))]
+    if not any(group[0].method.compiles or isinstance(group[0], Replicates) for group in away):
+        yield from _here(groups, folder, jobs, reporter)
         return
-    crew = _Crew(folder, sorted(groups, key=lambda group: not group[0].method.compiles), reporter)
+    crew = _Crew(folder, sorted(away, key=lambda group: not group[0].method.compiles), reporter)
     try:
-        yield from crew.work(min(jobs, len(groups)))
+        yield from crew.work(min(jobs, len(away)))
     finally:
         crew.dismiss()
+    yield from _here([group for group in groups if group not in away], folder, jobs, reporter)
+
+
+def _here(groups: Sequence[Group], folder: Path, jobs: int, reporter: Reporter) -> Iterator[tuple[Group, Outcome]]:
+    """Fits one after the other in this process, then replicates."""
+    for group in sorted(groups, key=lambda group: isinstance(group[0], Replicates)):
+        reporter(Started(group[0].name, isinstance(group[0], Replicates)))
+        yield group, perform(group, folder, _progress(reporter, group[0].name), jobs)
 
 
 def _progress(reporter: Reporter, name: str) -> Any:

@@ -1,4 +1,5 @@
-"""Plugins: methods from outside the package, by a file (``--plugin FILE.py``) or an installed distribution's entry points.
+"""Plugins: methods from outside the package, by a file (``--plugin FILE.py``), an installed distribution's entry points, or an object
+in ``workbench.run(experiment, methods={...})``.
 
 A plugin file is Python that defines methods as this package does: frozen dataclasses with ``kind``, ``estimate``, ``refuses`` and
 ``fit``. Loading it adds a row a method to ``METHODS``; configs, messages, schema and tables follow from there. Code is never named
@@ -7,10 +8,13 @@ inside a config.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
+import inspect
 import re
 import sys
 import types
@@ -23,6 +27,8 @@ from workbench.inference import METHODS
 GROUP = "workbench.methods"
 """Entry points of installed distributions that name methods."""
 ESTIMATES = ("point", "approximation", "sample")
+MODULE = "workbench_plugin_"
+"""How the modules of plugin files are called."""
 _LOADED: dict[Path, list[str]] = {}
 
 
@@ -40,19 +46,35 @@ def load_plugin(path: str | Path) -> list[str]:
     Raises
     ------
     PluginError
-        If the file cannot be run, defines no method, or one that is not as a method has to be.
+        If the file cannot be run, defines no method, or one that is not as a method has to be; then none of it is registered.
     """
     place = Path(path).resolve()
     if place not in _LOADED:
-        module, digest = _module(place)
-        found = [value for value in vars(module).values() if _is_method(value, module.__name__)]
-        if not found:
-            raise PluginError(f"{path}: defines no method; give a frozen dataclass with `kind`, `estimate`, `refuses` and `fit`")
-        for method in found:
-            register(method, str(path))
-            method.source_digest = digest
+        with _all_or_nothing():
+            module, digest = _module(place)
+            found = [value for value in vars(module).values() if _is_method(value, module.__name__)]
+            if not found:
+                raise PluginError(f"{path}: defines no method; give a frozen dataclass with `kind`, `estimate`, `refuses` and `fit`")
+            for method in found:
+                register(method, str(path))
+                method.source_digest = digest
         _LOADED[place] = [method.kind for method in found]
     return _LOADED[place]
+
+
+@contextlib.contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """METHODS, and the modules that Python knows, as they were if anything fails."""
+    methods, modules = dict(METHODS), set(sys.modules)
+    try:
+        yield
+    except BaseException:
+        METHODS.clear()
+        METHODS.update(methods)
+        for name in set(sys.modules) - modules:
+            if name.startswith(MODULE):
+                del sys.modules[name]
+        raise
 
 
 def loaded() -> tuple[str, ...]:
@@ -91,11 +113,62 @@ def register(method: Any, origin: str) -> None:
     PluginError
         If it is not as a method has to be, or its kind is taken.
     """
-    if (fault := next(_faults(method), None)) is not None:
-        raise PluginError(f"{origin}: {getattr(method, '__name__', method)} {fault}")
-    if METHODS.get(method.kind, method) is not method:
-        raise PluginError(f"{origin}: there is a method {method.kind!r} already; give `kind` another value")
+    if (fault := fault_of(method)) is not None:
+        raise PluginError(f"{origin}: {fault}")
     METHODS[method.kind] = method
+
+
+def register_class(method: type[Any]) -> None:
+    """Add the row of a class that was defined in Python, in whatever place; one that is known stays.
+
+    The text of its module is part of its fits' keys, as a plugin's is. A class defined anew under its name, as in a notebook, takes
+    its own place.
+
+    Raises
+    ------
+    PluginError
+        If it is not as a method has to be, or another class has its kind.
+    """
+    known = METHODS.get(getattr(method, "kind", ""))
+    if known is method:
+        return
+    if known is not None and (known.__module__, known.__qualname__) == (method.__module__, method.__qualname__):
+        del METHODS[known.kind]
+    if (fault := fault_of(method)) is not None:
+        raise PluginError(f"is no method: {fault}")
+    METHODS[method.kind] = method
+    if "source_digest" not in vars(method) and (digest := _text_of(method)) is not None:
+        method.source_digest = digest
+
+
+def fault_of(method: Any) -> str | None:
+    """What keeps a class from being a method of its own kind, and what to do; None if nothing does."""
+    if (fault := next(_faults(method), None)) is not None:
+        return f"{getattr(method, '__name__', method)} {fault}"
+    if METHODS.get(method.kind, method) is not method:
+        return f"there is a method {method.kind!r} already; give `kind` another value"
+    return None
+
+
+def travels(method: type[Any]) -> bool:
+    """Whether another process finds the class by its name: not one of a script, a notebook or a function."""
+    package = method.__module__.partition(".")[0]
+    if package == "__main__" or "<locals>" in method.__qualname__:
+        return False
+    if package.startswith(MODULE) or package == __name__.partition(".")[0]:
+        return True
+    spec, here = importlib.machinery.PathFinder.find_spec(package), sys.modules.get(package)
+    return spec is not None and here is not None and spec.origin == getattr(here, "__file__", None)
+
+
+def _text_of(method: type[Any]) -> str | None:
+    """The digest of the file that a class stands in, else of its own text, else None: then `revision` alone tells texts apart."""
+    with contextlib.suppress(OSError, TypeError):
+        file = inspect.getsourcefile(method)
+        if file is not None and Path(file).is_file():
+            return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        return hashlib.sha256(inspect.getsource(method).encode()).hexdigest()
+    return None
 
 
 def _faults(method: Any) -> Iterator[str]:
@@ -126,7 +199,7 @@ def _module(place: Path) -> tuple[types.ModuleType, str]:
     except OSError as error:
         raise PluginError(f"{place}: cannot be read ({error.strerror}); give the path of a Python file") from None
     digest = hashlib.sha256(source).hexdigest()
-    name = f"workbench_plugin_{re.sub(r'\W', '_', place.stem)}_{digest[:8]}"
+    name = f"{MODULE}{re.sub(r'\W', '_', place.stem)}_{digest[:8]}"
     spec = importlib.util.spec_from_file_location(name, place)
     if spec is None or spec.loader is None:
         raise PluginError(f"{place}: is no Python file; give one that ends in .py")
@@ -134,14 +207,13 @@ def _module(place: Path) -> tuple[types.ModuleType, str]:
     sys.modules[name] = module  # dataclasses and pickles look here
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever a stranger's code does
-        del sys.modules[name]
+    except (Exception, SystemExit) as error:  # whatever a stranger's code does
         at = f":{error.lineno}" if isinstance(error, SyntaxError) else _line(error, place)
         raise PluginError(f"{place}{at}: {type(error).__name__}: {error}; mend the plugin") from error
     return module, digest
 
 
-def _line(error: Exception, place: Path) -> str:
+def _line(error: BaseException, place: Path) -> str:
     """``:LINE`` of the plugin where its code failed."""
     frames, found = error.__traceback__, ""
     while frames is not None:
