@@ -18,6 +18,7 @@ from workbench.compare.differences import agreement_rows, parameter_rows
 from workbench.compare.evidence import estimates, evidence_rows
 from workbench.compare.imputations import imputation_rows
 from workbench.compare.optima import Optimum, optima
+from workbench.compare.probabilities import model_probability_rows
 from workbench.compare.replicated import replicated
 from workbench.compare.scoring import failure_row, likelihood_row
 from workbench.compare.settled import Settled, settle
@@ -45,6 +46,8 @@ COLUMNS = {
     "basins": "method chain climbs optimum share draws",
     "replicated": "method quantity feature feature_2 level observed mean sd lower upper distance tail_share",
     "evidence": "method estimator log_evidence mcse kl kl_mcse reference trusted note",
+    "model_probabilities": "method estimator log_evidence mcse gap probability lower upper bound bound_method bound_estimator "
+    "bic_probability bic bic_method icl icl_method elpd_loo elpd_loo_method held_out_lpd held_out_lpd_method preferred_by note",
     "diagnostics": "method quantity value threshold verdict advice",
 }
 WHOLE = frozenset(
@@ -89,6 +92,7 @@ def assemble(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
         for name, row in _of_cell(cell):
             rows[name].append({**cell.values, **row})
     swept = list(cells[0].values) if cells else []
+    rows["model_probabilities"] += model_probability_rows(swept, rows["likelihoods"], rows["evidence"])
     return {name: frame(rows[name], [*swept, *words.split()]) for name, words in columns.items()}
 
 

@@ -56,14 +56,30 @@ def _opposes(one: Evidence, other: Evidence) -> bool:
 
 
 def reference(known: Mapping[str, tuple[Evidence, ...]]) -> Evidence | None:
-    """The one estimate that every bound of a cell is measured by.
+    """The one estimate that every bound of a cell is measured by: :func:`named_reference` without its method."""
+    found = named_reference(known)
+    return None if found is None else found[1]
+
+
+def named_reference(known: Mapping[str, tuple[Evidence, ...]]) -> tuple[str, Evidence] | None:
+    """The method and its estimate that a cell's log evidence is taken from: exact, else trusted and of the smallest error.
 
     Never importance sampling from an approximation: what q misses, its own weights cannot tell, and the KL would come out too
     small by just that.
     """
     own = {label for label, found in known.items() if any(each.estimator in BOUNDS for each in found)}
     every = [each for label, found in known.items() for each in found if not (label in own and each.estimator == "importance")]
-    return best_estimate(unopposed(every))
+    best = best_estimate(unopposed(every))
+    return next(((label, best) for label, found in known.items() if any(each is best for each in found)), None) if best else None
+
+
+def known_estimates(rows: Iterable[Row]) -> dict[str, tuple[Evidence, ...]]:
+    """Estimates by method, from rows of ``evidence.csv``."""
+    known: dict[str, tuple[Evidence, ...]] = {}
+    for row in rows:
+        each = Evidence(row["estimator"], row["log_evidence"], row["mcse"], row["trusted"], row["note"])
+        known[row["method"]] = (*known.get(row["method"], ()), each)
+    return known
 
 
 def evidence_rows(known: Mapping[str, tuple[Evidence, ...]]) -> Iterator[Row]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from workbench.report import agreement, calibration, checks, densities, grids, hidden, plates, replicates, scores, sweeps
+from workbench.report import agreement, calibration, checks, densities, grids, hidden, plates, probabilities, replicates, scores, sweeps
 from workbench.report.blocks import Block, Field, Grid, Head, Listing, Section, Sentences
 from workbench.report.findings import findings
 from workbench.report.numerals import seconds
@@ -43,6 +43,7 @@ def of_sweep(cells: list[Slice]) -> tuple[Section, ...]:
         [
             Section("Findings", "findings", (Sentences(tuple(sweeps.findings(cells))),)),
             Section("The sweep", "sweep", (*sweeps.plates(cells), *sweeps.grids(cells))),
+            Section("How many components? P(K | x)", "probabilities", tuple(probabilities.grids(cells))),
         ]
     )
 

@@ -10,6 +10,7 @@ from workbench.report.blocks import Field, Grid, Head, Panel, Plate
 from workbench.report.figures.sweep import curve
 from workbench.report.findings import ALIKE
 from workbench.report.numerals import DASH, counted, difference, listed, nats
+from workbench.report.probabilities import findings as probable
 from workbench.report.wording import capital
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def findings(cells: list[Slice]) -> Iterator[str]:
     lost = [f"{method} at {cell.title}" for cell in cells for method in cell.methods if method not in cell.fitted]
     if lost:
         yield f"{counted(len(lost), 'fit')} gave no result, with the reason in the section of the cell: {listed(lost[:8])}{' and others' if len(lost) > 8 else ''}."
+    yield from probable(cells)
     for column, (name, more, _) in SCORES.items():
         table = scores(cells, column)
         if column in ("bic", "held_out_lpd") or not any(c in ("bic", "held_out_lpd") and scores(cells, c) for c in SCORES):

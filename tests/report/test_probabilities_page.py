@@ -1,0 +1,87 @@
+"""P(K | x) on the page of a sweep: a table, a finding, and where it is not known what still follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import made
+import pandas as pd
+
+from workbench.report import write
+from workbench.report.probabilities import findings, grids
+from workbench.report.slices import Slice, slices
+
+KEY = "model.n_components"
+DATA = made.clusters()
+
+
+def row(k: int, **values: object) -> dict[str, Any]:
+    given = {KEY: k, "method": "nuts", "estimator": "bridge", "log_evidence": -10.0, "mcse": 0.01, "probability": 0.5, "lower": 0.45}
+    return given | {"upper": 0.55, "preferred_by": "", "note": ""} | values
+
+
+def cells_of(*rows: dict[str, Any], swept: tuple[str, ...] = (KEY,)) -> list[Slice]:
+    likelihoods = [{**{key: each[key] for key in swept}, "method": "nuts", "estimate": "sample"} for each in rows]
+    cells = [made.cell(DATA, **{key.replace(".", "__"): each[key] for key in swept}) for each in rows]
+    return slices({"model_probabilities": pd.DataFrame(list(rows)), "likelihoods": pd.DataFrame(likelihoods)}, cells)
+
+
+def texts(cells: list[Slice]) -> list[list[str]]:
+    return [[field.text for field in fields] for grid in grids(cells) for _, fields in grid.rows]
+
+
+def test_the_table_names_its_estimates_and_its_errors() -> None:
+    cells = cells_of(row(1, bic_probability=0.0004), row(2, preferred_by="bic, elpd_loo (by less than 4 nats)", bic_probability=0.9996))
+    assert texts(cells) == [
+        ["-10.000 ± 0.010", "bridge of nuts", "0.500", "0.450 to 0.550", "< 0.001", "–"],
+        ["-10.000 ± 0.010", "bridge of nuts", "0.500", "0.450 to 0.550", "> 0.999", "BIC and leave-one-out (by less than 4 nats)"],
+    ]
+
+
+def test_the_finding_says_what_else_prefers_another_k_and_when_the_sweep_is_too_short() -> None:
+    (line,) = findings(cells_of(row(1, preferred_by="bic"), row(2, probability=0.7, lower=0.6, upper=0.8), row(3, probability=0.1)))
+    assert line == "P(K | x) is highest for K = 2: 0.700, between 0.600 and 0.800 by the errors of the log evidences. BIC prefers K = 1."
+    (line,) = findings(cells_of(row(1), row(2, probability=0.7, lower=0.7, upper=0.7, mcse=0.0)))
+    assert line == "P(K | x) is highest for K = 2: 0.700; it is the largest K of the sweep, and larger ones may have more."
+
+
+def test_where_it_is_not_known_the_page_says_why_and_what_follows() -> None:
+    unknown = {"probability": None, "lower": None, "upper": None}
+    lost = row(2, **unknown) | {
+        "method": None,
+        "estimator": None,
+        "log_evidence": None,
+        "mcse": None,
+        "note": "not trusted: chains disagree",
+    }
+    lost |= {"lower": 0.95, "bound": -7.0, "bound_method": "vbem"}
+    cells = cells_of(row(1, **unknown) | {"upper": 0.05}, lost)
+    (grid,) = grids(cells)
+    assert grid.rows[1][0].note == "not trusted: chains disagree"
+    assert texts(cells)[1][:4] == ["above -7.000", "ELBO of vbem", "not known", "at least 0.950"]
+    assert texts(cells)[0][2:4] == ["not known", "at most 0.050"]
+    assert any("No estimate of the log evidence of K = 2 is trusted" in note for note in grid.notes)
+    (line,) = findings(cells)
+    assert "at least 0.950 for that K: the ELBO of vbem there is -7.000 nats" in line
+
+
+def test_every_combination_of_other_keys_has_a_table() -> None:
+    cells = cells_of(*(row(k) | {"seed": seed} for seed in (1, 2) for k in (1, 2)), swept=("seed", KEY))
+    assert [grid.title for grid in grids(cells)] == ["seed = 1", "seed = 2"]
+    assert [line.split(" is ")[0] for line in findings(cells)] == ["P(K | x) with seed = 1", "P(K | x) with seed = 2"]
+
+
+def test_a_sweep_over_k_has_the_section(tmp_path: Path) -> None:
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for k in (1, 2):
+        for name, table in made.tables_of(DATA, k).items():
+            tables.setdefault(name, []).append(table.assign(**{KEY: k}))
+    whole = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+    write(
+        tmp_path,
+        whole | {"model_probabilities": pd.DataFrame([row(1), row(2)])},
+        [made.cell(DATA, model__n_components=k) for k in (1, 2)],
+        made.PROVENANCE,
+    )
+    assert "<h3>How many components? P(K | x)</h3>" in (tmp_path / "report.html").read_text(encoding="utf-8")

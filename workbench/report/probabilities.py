@@ -1,0 +1,139 @@
+"""P(K | x): how probable each number of components of a sweep is, and what other scores prefer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from workbench.report.blocks import Field, Grid, Head
+from workbench.report.numerals import DASH, estimated, fraction, listed, nats
+from workbench.report.slices import Row, records
+from workbench.report.wording import capital, figure
+
+if TYPE_CHECKING:
+    from workbench.report.slices import Slice
+
+KEY = "model.n_components"
+NAMES = {"bic": "BIC", "icl": "ICL", "elpd_loo": "leave-one-out", "held_out_lpd": "held-out rows"}
+NOTES = (
+    "P(K | x) is for a uniform prior over the K of this sweep; its interval is 95 % of what the errors of the log evidences leave open. It "
+    "depends on the prior of the parameters: the default one looks at the data and changes with K.",
+    "By BIC: exp(−BIC/2), normalised. BIC leaves out everything that does not grow with N, the prior among it, and is off by nats: a rough "
+    "figure.",
+)
+
+
+def rows(cells: list[Slice]) -> list[tuple[Slice, Row]]:
+    """Each cell with its row of model_probabilities.csv; none where K is not swept."""
+    found = [(cell, records(cell.tables["model_probabilities"])) for cell in cells]
+    return [(cell, Row(own[0])) for cell, own in found if own]
+
+
+def groups(cells: list[Slice]) -> list[list[tuple[Slice, Row]]]:
+    """The rows among which probabilities add up to one: those that differ in K alone."""
+    found: dict[tuple[str, ...], list[tuple[Slice, Row]]] = {}
+    for cell, row in rows(cells):
+        others = tuple(f"{key} = {value}" for key, value in cell.values.items() if key != KEY)
+        found.setdefault(others, []).append((cell, row))
+    return list(found.values())
+
+
+def grids(cells: list[Slice]) -> Iterator[Grid]:
+    """A table a group: log evidence, its estimator, probability, what BIC makes of it, and what prefers this K."""
+    for group in groups(cells):
+        if all(math.isnan(row.number("log_evidence")) and math.isnan(row.number("bound")) for _, row in group):
+            continue
+        heads = ("log evidence (nats)", "by", "P(K | x)", "of this between", "by BIC, rough", "preferred by")
+        lines = tuple((Head(f"K = {cell.values[KEY]}", row.text("note")), fields(row)) for cell, row in group)
+        yield Grid(within(group), tuple(map(Head, heads)), lines, (*NOTES, *missing(group)), "model_probabilities")
+
+
+def within(group: list[tuple[Slice, Row]]) -> str:
+    """The other swept keys of a group, as its title."""
+    return ", ".join(f"{key} = {value}" for key, value in group[0][0].values.items() if key != KEY)
+
+
+def fields(row: Row) -> tuple[Field, ...]:
+    if math.isfinite(row.number("log_evidence")):
+        value, source = estimated(row.number("log_evidence"), row.number("mcse")), by(row)
+    elif math.isfinite(row.number("bound")):
+        value, source = f"above {nats(row.number('bound'))}", f"ELBO of {row.text('bound_method')}"
+    else:
+        value, source = DASH, DASH
+    told = fraction(row.number("probability")) if math.isfinite(row.number("probability")) else "not known"
+    rough = row.number("bic_probability")
+    liked = listed([spelt(each) for each in row.text("preferred_by").split(", ") if each])
+    return (
+        *(Field(value), Field(source, numeric=False), Field(told), Field(between(row))),
+        *(Field(fraction(rough)), Field(liked or DASH, numeric=False)),
+    )
+
+
+def by(row: Row) -> str:
+    """`bridge of gibbs`; of a method of the estimator's own name that alone."""
+    estimator, method = row.text("estimator"), row.text("method")
+    return estimator if estimator == method else f"{estimator} of {method}"
+
+
+def between(row: Row) -> str:
+    """The interval of a probability, or the one end that is known of it; a dash where all is exact."""
+    low, high = row.number("lower"), row.number("upper")
+    if low == high:
+        return DASH
+    if math.isfinite(low) and math.isfinite(high):
+        return f"{fraction(low)} to {fraction(high)}"
+    return f"at least {fraction(low)}" if math.isfinite(low) else f"at most {fraction(high)}" if math.isfinite(high) else DASH
+
+
+def missing(group: list[tuple[Slice, Row]]) -> Iterator[str]:
+    """Why no probability is known, and what still is."""
+    unknown = [f"K = {cell.values[KEY]}" for cell, row in group if not math.isfinite(row.number("log_evidence"))]
+    if unknown:
+        yield (
+            f"No estimate of the log evidence of {listed(unknown)} is trusted, so that no P(K | x) is known. “At most” and “at least” follow all the "
+            "same, as ELBOs bound the log evidence from below."
+        )
+
+
+def spelt(score: str) -> str:
+    """`elpd_loo (by less than 4 nats)` in words."""
+    column, bracket, rest = score.partition(" (")
+    return f"{NAMES.get(column, column)}{bracket}{rest}"
+
+
+def findings(cells: list[Slice]) -> Iterator[str]:
+    """The most probable K of each group, or what is known where no probability is; and what else prefers another."""
+    for group in groups(cells):
+        where = f" with {within(group)}" if within(group) else ""
+        if all(math.isfinite(row.number("probability")) for _, row in group) and len(group) > 1:
+            yield most_probable(group, where)
+        else:
+            yield from known(group, where)
+
+
+def most_probable(group: list[tuple[Slice, Row]], where: str) -> str:
+    """`P(K | x) is highest for K = 3: 0.62 (...). BIC prefers K = 2.`"""
+    cell, row = max(group, key=lambda pair: pair[1].number("probability"))
+    text = f"P(K | x){where} is highest for K = {cell.values[KEY]}: {fraction(row.number('probability'))}"
+    if between(row) != DASH:
+        text += f", between {between(row).replace(' to ', ' and ')} by the errors of the log evidences"
+    if cell.values[KEY] == max(figure(str(own.values[KEY])) for own, _ in group):
+        text += "; it is the largest K of the sweep, and larger ones may have more"
+    told = [(spelt(score), own.values[KEY]) for own, each in group for score in each.text("preferred_by").split(", ") if score]
+    others = [f"{capital(name)} prefers K = {value}" for name, value in told if "(" not in name]
+    return f"{text}. {listed(others)}." if others else f"{text}."
+
+
+def known(group: list[tuple[Slice, Row]], where: str) -> Iterator[str]:
+    """What bounds say where some log evidence is not trusted."""
+    for cell, row in group:
+        if math.isfinite(row.number("lower")) and row.number("lower") > 0.5:
+            yield (
+                f"P(K | x){where} is not known, as no log evidence of K = {cell.values[KEY]} is trusted, but it is at least {fraction(row.number('lower'))} for "
+                f"that K: the ELBO of {row.text('bound_method')} there is {nats(row.number('bound'))} nats, above what the others have."
+            )
+            return
+    unknown = [f"K = {cell.values[KEY]}" for cell, row in group if not math.isfinite(row.number("log_evidence"))]
+    if unknown and len(unknown) < len(group):
+        yield f"P(K | x){where} is not known: no estimate of the log evidence of {listed(unknown)} is trusted."
