@@ -10,6 +10,7 @@ from examples import every_case, problem_of
 
 from workbench.data.builtin import load_built_in
 from workbench.inference import ADVI, EM, NUTS, Context
+from workbench.inference.em.apart import apart
 from workbench.inference.em.begin import begin, unbegun
 from workbench.models import Mixture
 from workbench.problem import Problem
@@ -53,6 +54,43 @@ def test_starts_do_not_depend_on_each_other() -> None:
     for init in ("em", "prior", "random_rows"):
         together, _ = begin(problem, init, [5, 6, 7])
         np.testing.assert_array_equal(begin(problem, init, [6])[0][0], together[1])
+
+
+def test_chains_begin_at_the_best_different_optima() -> None:
+    """Galaxies, K = 4: three optima within 11 nats, however often each is found; the fourth chain is at the best again."""
+    problem = Problem(load_built_in("galaxies"), "gaussian", 4)
+    context = Context.default(problem, 1)
+    u, (said,) = apart(problem, [context.start_seed(i) for i in range(20)], 4)
+    mixture = problem.coordinates.unflatten(u)[0]
+    heights = problem.log_likelihood(mixture) + problem.log_prior(mixture)
+    fit = EM(restarts=20, init="random_rows", objective="posterior").fit(problem, context)
+    assert fit.restarts is not None
+    ends = np.unique(np.round(fit.restarts.objective, 2))[::-1]
+    np.testing.assert_allclose(heights[:3], ends[:3], atol=0.01)
+    assert heights[3] == heights[0]
+    assert "MAP-EM found 3 optima within 11 nats of the best; chains begin at log posterior -221.76, chain 0, 3; " in said
+
+
+def test_mirror_images_are_different_optima() -> None:
+    """Data that are their own mirror image, and a fit that is not: equal heights, and chains at both."""
+    x = np.array([-4.0, -3.9, -0.1, 0.0, 0.1, 3.9, 4.0])
+    problem = Problem(x, "gaussian", 2, prior={"mean": [0.0], "mean_strength": 0.01, "dof": 3.0, "scale": [[0.05]]})
+    u, _ = apart(problem, list(range(20)), 2)
+    means = np.sort(problem.coordinates.unflatten(u)[0].components.means[..., 0], axis=1)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(means[0], -means[1][::-1], atol=1e-3)
+    assert abs(means[0].sum()) > 0.5
+
+
+def test_a_chain_begins_by_its_own_seed_and_knows_nothing_of_others() -> None:
+    problem = Problem(load_built_in("galaxies"), "gaussian", 2)
+    context = Context.default(problem, 1)
+    starts, _ = NUTS(chains=3)._starts(problem, context)
+    np.testing.assert_array_equal(starts, begin(problem, "random_rows", [context.start_seed(i) for i in range(3)])[0])
+    one, three = (NUTS(chains=chains, draws=20, tune=50).fit(problem, context).draws for chains in (1, 3))
+    assert one is not None
+    assert three is not None
+    np.testing.assert_array_equal(one.weights[0], three.weights[0])
+    assert (three.weights[0] != three.weights[1]).any()
 
 
 def test_without_an_interior_mode_there_is_no_em_start() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 from workbench.fast.callback import addresses, identity_callback
 from workbench.inference.pymc.density import Density  # prepares PyTensor: before nutpie, which loads it
 from workbench.inference.pymc.model import Arrays
+from workbench.models.shapes import Coordinates
 
 import nutpie  # isort: skip
 import pymc as pm  # isort: skip
@@ -32,9 +35,6 @@ STATISTICS = {
 }
 """What each sampler calls it -> what ArviZ's schema calls it; the rest is not kept."""
 
-Start = Callable[[int], np.ndarray]
-"""A seed -> flat coordinates (dim,) at which a chain begins."""
-
 
 @dataclass(frozen=True, eq=False)
 class Chains:
@@ -46,41 +46,84 @@ class Chains:
 
 @dataclass(frozen=True)
 class Settings:
-    chains: int
+    """What the chains are to be: ``seeds`` has one of each chain's own, ``cores`` is how many run at a time."""
+
     draws: int
     tune: int
     target_accept: float
     max_treedepth: int
-    seed: int
+    seeds: tuple[int, ...]
     cores: int
 
 
-def sample(density: Density, given: Arrays, start: Start, settings: Settings, progress: Callable[[float], None]) -> Chains:
-    """Run nutpie's NUTS: the same draws for the same seed and any number of cores."""
-    handle = nutpie.sample(
-        _nutpie_model(density, given, start),
-        chains=settings.chains,
-        draws=settings.draws,
-        tune=settings.tune,
-        cores=settings.cores,
-        seed=settings.seed,
-        target_accept=settings.target_accept,
-        maxdepth=settings.max_treedepth,
-        save_warmup=False,
-        progress_bar=False,
-        progress_callback=lambda chains: progress(_fraction(chains)),
-        progress_rate=500,
-        blocking=False,
-    )
-    try:
-        tree = handle.wait()
-    except KeyboardInterrupt:  # blocking, nutpie would return what it has as if that had been asked for
-        handle.cancel()
-        raise
-    return Chains(np.asarray(tree["posterior"]["u"]), _renamed(tree["sample_stats"].to_dataset()))
+def sample(density: Density, given: Arrays, starts: Coordinates, settings: Settings, progress: Callable[[float], None]) -> Chains:
+    """Run nutpie's NUTS from ``starts`` (chain, dim), each chain by its own seed: the same draws for any number of cores.
+
+    A chain is a run of its own, as nutpie gives the starts of several to whichever asks first.
+    """
+    done, lock = [0.0] * len(starts), threading.Lock()
+
+    def heard(i: int, fraction: float) -> None:
+        with lock:
+            done[i] = fraction
+            progress(sum(done) / len(done))
+
+    running = [_Chain(density, given, start, settings, i, heard) for i, start in enumerate(starts)]
+    with ThreadPoolExecutor(settings.cores) as pool:
+        try:
+            trees = list(pool.map(_Chain.run, running))
+        except BaseException:  # an interrupt, or a chain that failed, ends the others
+            for chain in running:
+                chain.cancel()
+            raise
+    statistics = [_renamed(tree["sample_stats"].to_dataset()) for tree in trees]
+    u = np.concatenate([np.asarray(tree["posterior"]["u"]) for tree in trees])
+    return Chains(u, {name: np.concatenate([each[name] for each in statistics]) for name in statistics[0]})
 
 
-def _nutpie_model(density: Density, given: Arrays, start: Start) -> Any:
+@dataclass(eq=False)
+class _Chain:
+    """One chain of nutpie's, which can be stopped from elsewhere."""
+
+    density: Density
+    given: Arrays
+    start: np.ndarray
+    settings: Settings
+    number: int
+    heard: Callable[[int, float], None]
+    handle: Any = None
+    stopped: bool = False
+
+    def run(self) -> Any:
+        if self.stopped:
+            return None
+        settings = self.settings
+        self.handle = nutpie.sample(
+            _nutpie_model(self.density, self.given, self.start),
+            chains=1,
+            draws=settings.draws,
+            tune=settings.tune,
+            cores=1,
+            seed=settings.seeds[self.number],
+            target_accept=settings.target_accept,
+            maxdepth=settings.max_treedepth,
+            save_warmup=False,
+            progress_bar=False,
+            progress_callback=lambda chains: self.heard(self.number, _fraction(chains)),
+            progress_rate=500,
+            blocking=False,  # blocking, nutpie would return what it has when interrupted, as if that had been asked for
+        )
+        if self.stopped:  # meanwhile
+            self.handle.cancel()
+        return self.handle.wait()
+
+    def cancel(self) -> None:
+        self.stopped = True
+        if self.handle is not None and not self.handle.is_finished:
+            self.handle.cancel()
+
+
+def _nutpie_model(density: Density, given: Arrays, start: np.ndarray) -> Any:
     """A model for nutpie from our own callbacks. ``nutpie.compile_pymc_model`` makes the same kind of object, but compiles its
     callback anew in every process: 6 s where ours takes 1 s."""
     data = density.data(given)
@@ -91,7 +134,7 @@ def _nutpie_model(density: Density, given: Arrays, start: Start) -> Any:
         _shapes={"u": (density.dim,)},
         compiled_logp_func=density.callback,
         compiled_expand_func=identity_callback,
-        initial_point_func=start,
+        initial_point_func=lambda seed: start.copy(),
         shared_data=dict(zip(density.names, data, strict=True)),  # keeps the arrays alive
         shared_var_keys={},
         user_data=addresses(data),
@@ -112,26 +155,25 @@ def _renamed(statistics: Any) -> dict[str, np.ndarray]:
     return {ours: np.asarray(statistics[theirs]) for theirs, ours in STATISTICS.items() if theirs in statistics}
 
 
-def sample_pymc(density: Density, start: Start, settings: Settings, step: Any) -> Chains:
-    """Run PyMC's own NUTS, one chain after the other; ``step`` from ``pymc_step``."""
+def sample_pymc(density: Density, starts: Coordinates, settings: Settings, step: Any) -> Chains:
+    """Run PyMC's own NUTS from ``starts`` (chain, dim), one chain after the other; ``step`` from ``pymc_step``."""
     model = density.model
-    seeds = [int(seed) for seed in np.random.SeedSequence(settings.seed).generate_state(settings.chains)]
     with model:
         tree = pm.sample(
             draws=settings.draws,
             tune=settings.tune,
-            chains=settings.chains,
+            chains=len(starts),
             cores=1,
-            random_seed=seeds,
+            random_seed=list(settings.seeds),
             step=step,
-            initvals=[_constrained(model, start(seed)) for seed in seeds],
+            initvals=[_constrained(model, start) for start in starts],
             progressbar=False,
             compute_convergence_checks=False,
             idata_kwargs={"include_transformed": True},
         )
     groups = [tree[name].to_dataset() for name in ("posterior", "unconstrained_posterior") if name in tree.children]
     found = {str(name): np.asarray(group[name]) for group in groups for name in group.data_vars}
-    shape = (settings.chains, settings.draws, -1)
+    shape = (len(starts), settings.draws, -1)
     u = np.concatenate([found[variable.name].reshape(shape) for variable in model.value_vars], axis=-1)
     return Chains(u, _renamed(tree["sample_stats"].to_dataset()))
 

@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from workbench.fit import Estimate, Fit, Status
@@ -18,6 +17,7 @@ from workbench.inference.method import Context
 from workbench.inference.options import check_options
 from workbench.inference.pymc.choices import Likelihood, refusal
 from workbench.inference.pymc.toolchain import captured
+from workbench.models.shapes import Coordinates
 from workbench.problem import Problem
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class NUTS:
     chains : number of chains
     draws : kept draws of each chain
     tune : warm-up draws of each chain, which are not kept
-    init : kind of start, drawn anew for every chain; ``em``: where MAP-EM ends from random rows
+    init : kind of start, drawn for chain i by the i-th start seed, as other methods' starts are; ``em``: the best different optima
+        of MAP-EM from random rows, one for each chain as long as there are any
     sampler : ``nutpie``, or PyMC's own
     target_accept : mean acceptance that the step size is tuned to
     max_treedepth : a trajectory has at most 2**max_treedepth - 1 steps
@@ -62,7 +63,7 @@ class NUTS:
 
     kind: ClassVar[str] = "nuts"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc", "nutpie")
     compiles: ClassVar[bool] = True
 
@@ -86,11 +87,22 @@ class NUTS:
         context = context or Context.default(problem)
         if (reason := self.refuses(problem)) is not None:
             raise ValueError(reason)
+        with context.clock("run"):
+            starts, said = self._starts(problem, context)
         with captured() as messages:
-            chains = self._run(problem, context)
-        return self._report(problem, context, chains, tuple(messages))
+            chains = self._run(problem, context, starts)
+        return self._report(problem, context, chains, (*messages, *said))
 
-    def _run(self, problem: Problem, context: Context) -> Chains:
+    def _starts(self, problem: Problem, context: Context) -> tuple[Coordinates, tuple[str, ...]]:
+        """Where the chains begin (chain, dim), and what is to be said of it."""
+        if self.init != "em":
+            return begin(problem, self.init, [context.start_seed(i) for i in range(self.chains)])[0], ()
+        from workbench.inference.em.apart import CLIMBS, apart
+
+        context.progress("looking for optima", math.nan)
+        return apart(problem, [context.start_seed(i) for i in range(max(CLIMBS, self.chains))], self.chains)
+
+    def _run(self, problem: Problem, context: Context, starts: Coordinates) -> Chains:
         context.progress("compiling", math.nan)
         with context.clock("compile"):
             from workbench.inference.pymc import chains
@@ -103,25 +115,21 @@ class NUTS:
                 assign(target.model, given)
                 step = chains.pymc_step(target, settings)
 
-        def start(seed: int) -> np.ndarray:
-            return _start(problem, self.init, seed)
-
         context.progress("sampling", 0.0)
         with context.clock("run"):
             if self.sampler == "pymc":
-                return chains.sample_pymc(target, start, settings, step)
-            return chains.sample(target, given, start, settings, lambda fraction: context.progress("sampling", fraction))
+                return chains.sample_pymc(target, starts, settings, step)
+            return chains.sample(target, given, starts, settings, lambda fraction: context.progress("sampling", fraction))
 
     def _settings(self, context: Context) -> Settings:
         from workbench.inference.pymc.chains import Settings
 
         return Settings(
-            chains=self.chains,
             draws=self.draws,
             tune=self.tune,
             target_accept=self.target_accept,
             max_treedepth=self.max_treedepth,
-            seed=context.noise_seed(0),
+            seeds=tuple(context.noise_seed(i) % 2**32 for i in range(self.chains)),  # as PyMC's generators take them
             cores=max(1, context.threads),
         )
 
@@ -129,7 +137,7 @@ class NUTS:
         with context.clock("run"):
             mixture = problem.target().mixture(chains.u)
             log_likelihood, log_posterior = densities(problem, mixture, context.threads)
-            evidence = sampled(problem, mixture, context, noise=1, log_posterior=log_posterior)
+            evidence = sampled(problem, mixture, context, noise=self.chains, log_posterior=log_posterior)
         return Fit.sample(
             mixture,
             kind=self.kind,
@@ -144,8 +152,3 @@ class NUTS:
             evidence=evidence,
             messages=messages,
         )
-
-
-def _start(problem: Problem, init: str, seed: int) -> np.ndarray:
-    """Flat coordinates of a start drawn from a chain's own seed, so that the number of cores changes nothing."""
-    return np.ascontiguousarray(begin(problem, init, [seed])[0][0])
