@@ -9,7 +9,7 @@ import pytest
 
 from workbench.compare.assembly import assemble
 from workbench.compare.cell import Cell
-from workbench.compare.evidence import best_estimate, reference
+from workbench.compare.evidence import best_estimate, evidence_rows, known_estimates, reference
 from workbench.data.builtin import load_built_in
 from workbench.datatree import from_tree, to_tree
 from workbench.fit import Evidence
@@ -56,6 +56,22 @@ def test_an_estimate_that_another_is_far_above_has_missed_something_and_is_no_re
     assert reference({"gibbs": (low,), "smc": (high,)}) is high
     near = Evidence("bridge", -22.0, 0.01)
     assert reference({"gibbs": (near,), "smc": (high,)}) is near
+
+
+def test_every_estimate_has_a_standing_and_a_bound_names_the_reference_and_its_method() -> None:
+    vbem = (Evidence("elbo", -24.0, 0.01, False), Evidence("importance", -22.0, 0.01))
+    low, high, lost = Evidence("bridge", -29.9, 0.01), Evidence("bridge", -21.9, 0.1), Evidence("laplace", -22.4, 0.0, False, "rough")
+    known = {"em": (lost, Evidence("bic", -20.0, math.nan, False)), "vbem": vbem, "gibbs": (low,), "nuts": (high,)}
+    rows = list(evidence_rows(known))
+    assert [row["standing"] for row in rows] == ["denied", "rough", "bound", "trusted", "opposed", "reference"]
+    assert (rows[2]["reference"], rows[2]["reference_method"]) == ("bridge", "nuts")
+    assert known_estimates(rows) == known
+
+
+def test_what_lies_below_an_elbo_is_no_reference() -> None:
+    vbem, gibbs = (Evidence("elbo", -24.0, 0.01, False),), (Evidence("bridge", -29.9, 0.01),)
+    assert reference({"vbem": vbem, "gibbs": gibbs}) is None
+    assert [row["standing"] for row in evidence_rows({"vbem": vbem, "gibbs": gibbs})] == ["bound", "opposed"]
 
 
 def test_estimates_survive_the_disk() -> None:

@@ -205,10 +205,11 @@ def test_a_reason_is_said_once() -> None:
 
 def test_elbo_and_its_gap() -> None:
     likelihoods = [draws("advi", "approximation", elbo=-1183.21, elbo_mcse=0.04), draws("full", "approximation", elbo=-1170.0)]
-    bound = {"method": "advi", "estimator": "elbo", "log_evidence": -1183.21, "kl": 15.2, "kl_mcse": 0.05, "reference": "bridge"}
+    bound = {"method": "advi", "estimator": "elbo", "log_evidence": -1183.21, "mcse": 0.04, "standing": "bound"}
+    bound |= {"kl": 15.2, "kl_mcse": 0.05, "reference": "bridge", "reference_method": "nuts"}
     evidence = [{**bound, "estimator": "elbo_labels", "log_evidence": -1185.0, "kl": 16.99}, bound]
     text = said(likelihoods=likelihoods, evidence=evidence)
-    assert "advi: ELBO -1183.210 ± 0.040 nats, 15.200 ± 0.050 below the log evidence by bridge" in text
+    assert "advi's q is 15.200 ± 0.050 nats from the posterior (KL, by bridge of nuts; ELBO -1183.210 ± 0.040)." in text
     assert "The ELBO of full is 13.2 nats above that of advi" in text
 
 

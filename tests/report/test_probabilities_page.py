@@ -9,7 +9,7 @@ import made
 import pandas as pd
 
 from workbench.report import write
-from workbench.report.probabilities import findings, grids
+from workbench.report.probabilities import findings, grids, plates
 from workbench.report.slices import Slice, slices
 
 KEY = "model.n_components"
@@ -59,11 +59,21 @@ def test_where_it_is_not_known_the_page_says_why_and_what_follows() -> None:
     cells = cells_of(row(1, **unknown) | {"upper": 0.05}, lost)
     (grid,) = grids(cells)
     assert grid.rows[1][0].note == "not trusted: chains disagree"
-    assert texts(cells)[1][:4] == ["above -7.000", "ELBO of vbem", "not known", "at least 0.950"]
-    assert texts(cells)[0][2:4] == ["not known", "at most 0.050"]
+    assert texts(cells)[1] == ["above -7.000", "ELBO of vbem", "not known", "at least 0.950"]
+    assert texts(cells)[0][2:] == ["not known", "at most 0.050"]
     assert any("No estimate of the log evidence of K = 2 is trusted" in note for note in grid.notes)
     (line,) = findings(cells)
     assert "at least 0.950 for that K: the ELBO of vbem there is -7.000 nats" in line
+
+
+def test_the_figure_has_bars_or_what_is_possible() -> None:
+    (plate,) = plates(cells_of(row(1, bic_probability=0.2), row(2, bic_probability=0.8)))
+    assert "Pale" not in plate.caption
+    assert ">by BIC, rough<" in plate.panels[0].svg
+    unknown = {"probability": None, "lower": None, "upper": None}
+    (plate,) = plates(cells_of(row(1, **unknown) | {"upper": 0.05}, row(2, **unknown) | {"lower": 0.95}))
+    assert "Pale" in plate.caption
+    assert not list(plates(cells_of(row(1, **unknown), row(2, **unknown))))
 
 
 def test_every_combination_of_other_keys_has_a_table() -> None:

@@ -65,12 +65,23 @@ def named_reference(known: Mapping[str, tuple[Evidence, ...]]) -> tuple[str, Evi
     """The method and its estimate that a cell's log evidence is taken from: exact, else trusted and of the smallest error.
 
     Never importance sampling from an approximation: what q misses, its own weights cannot tell, and the KL would come out too
-    small by just that.
+    small by just that. Nor what lies below an ELBO by more than their errors: no log evidence does.
     """
-    own = {label for label, found in known.items() if any(each.estimator in BOUNDS for each in found)}
-    every = [each for label, found in known.items() for each in found if not (label in own and each.estimator == "importance")]
-    best = best_estimate(unopposed(every))
+    floor = floors(known)
+    best = best_estimate(tuple(each for each in unopposed(_eligible(known)) if not any(_opposes(bound, each) for _, bound in floor)))
     return next(((label, best) for label, found in known.items() if any(each is best for each in found)), None) if best else None
+
+
+def floors(known: Mapping[str, tuple[Evidence, ...]]) -> list[tuple[str, Evidence]]:
+    """Method and ELBO, plain or symmetrised, of all that bounds the log evidence from below."""
+    every = [(label, each) for label, found in known.items() for each in found if each.estimator in BOUNDS[:2]]
+    return [(label, each) for label, each in every if math.isfinite(each.log_evidence) and math.isfinite(each.mcse)]
+
+
+def _eligible(known: Mapping[str, tuple[Evidence, ...]]) -> list[Evidence]:
+    """All estimates but those by importance sampling from an approximation."""
+    own = {label for label, found in known.items() if any(each.estimator in BOUNDS for each in found)}
+    return [each for label, found in known.items() for each in found if not (label in own and each.estimator == "importance")]
 
 
 def known_estimates(rows: Iterable[Row]) -> dict[str, tuple[Evidence, ...]]:
@@ -86,14 +97,30 @@ def evidence_rows(known: Mapping[str, tuple[Evidence, ...]]) -> Iterator[Row]:
     """A row an estimate, fits in the config's order; a KL for bounds, where the cell has a reference.
 
     KL(q || p(theta | x)) = log p(x) - ELBO (of ``elbo_labels``: of q over parameters and labels); the errors are independent,
-    or the reference's is the smaller.
+    or the reference's is the smaller. ``standing`` is ``reference``, ``trusted``, ``opposed`` (by a trusted one, or an ELBO, far above it),
+    ``denied`` (by its own diagnostics), ``bound`` or ``rough``.
     """
-    truth = reference(known)
+    named = named_reference(known)
+    judges = [*unopposed(_eligible(known)), *(bound for _, bound in floors(known))]
     for label, found in known.items():
         for each in found:
             row = {"method": label, "estimator": each.estimator, "log_evidence": each.log_evidence, "mcse": each.mcse}
-            row |= {"trusted": each.trusted, "note": each.note}
-            if each.estimator in BOUNDS and truth is not None:
+            row |= {"trusted": each.trusted, "standing": _standing(each, named, judges), "note": each.note}
+            if each.estimator in BOUNDS and named is not None:
+                truth = named[1]
                 kl, error = truth.log_evidence - each.log_evidence, math.hypot(truth.mcse, each.mcse)
-                row |= {"kl": kl, "kl_mcse": error, "reference": truth.estimator}
+                row |= {"kl": kl, "kl_mcse": error, "reference": truth.estimator, "reference_method": named[0]}
             yield row
+
+
+def _standing(each: Evidence, named: tuple[str, Evidence] | None, judges: Iterable[Evidence]) -> str:
+    """What an estimate is beside the others of its cell."""
+    if named is not None and each is named[1]:
+        return "reference"
+    if each.estimator in BOUNDS:
+        return "bound"
+    if each.estimator == "bic":
+        return "rough"
+    if not (each.trusted and math.isfinite(each.log_evidence)):
+        return "denied"
+    return "opposed" if any(_opposes(other, each) for other in judges) else "trusted"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.compare.evidence import known_estimates, named_reference
+from workbench.compare.evidence import floors, known_estimates, named_reference
 from workbench.compare.preferences import SCORES, Scores, chosen, preferred
 from workbench.fit import Evidence
 
@@ -22,8 +22,6 @@ SIMULATED = 20_000
 """Draws of all log evidences by their errors, from which the intervals are taken."""
 ERRORS = 2.0
 """Standard errors by which a bound is lowered before anything is concluded from it."""
-APART = 4.0
-"""Combined errors by which a bound is above what is called the log evidence: then that is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,17 +72,9 @@ def model_probability_rows(swept: Sequence[str], likelihoods: Iterable[Row], evi
 def candidate(values: Mapping[str, object], likelihoods: Sequence[Row], evidence: Sequence[Row]) -> Candidate:
     """What the tables say of one cell."""
     known = known_estimates(evidence)
-    bounds = [(label, each) for label, found in known.items() for each in found if each.estimator in ("elbo", "elbo_symmetrised")]
-    bounds = [(label, each) for label, each in bounds if math.isfinite(each.log_evidence) and math.isfinite(each.mcse)]
-    bound = max(bounds, key=lambda pair: pair[1].log_evidence, default=None)
-    found, reason = named_reference(known), ""
-    if found is None:
-        reason = _untrusted(known, likelihoods)
-    elif bound is not None and _above(bound[1], found[1]):
-        reason = (
-            f"{found[1].estimator} of {found[0]} is below the ELBO of {bound[0]}, and so is not the log evidence; use smc, or more draws"
-        )
-        found = None
+    bound = max(floors(known), key=lambda pair: pair[1].log_evidence, default=None)
+    found = named_reference(known)
+    reason = "" if found is not None else _untrusted(known, bound, likelihoods)
     scores = {column: {row["method"]: _number(row.get(column)) for row in likelihoods} for column in (*SCORES, "aic")}
     return Candidate(values, found, bound, reason, {column: _finite(each) for column, each in scores.items()})
 
@@ -152,7 +142,7 @@ def _one_sided(candidates: Sequence[Candidate], i: int, lone: bool) -> Row:
     return {"lower": float(intervals(logs, errors)[0, i])}
 
 
-def _untrusted(known: Mapping[str, tuple[Evidence, ...]], likelihoods: Sequence[Row]) -> str:
+def _untrusted(known: Mapping[str, tuple[Evidence, ...]], bound: tuple[str, Evidence] | None, likelihoods: Sequence[Row]) -> str:
     """Why no estimate of a cell may stand for its log evidence."""
     every = [(label, each) for label, found in known.items() for each in found if each.estimator != "bic"]
     denied = [f"{each.estimator} of {label}: {each.note}" for label, each in every if each.note]
@@ -160,11 +150,10 @@ def _untrusted(known: Mapping[str, tuple[Evidence, ...]], likelihoods: Sequence[
     told = [f"{row['method']} gave no fit: {row['status']}" for row in lost if row.get("status")]
     if denied:
         told.append("not trusted: " + "; ".join(denied))
+    if bound is not None:
+        below = [f"{each.estimator} of {label}" for label, each in every if each.trusted and each.log_evidence < bound[1].log_evidence]
+        told += [f"{name} is below the ELBO of {bound[0]}, and so is not the log evidence: use smc, or more draws" for name in below]
     return "; ".join(told) or "no method here estimates the log evidence; add gibbs, nuts or exact"
-
-
-def _above(bound: Evidence, estimate: Evidence) -> bool:
-    return bound.log_evidence - estimate.log_evidence > APART * math.hypot(bound.mcse, estimate.mcse) + 1e-9 * abs(estimate.log_evidence)
 
 
 def _number(value: Any) -> float:

@@ -7,10 +7,11 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One cell of a grid; `numeric` ones are set flush right."""
+    """One cell of a grid; `numeric` ones are set flush right, `faint` ones in grey."""
 
     text: str
     numeric: bool = True
+    faint: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,9 +11,10 @@ from workbench.report.agreement import agreed, classed
 from workbench.report.calibration import calibrated
 from workbench.report.checks import APART, spelt, written
 from workbench.report.ends import ended
+from workbench.report.evidence import weighed
 from workbench.report.hidden import hidden
 from workbench.report.missed import overtaken, unseen
-from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, difference, estimated, exact, listed, nats
+from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, difference, exact, listed, nats
 from workbench.report.replicates import reproduced
 from workbench.report.scores import drops
 from workbench.report.slices import records
@@ -37,6 +38,7 @@ def findings(cell: Slice) -> list[str]:
         ended,
         overtaken,
         sampled,
+        weighed,
         bounded,
         elsewhere,
         calibrated,
@@ -93,25 +95,12 @@ def sampled(cell: Slice) -> Iterator[str]:
 
 
 def bounded(cell: Slice) -> Iterator[str]:
-    """How far the ELBO of each approximation is below the evidence where that is known, and below each other's."""
+    """How far the ELBOs of the approximations are below each other's."""
     elbos = {method: cell.row(method).number("elbo") for method in cell.estimates("approximation")}
     elbos = {method: elbo for method, elbo in elbos.items() if math.isfinite(elbo)}
-    for method, elbo in elbos.items():
-        if known := gap(cell, method):
-            yield f"{method}: ELBO {estimated(elbo, cell.row(method).number('elbo_mcse'))} nats, {known}."
     if len(elbos) > 1:
         best, last = max(elbos, key=lambda m: elbos[m]), min(elbos, key=lambda m: elbos[m])
         yield f"The ELBO of {best} is {difference(elbos[best] - elbos[last])} nats above that of {last}. At least so much does {last} lose by its form of q or its optimiser."
-
-
-def gap(cell: Slice, method: str) -> str:
-    """The price of an approximation, or nothing where no reference tells it."""
-    rows = cell.rows("evidence", method)
-    known = rows[rows["kl"].notna() & (rows["estimator"] == "elbo")]  # the bound that is named, not one with labels in q
-    if known.empty:
-        return ""
-    row = known.iloc[0]
-    return f"{estimated(row['kl'], row['kl_mcse'])} below the log evidence by {row['reference']}: the price of the approximation"
 
 
 def elsewhere(cell: Slice) -> Iterator[str]:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from workbench.report.blocks import Field, Grid, Head
+from workbench.report.blocks import Field, Grid, Head, Panel, Plate
+from workbench.report.figures.probabilities import Bar, bars
 from workbench.report.numerals import DASH, estimated, fraction, listed, nats
 from workbench.report.slices import Row, records
 from workbench.report.wording import capital, figure
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
 KEY = "model.n_components"
 NAMES = {"bic": "BIC", "icl": "ICL", "elpd_loo": "leave-one-out", "held_out_lpd": "held-out rows"}
+HEADS = ("log evidence (nats)", "by", "P(K | x)", "interval", "by BIC, rough", "preferred by")
 NOTES = (
-    "P(K | x) is for a uniform prior over the K of this sweep; its interval is 95 % of what the errors of the log evidences leave open. It "
+    "P(K | x) is for a uniform prior over the K of this sweep; its interval holds 95 % of what the errors of the log evidences leave open, where there are any. It "
     "depends on the prior of the parameters: the default one looks at the data and changes with K.",
     "By BIC: exp(−BIC/2), normalised. BIC leaves out everything that does not grow with N, the prior among it, and is off by nats: a rough "
     "figure.",
@@ -44,9 +46,36 @@ def grids(cells: list[Slice]) -> Iterator[Grid]:
     for group in groups(cells):
         if all(math.isnan(row.number("log_evidence")) and math.isnan(row.number("bound")) for _, row in group):
             continue
-        heads = ("log evidence (nats)", "by", "P(K | x)", "of this between", "by BIC, rough", "preferred by")
-        lines = tuple((Head(f"K = {cell.values[KEY]}", row.text("note")), fields(row)) for cell, row in group)
-        yield Grid(within(group), tuple(map(Head, heads)), lines, (*NOTES, *missing(group)), "model_probabilities")
+        lines = [(Head(f"K = {cell.values[KEY]}", row.text("note")), fields(row)) for cell, row in group]
+        held = [i for i in range(len(HEADS)) if any(each[i].text != DASH for _, each in lines)]
+        kept = tuple((head, tuple(each[i] for i in held)) for head, each in lines)
+        yield Grid(within(group), tuple(Head(HEADS[i]) for i in held), kept, (*NOTES, *missing(group)), "model_probabilities")
+
+
+def plates(cells: list[Slice]) -> Iterator[Plate]:
+    """Bars for each group."""
+    panels = []
+    for i, group in enumerate(groups(cells)):
+        found = [bar(cell, row) for cell, row in group]
+        if any(math.isfinite(number) for each in found for number in (each.probability, each.lower, each.upper)):
+            stem = f"probabilities-{i}"
+            panels.append(Panel(within(group) or "P(K | x)", stem, bars(stem, found, KEY)))
+    if panels:
+        text = (
+            "P(K | x) for a uniform prior over the K of the sweep; lines are 95 % of what the errors of the log evidences leave open. Crosses: "
+            "exp(−BIC/2), normalised, a rough figure."
+        )
+        text += (
+            " Pale bars span what is possible where a log evidence is not trusted."
+            if any("possible" in each.svg for each in panels)
+            else ""
+        )
+        yield Plate(tuple(panels), text, "model_probabilities")
+
+
+def bar(cell: Slice, row: Row) -> Bar:
+    numbers = [row.number(column) for column in ("probability", "lower", "upper", "bic_probability")]
+    return Bar(str(cell.values[KEY]), *numbers)
 
 
 def within(group: list[tuple[Slice, Row]]) -> str:

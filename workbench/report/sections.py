@@ -6,7 +6,20 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from workbench.report import agreement, calibration, checks, densities, grids, hidden, plates, probabilities, replicates, scores, sweeps
+from workbench.report import (
+    agreement,
+    calibration,
+    checks,
+    densities,
+    evidence,
+    grids,
+    hidden,
+    plates,
+    probabilities,
+    replicates,
+    scores,
+    sweeps,
+)
 from workbench.report.blocks import Block, Field, Grid, Head, Listing, Section, Sentences
 from workbench.report.findings import findings
 from workbench.report.numerals import seconds
@@ -21,6 +34,7 @@ def of_cell(cell: Slice, prefix: str) -> tuple[Section, ...]:
     contents: dict[str, tuple[str, list[Block]]] = {
         "findings": ("Findings", [Sentences(tuple(findings(cell)))]),
         "likelihoods": ("Likelihoods and other scores", [*scores.likelihoods(cell)]),
+        "evidence": ("Evidence and bounds", [*evidence.plates(cell, prefix), *evidence.grids(cell)]),
         "restarts": ("Restarts", [*plates.restarts(cell, prefix)]),
         "data": ("Data and fits", [*densities.fitted(cell, prefix), *grids.components(cell)]),
         "responsibilities": (
@@ -43,7 +57,7 @@ def of_sweep(cells: list[Slice]) -> tuple[Section, ...]:
         [
             Section("Findings", "findings", (Sentences(tuple(sweeps.findings(cells))),)),
             Section("The sweep", "sweep", (*sweeps.plates(cells), *sweeps.grids(cells))),
-            Section("How many components? P(K | x)", "probabilities", tuple(probabilities.grids(cells))),
+            Section("How many components? P(K | x)", "probabilities", (*probabilities.plates(cells), *probabilities.grids(cells))),
         ]
     )
 

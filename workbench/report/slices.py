@@ -16,10 +16,17 @@ if TYPE_CHECKING:
     from workbench.compare.cell import Cell
     from workbench.data import Dataset
 
-FLAGS = {"local_maximum", "singular", "spurious", "trusted"}
+FLAGS = {"local_maximum", "singular", "spurious"}
 WORDS = {"method", "method_a", "method_b", "kind", "estimate", "status", "init", "id", "parameter", "feature", "feature_2", "level"}
 WORDS |= {"objective_name", "half_step", "estimator", "reference", "quantity", "value", "threshold", "verdict", "advice", "note"}
-WORDS |= {"bound_method", "bound_estimator", "preferred_by", *(f"{score}_method" for score in ("bic", "icl", "elpd_loo", "held_out_lpd"))}
+WORDS |= {
+    "reference_method",
+    "standing",
+    "bound_method",
+    "bound_estimator",
+    "preferred_by",
+    *(f"{score}_method" for score in ("bic", "icl", "elpd_loo", "held_out_lpd")),
+}
 READ = {  # the columns that the page reads, by table
     "likelihoods": "method estimate status",
     "restarts": "method restart objective_name objective polished_objective optimum status",
@@ -31,7 +38,7 @@ READ = {  # the columns that the page reads, by table
     "parameters": "method parameter component feature feature_2 level row mean sd lower upper truth",
     "decomposition": "method restart",
     "trace": "method restart iteration seconds objective_name objective",
-    "evidence": "method estimator log_evidence mcse kl kl_mcse reference trusted note",
+    "evidence": "method estimator log_evidence mcse kl kl_mcse reference reference_method standing note",
     "model_probabilities": "method estimator log_evidence mcse gap probability lower upper bound bound_method bic_probability preferred_by note",
     "replicated": "method quantity feature feature_2 level observed distance",
     "diagnostics": "method quantity value threshold verdict advice",
