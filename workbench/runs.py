@@ -291,7 +291,7 @@ def _cells(experiment: Experiment, store: Store, fits: Mapping[str, Fit]) -> lis
             else:
                 found[task.label] = fits[task.artefact] if task.artefact in fits else _read_fit(store.folder / task.artefact)
         tried = trials(setting, store)
-        cells.append(Cell(setting.values, setting.problem, setting.held_out, setting.truth, found, failures, tried))
+        cells.append(Cell(setting.values, setting.problem, setting.held_out, setting.truth, found, failures, tried, experiment.relabelling))
     return cells
 
 

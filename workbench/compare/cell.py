@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from workbench.compare.calibration.trial import Trials
+from workbench.compare.relabelling import Relabelling
 from workbench.data import Dataset
 from workbench.fit import Estimate, Fit
 from workbench.models import Mixture
@@ -42,6 +43,7 @@ class Cell:
     fits : by label, in the config's order
     failures : by label
     checked : what a calibration found, by label
+    relabelling : how the labels of draws are aligned
     """
 
     values: Mapping[str, object]
@@ -51,3 +53,4 @@ class Cell:
     fits: Mapping[str, Fit] = field(default_factory=dict)
     failures: Mapping[str, Failure] = field(default_factory=dict)
     checked: Mapping[str, Trials] = field(default_factory=dict)
+    relabelling: Relabelling = "assignment"

@@ -143,19 +143,37 @@ def _of_sample(fit: Fit, settled: Settled | None) -> Iterator[Row]:
         chains = fit.log_posterior.shape
         numbers = [value.reshape(*chains, -1) for value in settled.draws.parameters().values()]
         yield from _convergence("aligned_parameters", np.concatenate(numbers, axis=-1))
+        drawn = [value.reshape(*chains, -1) for value in settled.fit.draws.parameters().values()] if settled.fit.draws is not None else []
+        yield from _mixing("parameters_as_drawn", np.concatenate(drawn, axis=-1))
         yield check("relabelled_share", settled.rows.relabelled_share, None, None, "")
+        yield check("relabelling_loss", settled.rows.loss, None, None, "")
 
 
-def _convergence(name: str, values: np.ndarray) -> Iterator[Row]:
-    """Worst R-hat, bulk and tail ESS over the last axis of (chain, draw, quantity), constants left out."""
+def _worst(values: np.ndarray) -> tuple[float, float, float] | None:
+    """Worst R-hat, bulk and tail ESS over the last axis of (chain, draw, quantity), constants left out; None if nothing moves."""
     moving = [values[..., i] for i in range(values.shape[-1]) if np.ptp(values[..., i]) > 0]
     if not moving:
-        return
+        return None
     stack = np.stack(moving)
     statistics = array_statistics()
     rhat = float(np.max(statistics.rhat(stack, chain_axis=1, draw_axis=2)))
     bulk = float(np.min(statistics.ess(stack, chain_axis=1, draw_axis=2)))
     tail = float(np.min(statistics.ess(stack, chain_axis=1, draw_axis=2, method="tail", prob=(0.05, 0.95))))
+    return rhat, bulk, tail
+
+
+def _mixing(name: str, values: np.ndarray) -> Iterator[Row]:
+    """The same as facts: of labels as they were drawn no verdict follows."""
+    for measure, worst in zip(("rhat", "ess_bulk", "ess_tail"), _worst(values) or (), strict=False):
+        yield check(f"{measure}_{name}", worst, None, None, "")
+
+
+def _convergence(name: str, values: np.ndarray) -> Iterator[Row]:
+    """Of (chain, draw, quantity), each with its verdict."""
+    worst = _worst(values)
+    if worst is None:
+        return
+    rhat, bulk, tail = worst
     yield check(f"rhat_{name}", rhat, RHAT, rhat <= RHAT, "raise tune and draws; chains may sit in different basins")
     more = "raise draws" if rhat <= RHAT else "settle R-hat first: draws of chains that disagree do not add up"
     yield check(f"ess_bulk_{name}", bulk, ESS, bulk >= ESS, more)

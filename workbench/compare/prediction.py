@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.compare.evaluation import row_view
+from workbench.compare.relabelling import Relabelling
 from workbench.data import Dataset
 from workbench.fit import Fit
 from workbench.models import Mixture
@@ -21,7 +22,9 @@ NUMBERS = 1_000_000
 """Log densities (draws x rows) held at once."""
 
 
-def predict(problem: Problem, fit: Fit, data: Any = None, *, reference: Responsibilities | None = None) -> pd.DataFrame:
+def predict(
+    problem: Problem, fit: Fit, data: Any = None, *, reference: Responsibilities | None = None, relabelling: Relabelling = "assignment"
+) -> pd.DataFrame:
     """What a fit says of rows, be they new or those that were fitted.
 
     Responsibilities are p(z_n = k | x_n, theta), of draws averaged after their labels were aligned, as in ``responsibilities.csv``;
@@ -33,6 +36,7 @@ def predict(problem: Problem, fit: Fit, data: Any = None, *, reference: Responsi
     data : Dataset, DataFrame or array with the problem's columns; by default the rows that were fitted
     reference : ndarray (N, K), responsibilities of the *fitted* rows that labels are aligned with, as :func:`workbench.compare.settled.
         common_reference` has them for several fits; by default labels are the fit's own, of draws those of the likeliest
+    relabelling : how draws are aligned: each with the reference (``assignment``), or all with their own mean (``stephens``)
 
     Returns
     -------
@@ -49,7 +53,7 @@ def predict(problem: Problem, fit: Fit, data: Any = None, *, reference: Responsi
     """
     from workbench.compare.assembly import frame
 
-    view = row_view(problem, fit, reference)
+    view = row_view(problem, fit, reference, relabelling)
     if view is None or fit.draws is None:
         raise ValueError(f"this fit has nothing to predict with: {fit.status.value}")
     rows = problem.data if data is None else problem.rows(data)

@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench.compare.cell import Cell
 from workbench.compare.evaluation import RowView, row_view
+from workbench.compare.relabelling import Relabelling
 from workbench.fit import Fit
 from workbench.models import Mixture
 from workbench.models.shapes import Responsibilities
@@ -33,20 +34,20 @@ class Settled:
 
 def settle(cell: Cell) -> Mapping[str, Settled]:
     """Align every fit that has draws with one reference: the first point, else the first fit, heaviest component first."""
-    reference = common_reference(cell.problem, list(cell.fits.values()))
+    reference = common_reference(cell.problem, list(cell.fits.values()), cell.relabelling)
     found = {}
     for label, fit in cell.fits.items():
-        rows = row_view(cell.problem, fit, reference)
+        rows = row_view(cell.problem, fit, reference, cell.relabelling)
         if rows is not None and fit.draws is not None:
             flat = fit.draws.reshaped(int(np.prod(fit.draws.batch_shape))).take(rows.draws)
             found[label] = Settled(fit, rows, flat.relabelled(rows.permutations))
     return found
 
 
-def common_reference(problem: Problem, fits: Sequence[Fit]) -> Responsibilities | None:
+def common_reference(problem: Problem, fits: Sequence[Fit], relabelling: Relabelling = "assignment") -> Responsibilities | None:
     """Responsibilities (N, K) that every fit of a problem is aligned with; of fits in the config's order."""
     first = leading([(fit.estimate, fit.draws is not None) for fit in fits])
-    view = None if first is None else row_view(problem, fits[first])
+    view = None if first is None else row_view(problem, fits[first], relabelling=relabelling)
     if view is None:
         return None
     return np.asarray(view.mean[:, np.argsort(-(view.mean * problem.data.counts[:, None]).sum(axis=0), kind="stable")])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench.compare.relabelling import Relabelling
 from workbench.data.readers import READERS
 from workbench.experiment.files import MANIFEST
 from workbench.experiment.mistakes import ConfigError, Fault, Mistake, dotted
@@ -40,6 +41,7 @@ class Experiment:
     sweep : dotted key -> values
     seed : of all randomness; a sweep over ``seed`` has each cell's own
     report : whether to write the pages
+    relabelling : how labels of draws are aligned in tables
     folder : what file paths are relative to
     source : the config's file, or what messages call it
     """
@@ -50,6 +52,7 @@ class Experiment:
     sweep: Mapping[str, tuple[Any, ...]]
     seed: int
     report: bool
+    relabelling: Relabelling
     folder: Path
     source: str
     settings: tuple[Setting, ...] = field(repr=False)
@@ -100,7 +103,7 @@ def _checked(document: Document, overrides: Sequence[str], methods: Mapping[str,
     config, faults = _overridden(config, overrides, document)
     faults += unfit
     faults += [Fault((key,), unknown_key("config", key, SECTIONS), True) for key in config if key not in SECTIONS]
-    own: Config = {key: config[key] for key in ("name", "description", "report") if key in config}
+    own: Config = {key: config[key] for key in ("name", "description", "report", "relabelling") if key in config}
     top, wrong = build(Top, own, (), "config")
     faults += wrong + _name_faults(config.get("name")) + _page_faults(config.get("report"))
     data = config.get("data")
@@ -118,6 +121,7 @@ def _checked(document: Document, overrides: Sequence[str], methods: Mapping[str,
         sweep={key: tuple(values) for key, values in config.get("sweep", {}).items()},
         seed=settings[0].seed,
         report=top.report,
+        relabelling=top.relabelling,
         folder=folder,
         source=document.file,
         settings=tuple(settings),

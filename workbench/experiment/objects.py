@@ -28,7 +28,7 @@ def with_objects(config: Config, methods: Mapping[str, Method], given: dict[Path
     As an entry of the config an object is checked, swept, calibrated and written into ``config.yaml`` like all others.
     """
     section = config.get("methods")
-    if section is not None and not isinstance(section, Mapping):
+    if not methods or not isinstance(section, Mapping | None):
         return config, []  # the section's own mistake is told elsewhere
     faults: list[Fault] = []
     entries = dict(section or {})

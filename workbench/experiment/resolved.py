@@ -68,6 +68,7 @@ def _resolved(experiment: Experiment, folder: Path | None) -> Config:
         "check": {} if first.check is None else {key: plain(value) for key, value in asdict(first.check).items()},
         "seed": first.seed,
         "report": experiment.report,
+        "relabelling": experiment.relabelling,
     }
     return {key: value for key, value in sections.items() if value not in ("", {})}
 

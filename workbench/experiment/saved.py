@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.compare.prediction import predict
+from workbench.compare.relabelling import Relabelling
 from workbench.compare.settled import common_reference, leading
 from workbench.data import Dataset
 from workbench.data.readers import read_table
@@ -117,10 +118,10 @@ def predictions(folder: Path, data: Any, method: str | None = None) -> tuple[pd.
     told = [f"{name} has nothing to predict with: {reason}" for name, reason in silent.items()]
     if len(silent) == len(asked):
         raise ValueError("; ".join(told))
-    parts = []
+    parts, rule = [], _config(folder).get("relabelling", "assignment")
     for each in (fit for fit in asked if fit.name not in silent):
         rows = data if table is None else _read(table, each.problem, _row_names(folder))
-        found = predict(each.problem, each.fit, rows, reference=_reference(fits, each))
+        found = predict(each.problem, each.fit, rows, reference=_reference(fits, each, rule), relabelling=rule)
         for place, (key, value) in enumerate({**each.values, "method": each.label}.items()):
             found.insert(place, key, value)
         parts.append(found)
@@ -140,11 +141,11 @@ def _read(table: Table, problem: Problem, names: str | None) -> Dataset:
     return rows
 
 
-def _reference(fits: Sequence[Saved], like: Saved) -> Responsibilities | None:
+def _reference(fits: Sequence[Saved], like: Saved, rule: Relabelling) -> Responsibilities | None:
     """What the labels of all fits of a cell are aligned with, as in the run's tables."""
     cell = [each for each in fits if dict(each.values) == dict(like.values) and not each.status]
     first = leading([(each.tree.attrs["estimate"], each.has_draws) for each in cell])
-    return None if first is None else common_reference(cell[first].problem, [cell[first].fit])
+    return None if first is None else common_reference(cell[first].problem, [cell[first].fit], rule)
 
 
 def _row_names(folder: Path) -> str | None:

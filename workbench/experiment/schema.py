@@ -39,6 +39,7 @@ def schema() -> Schema:
         "check": {"description": "Simulation-based calibration of the methods", "anyOf": [{"const": "sbc"}, _closed(properties(Check))]},
         "seed": top["seed"],
         "report": top["report"],
+        "relabelling": top["relabelling"],
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",  # what YAML's language server reads best

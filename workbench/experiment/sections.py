@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Lt, MinLen
 
+from workbench.compare.relabelling import Relabelling
+
 
 @dataclass(frozen=True)
 class Synthetic:
@@ -98,13 +100,16 @@ class Top:
     description : a sentence for the report
     seed : the one seed of all randomness
     report : whether to write the pages
+    relabelling : how labels of draws are aligned, in all tables: each draw with one reference (``assignment``), or all with their own
+        mean, until their responsibilities differ least from it (``stephens``)
     """
 
     name: str | None = None
     description: str = ""
     seed: Annotated[int, Ge(0)] = 0
     report: bool = True
+    relabelling: Relabelling = "assignment"
 
 
-SECTIONS = ("name", "description", "data", "model", "methods", "sweep", "check", "seed", "report")
+SECTIONS = ("name", "description", "data", "model", "methods", "sweep", "check", "seed", "report", "relabelling")
 """Keys at the top of a config, in the order in which they are written."""

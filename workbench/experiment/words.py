@@ -29,6 +29,7 @@ FOREIGN_KEYS = {
         **dict.fromkeys(("grid", "matrix"), "sweep"),
         **dict.fromkeys(("title",), "name"),
         **dict.fromkeys(("sbc", "calibration", "simulation_based_calibration"), "check"),
+        **dict.fromkeys(("relabel", "label_switching", "alignment", "relabeling"), "relabelling"),
     },
     "check": {
         **dict.fromkeys(("n_replicates", "n_sims", "num_simulations", "simulations", "reps", "n", "N"), "replicates"),

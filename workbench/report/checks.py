@@ -36,6 +36,7 @@ MEANINGS = {
     "share_at_max_treedepth": "Of the draws, those cut short by the longest trajectory.",
     "e_bfmi": "How far the energy moves from draw to draw.",
     "relabelled_share": "Of the draws, those whose labels were permuted to align them.",
+    "relabelling_loss": "In nats: how far the responsibilities of aligned draws are from their mean; `relabelling: stephens` makes it least.",
     "basins_disagreement": "Largest difference between two chains in the share of draws that climb to one optimum, in its standard error.",
     "basins_elsewhere": "Of the draws, those that climb to no optimum that restarts found.",
     "unused_components": "Components to which less than one row is expected to belong.",
