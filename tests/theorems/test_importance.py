@@ -15,11 +15,11 @@ from examples import every_case, problem_of
 from workbench.data.builtin import load_built_in
 from workbench.fit import Evidence
 from workbench.inference import EM, evidence
-from workbench.inference.evidence import Conjugate, StudentMixture, approximated, at_optima, sampled
+from workbench.inference.evidence import ONE_Q, Conjugate, StudentMixture, approximated, at_optima, sampled
 from workbench.inference.evidence.importance import weighed
-from workbench.inference.evidence.laplace import modes
+from workbench.inference.evidence.laplace import about, modes
 from workbench.inference.evidence.pareto import pareto_k
-from workbench.inference.evidence.symmetry import Symmetry
+from workbench.inference.evidence.symmetry import Region, Symmetry
 from workbench.inference.exact import Exact
 from workbench.inference.method import Context
 from workbench.inference.target import CompiledTarget
@@ -123,6 +123,22 @@ def test_modes_are_stationary_different_and_each_its_own_curvature() -> None:
         np.testing.assert_allclose(near - height, -(z**2).sum(axis=1) / 2.0, rtol=0.1)
 
 
+def test_a_q_that_has_missed_a_mode_is_not_trusted_however_well_its_weights_look() -> None:
+    """Galaxies, two components: of two modes the second holds a sixth of the posterior."""
+    problem = Problem(load_built_in("galaxies"), "gaussian", 2)
+    target, symmetry = CompiledTarget.of(problem), Symmetry.of(prior_of(problem))
+    found = modes(target, symmetry, target.prior.flatten(ends(problem))[0])
+    region = Region.about(symmetry, found[0].u)
+    one, both = (about([mode.within(region) for mode in chosen]) for chosen in (found[:1], found))
+    (missing,), (complete,) = (approximated(problem, q, context_of(problem), noise=0, advice="use nuts") for q in (one, both))
+    assert missing.log_evidence < -235.627 - 0.1
+    assert not missing.trusted
+    assert "q has next to no density where, by Laplace, about 1" in missing.note
+    assert missing.note.endswith("modes that EM has found: use nuts")
+    assert "modes" not in complete.note
+    assert within(complete, -235.627)
+
+
 def test_a_poor_proposal_gives_a_lower_bound_in_expectation_and_is_not_trusted() -> None:
     problem = Problem(np.array(FIGURES["tiny-zoo10-bernoulli-k2"]["rows"], dtype=float), "bernoulli", 2)
     exact = FIGURES["tiny-zoo10-bernoulli-k2"]["value"]
@@ -135,9 +151,9 @@ def test_a_poor_proposal_gives_a_lower_bound_in_expectation_and_is_not_trusted()
 
 
 def test_weights_of_one_kind_have_no_error_and_none_no_value() -> None:
-    same = weighed(np.full(1000, -7.0), "")
+    same = weighed(np.full(1000, -7.0), ONE_Q, "")
     assert (same.log_evidence, same.mcse, same.trusted) == (pytest.approx(-7.0), pytest.approx(0.0, abs=1e-8), True)
-    none = weighed(np.full(1000, -np.inf), "use nuts")
+    none = weighed(np.full(1000, -np.inf), ONE_Q, "use nuts")
     assert math.isnan(none.log_evidence)
     assert not none.trusted
 

@@ -84,7 +84,7 @@ class EM(Kind):
     """
 
     kind: ClassVar[str] = "em"
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"

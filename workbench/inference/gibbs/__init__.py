@@ -69,7 +69,7 @@ class Gibbs:
 
     kind: ClassVar[str] = "gibbs"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 

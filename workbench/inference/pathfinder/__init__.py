@@ -55,7 +55,7 @@ class Pathfinder:
     - `elbo` = E_q[log p(x, u) - log q(u)], by the draws; `elbo_symmetrised` that of q averaged over the K! labellings, where K is at
       most 6 and the prior treats components alike. log p(x) = ELBO + KL(q || posterior).
     - The log of the mean weight of fresh draws, p(x, u) / q(u) with q averaged over the labellings, is a lower bound of log p(x) in
-      expectation; where its tail and its efficiency allow it is called an estimate of log p(x), by importance sampling.
+      expectation; where its tail and its efficiency allow, and MAP-EM finds no mode that q misses, it is called an estimate of log p(x).
     - It knows the neighbourhood of modes: where the posterior is skewed or has tails, k-hat says so.
 
     References
@@ -76,7 +76,7 @@ class Pathfinder:
 
     kind: ClassVar[str] = "pathfinder"
     estimate: ClassVar[Estimate] = "approximation"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 

@@ -52,7 +52,7 @@ class VBEM:
     - q is at one of K! labellings, and its ELBO counts one. `elbo_symmetrised` is that of q averaged over all of them, where K is at
       most 6 and the prior treats components alike.
     - `importance`: from a mixture of every optimum's q, wider than it is, and a little of the prior, averaged over the labellings;
-      trusted if k-hat is at most 0.7 and a fifth of the draws or more are effective.
+      trusted if k-hat is at most 0.7, a fifth of the draws or more are effective, and MAP-EM finds no mode that the restarts missed.
     - Draws are independent, from q(weights, theta) of the best restart, with their log density.
     - Missing cells: independent features leave them out. Under full and tied covariances they are in q, given the labels, for rows
       of which something was seen.
@@ -77,7 +77,7 @@ class VBEM:
 
     kind: ClassVar[str] = "vbem"
     estimate: ClassVar[Estimate] = "approximation"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from workbench.fit import Evidence
-from workbench.inference.evidence.importance import affordable, weighed
+from workbench.inference.evidence import sought
+from workbench.inference.evidence.importance import Limits, affordable, seen, weighed
 from workbench.inference.evidence.symmetry import Symmetry
 from workbench.inference.method import Context
 from workbench.inference.target import CompiledTarget
@@ -17,7 +17,7 @@ from workbench.inference.vbem.ends import Ends
 from workbench.inference.vbem.steps import VariationalSteps
 from workbench.models import Mixture, Prior
 from workbench.models.mixture import gathered
-from workbench.models.shapes import PerFit
+from workbench.models.shapes import Coordinates, PerFit
 from workbench.models.terms import log_sum_exp
 
 MOST_PERMUTED = 6
@@ -32,8 +32,8 @@ TAILS = {0.2: 0.1, 0.05: 0.1, 0.0: 0.05}
 """Shares of the draws from still wider ones about the best optimum, the last of which is the prior: weights are then bounded."""
 AT_LEAST = 0.1
 """Share of the other draws that all optima divide alike."""
-EFFICIENCY = 0.2
-"""Effective draws a draw: where there are fewer, estimates that look well are those that missed what is rare and heavy."""
+LIMITS = Limits(pareto_k=0.7, efficiency=0.2)
+"""Where fewer draws are effective, estimates that look well are those that missed what is rare and heavy."""
 ADVICE = "use nuts, gibbs or smc"
 
 
@@ -53,26 +53,33 @@ def evidence(
     ratios = (log_posterior - q.relabelled_log_density(draws)).ravel()
     yield Evidence("elbo_symmetrised", float(ratios.mean()), float(ratios.std(ddof=1) / math.sqrt(ratios.size)), trusted=False)
     if context.estimates:
-        yield _importance(steps, ends, np.random.default_rng(context.noise_seed(noise)))
+        yield _importance(steps, ends, context, noise)
 
 
-def _importance(steps: VariationalSteps, ends: Ends, rng: np.random.Generator) -> Evidence:
+def _importance(steps: VariationalSteps, ends: Ends, context: Context, noise: int) -> Evidence:
     """From a mixture of every optimum's q, wider than it is and averaged over the labellings.
 
     From the best optimum alone, weights look well where others hold half of the posterior: nothing of those is ever drawn.
     """
-    target = CompiledTarget(steps.problem.target(), steps.engine)
+    target, rng = CompiledTarget(steps.problem.target(), steps.engine), np.random.default_rng(context.noise_seed(noise))
     parts, shares = _proposal(steps, ends)
-    size = affordable(target)
-    draws = gathered([q.sample(rng, (int(count),)) for q, count in zip(parts, rng.multinomial(size, shares), strict=True)])
+    counts = rng.multinomial(affordable(target), shares)
+    draws = gathered([q.sample(rng, (int(count),)) for q, count in zip(parts, counts, strict=True)])
+
+    def log_q(mixture: Mixture) -> PerFit:
+        each = np.stack([q.relabelled_log_density(mixture) for q in parts], axis=-1)
+        return np.asarray(log_sum_exp(each + np.log(shares)))
+
+    def log_q_of_coordinates(u: Coordinates) -> PerFit:
+        mixture, log_jacobian = target.prior.unflatten(u)
+        return np.asarray(log_q(mixture) + log_jacobian)
+
     with np.errstate(all="ignore"):  # a draw may well be impossible
-        each = np.stack([q.relabelled_log_density(draws) for q in parts], axis=-1)
-        log_weights = target.log_posterior(draws) - log_sum_exp(each + np.log(shares))
-    found = weighed(np.where(np.isfinite(log_weights), log_weights, -np.inf), ADVICE)
-    effective = 1.0 / (1.0 + size * found.mcse**2)
-    if found.trusted and effective < EFFICIENCY:
-        return replace(found, trusted=False, note=f"only {effective:.0%} of the draws are effective; {ADVICE}")
-    return found
+        log_weights = target.log_posterior(draws) - log_q(draws)
+        found = weighed(np.where(np.isfinite(log_weights), log_weights, -np.inf), LIMITS, ADVICE)
+        if not found.trusted or len(parts) == 1:
+            return found
+        return seen(found, target, log_q_of_coordinates, sought(target, Symmetry.of(target.prior), context), ADVICE)
 
 
 def _proposal(steps: VariationalSteps, ends: Ends) -> tuple[list[Prior], np.ndarray]:
