@@ -16,7 +16,7 @@ from workbench.inference.evidence.symmetry import Region, Symmetry
 from workbench.inference.exact import Exact
 from workbench.inference.method import Context
 from workbench.inference.pathfinder import Pathfinder
-from workbench.inference.pathfinder.mixed import Mixed, _within
+from workbench.inference.pathfinder.mixed import Mixed, _within, different
 from workbench.inference.pathfinder.normal import LowRankNormal, along
 from workbench.inference.pathfinder.paths import Found, Path, best_on, climbed
 from workbench.inference.target import CompiledTarget
@@ -79,6 +79,32 @@ def test_draws_have_the_density_that_is_told() -> None:
     np.testing.assert_allclose(log_q, multivariate_normal(normal.mean, covariance).logpdf(u), rtol=1e-9)
     squares = np.einsum("nd,de,ne->n", u - normal.mean, np.linalg.inv(covariance), u - normal.mean)
     assert squares.mean() == pytest.approx(5.0, abs=4.0 * math.sqrt(10.0 / 4000))
+
+
+def test_lengths_are_in_standard_deviations() -> None:
+    normal, steps = some_normal(), np.random.default_rng(3).normal(size=(4, 5))
+    wanted = np.einsum("nd,de,ne->n", steps, np.linalg.inv(normal.root() @ normal.root().T), steps) ** 0.5
+    np.testing.assert_allclose(normal.lengths(steps), wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("width", [1e-3, 1.0, 30.0])
+def test_modes_are_told_apart_by_the_width_of_the_posterior(width: float) -> None:
+    """Two ends a quarter of a standard deviation apart are one mode and two that are three apart are not, however wide that is; and
+    a relabelled end is the same."""
+    problem = Problem(EIGHT, n_components=2)
+    assert problem.prior is not None
+    symmetry = Symmetry.of(problem.prior)
+    first = np.arange(1.0, symmetry.dim + 1.0) * 10.0 * max(width, 1.0)
+    step = np.zeros(symmetry.dim)
+    step[-1] = width
+    ends = [first, first + 0.25 * step, first + 3.0 * step, symmetry.relabelled(first + 0.25 * step, np.array([1, 0]))]
+    normals = [LowRankNormal(end, np.full(symmetry.dim, width), np.zeros((symmetry.dim, 0)), np.zeros((0, 0))) for end in ends]
+    value = [0.0, -0.03, -0.1, -0.03]
+    found = [
+        Found(Path(end[None], np.array([height]), end[None], None, np.zeros(1)), normal, 0, np.zeros(1))  # type: ignore[arg-type]
+        for end, height, normal in zip(ends, value, normals, strict=True)
+    ]
+    assert different(symmetry, found, np.array([-1.0, -1.1, -1.2, -1.3])) == [0, 2]
 
 
 def test_paths_climb_and_end_at_modes() -> None:

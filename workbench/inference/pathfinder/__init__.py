@@ -50,7 +50,11 @@ class Pathfinder:
       from EM's own E step, all paths in one batch.
     - Normal at u_l: mean u_l + H g, covariance H, with g the gradient there and H the inverse curvature of the last steps: a
       diagonal that follows all of them, and the low-rank update of the last ones.
-    - q = sum_j w_j N_j(u), one normal for each mode up to labels, all in the labelling of the best; w_j proportional to exp ELBO_j.
+    - Paths see all rows: of 100,000 (two columns, K = 3, 20 paths) the climbs are 2.8 of 21 s, the choice of normals the most of the
+      rest. Climbs that began on 500 to 20,000 of them took as long in all, and with fewer steps left to show the curvature their ELBO
+      was lower by -0.2 to 0.8 nats, so there is no `batch_size`.
+    - q = sum_j w_j N_j(u), one normal for each mode up to labels; two paths end at one mode if they are less than half a standard
+      deviation of the better normal apart, labels aside. All are in the labelling of the best; w_j proportional to exp ELBO_j.
       Draws come from q itself, with its log density, and are not resampled: importance weights are told beside them.
     - `elbo` = E_q[log p(x, u) - log q(u)], by the draws; `elbo_symmetrised` that of q averaged over the K! labellings, where K is at
       most 6 and the prior treats components alike. log p(x) = ELBO + KL(q || posterior).

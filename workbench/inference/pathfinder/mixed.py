@@ -15,8 +15,9 @@ from workbench.inference.pathfinder.paths import Found
 from workbench.models.shapes import Coordinates
 from workbench.models.terms import log_sum_exp
 
-SAME_VALUE, SAME_PLACE = 0.01, 0.05
-"""Two paths end at one mode if the log density there (nats) and all coordinates, sorted over the components, differ by less."""
+SAME_VALUE, SAME_PLACE = 0.25, 0.5
+"""Two paths end at one mode if the log densities there (nats), and the places, in standard deviations of the normal of the better, differ
+by less: half a standard deviation is an eighth of a nat below a normal's top."""
 GAP, MOST = 15.0, 12
 """Nats of the ELBO below the best beyond which a mode is no matter, and modes that are kept at most."""
 NUMBERS = 4_000_000
@@ -62,16 +63,23 @@ class Mixed:
 
 def different(symmetry: Symmetry, found: list[Found], elbo: np.ndarray) -> list[int]:
     """Paths to different modes, but for labels: of each mode the one with the best ELBO, the best first."""
-    ends = symmetry.ordered(np.stack([each.path.u[-1] for each in found]))
+    ends = np.stack([each.path.u[-1] for each in found])
     values = np.array([each.path.value[-1] for each in found])
     most = max(1, min(MOST, NUMBERS // symmetry.dim**2))
     kept: list[int] = []
     for i in np.argsort(-np.nan_to_num(elbo, nan=-np.inf), kind="stable"):
         if len(kept) == most or not elbo[i] >= np.nanmax(elbo) - GAP:
             break
-        if not any(abs(values[i] - values[j]) < SAME_VALUE and np.abs(ends[i] - ends[j]).max() < SAME_PLACE for j in kept):
+        if not any(abs(values[i] - values[j]) < SAME_VALUE and _apart(symmetry, found[j], ends[i]) < SAME_PLACE for j in kept):
             kept.append(int(i))
     return kept
+
+
+def _apart(symmetry: Symmetry, known: Found, end: Coordinates) -> float:
+    """How far another path's end is from that of a known one, but for labels, in standard deviations of its normal."""
+    assert known.normal is not None
+    first = known.path.u[-1]
+    return float(known.normal.lengths(Region.about(symmetry, first).aligned(end[None]) - first)[0])
 
 
 def _within(region: Region, found: Found) -> tuple[np.ndarray, np.ndarray]:

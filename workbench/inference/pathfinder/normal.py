@@ -37,6 +37,13 @@ class LowRankNormal:
         log_volume = np.log(self.sds).sum() + np.log(np.diagonal(self.factor)).sum() + self.mean.size * math.log(2.0 * math.pi) / 2.0
         return u, -0.5 * (z**2).sum(axis=1) - log_volume
 
+    def lengths(self, steps: np.ndarray) -> np.ndarray:
+        """How long steps (n, dim) are, in standard deviations: the root of step' covariance^-1 step."""
+        plain = steps / self.sds
+        within = plain @ self.basis
+        turned = solve_triangular(self.factor, within.T, lower=True).T
+        return np.asarray(np.linalg.norm(plain + (turned - within) @ self.basis.T, axis=-1))
+
     def root(self) -> np.ndarray:
         """A square root A of the covariance A A', (dim, dim)."""
         inner = self.basis @ (self.factor - np.eye(self.factor.shape[0])) @ self.basis.T
