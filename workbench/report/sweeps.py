@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
-from workbench.report.figures.sweep import curve
+from workbench.report.figures.sweep import BENT, curve
 from workbench.report.findings import ALIKE
 from workbench.report.numerals import DASH, counted, difference, listed, nats
 from workbench.report.probabilities import findings as probable
@@ -89,20 +89,22 @@ def plates(cells: list[Slice]) -> Iterator[Plate]:
     """A curve for each score that some method has."""
     key, names = keys(cells)
     panels, words = [], []
-    for column, (name, _, note) in SCORES.items():
+    for column, (name, more, note) in SCORES.items():
         table = scores(cells, column)
         if table:
             panels.append(
                 Panel(
                     name,
                     f"sweep-{column}",
-                    curve(f"sweep-{column}", names, table, cells[0].looks, name, key or listed(list(cells[0].values))),
+                    curve(f"sweep-{column}", names, table, cells[0].looks, name, key or listed(list(cells[0].values)), more=more),
                 )
             )
             words.append(f"{capital(name)}: {note[:1].lower()}{note[1:]}")
     if panels:
         yield Plate(
-            tuple(panels), f"Scores by swept value. {' '.join(words)} A gap in a line is a cell without that number.", "likelihoods"
+            tuple(panels),
+            f"Scores by swept value, as distances from the best; an axis longer than {BENT:.0f} is bent. {' '.join(words)} A gap in a line is a cell without that number.",
+            "likelihoods",
         )
 
 
