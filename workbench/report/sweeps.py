@@ -11,6 +11,7 @@ from workbench.report.figures.sweep import BENT, curve
 from workbench.report.findings import ALIKE
 from workbench.report.numerals import DASH, counted, difference, listed, nats
 from workbench.report.probabilities import findings as probable
+from workbench.report.sensitivity import findings as sensitive
 from workbench.report.wording import capital
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def findings(cells: list[Slice]) -> Iterator[str]:
     if lost:
         yield f"{counted(len(lost), 'fit')} gave no result, with the reason in the section of the cell: {listed(lost[:8])}{' and others' if len(lost) > 8 else ''}."
     yield from probable(cells)
+    yield from sensitive(cells)
     for column, (name, more, _) in SCORES.items():
         table = scores(cells, column)
         if column in ("bic", "held_out_lpd") or not any(c in ("bic", "held_out_lpd") and scores(cells, c) for c in SCORES):
