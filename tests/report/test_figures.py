@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import made
@@ -14,6 +15,8 @@ from workbench.report import agreement, checks, plates
 from workbench.report.figures.canvas import TICK_ROOM, round_ticks
 from workbench.report.figures.probs import short
 from workbench.report.figures.restarts import ends, window
+from workbench.report.figures.sweep import curve
+from workbench.report.palette import Look
 from workbench.report.scores import likelihoods
 from workbench.report.slices import Slice, slices
 
@@ -158,3 +161,18 @@ def test_diagnostics_warn_first_and_put_methods_side_by_side() -> None:
         ("share singular", ["0", "0.110 (warning)"]),
         ("local maximum", ["undecided", "undecided"]),
     ]
+
+
+def test_scores_close_to_the_best_are_told_apart_beside_far_ones() -> None:
+    """On a straight axis log evidences over K are a cliff and a line, when what matters is the nat between the last two."""
+
+    def heights(values: list[float]) -> np.ndarray:
+        svg = curve("s", ["1", "2", "3"], {"gibbs": values}, {"gibbs": Look(0)}, "log evidence", "K")
+        line = re.search(r'id="line2d_\d+">\s*<path d="([^"]*)"[^>]*stroke: #0072b2', svg)
+        assert line is not None
+        return np.array([float(y) for y in re.findall(r"[ML] [\d.]+ ([\d.]+)", line[1])])
+
+    far = np.diff(heights([-1309.0, -1168.5, -1167.5]))
+    assert far[1] / far[0] == pytest.approx(np.arcsinh(1.0) / (np.arcsinh(141.5) - np.arcsinh(1.0)), rel=1e-3)
+    near = np.diff(heights([-4.0, -2.0, -1.0]))
+    assert near[1] / near[0] == pytest.approx(0.5, rel=1e-3)

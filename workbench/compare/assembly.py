@@ -21,6 +21,7 @@ from workbench.compare.optima import Optimum, optima
 from workbench.compare.probabilities import model_probability_rows
 from workbench.compare.replicated import replicated
 from workbench.compare.scoring import failure_row, likelihood_row
+from workbench.compare.sensitivity import sensitivity_rows
 from workbench.compare.settled import Settled, settle
 from workbench.fit import Evidence, Fit
 
@@ -48,6 +49,7 @@ COLUMNS = {
     "evidence": "method estimator log_evidence mcse kl kl_mcse reference reference_method trusted standing note",
     "model_probabilities": "method estimator log_evidence mcse gap probability lower upper bound bound_method bound_estimator "
     "bic_probability bic bic_method icl icl_method elpd_loo elpd_loo_method held_out_lpd held_out_lpd_method preferred_by note",
+    "prior_sensitivity": "prior numbers change change_mcse log_evidence mcse probability lower upper rhat overlap note",
     "diagnostics": "method quantity value threshold verdict advice",
 }
 WHOLE = frozenset(
@@ -93,6 +95,7 @@ def assemble(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
             rows[name].append({**cell.values, **row})
     swept = list(cells[0].values) if cells else []
     rows["model_probabilities"] += model_probability_rows(swept, rows["likelihoods"], rows["evidence"])
+    rows["prior_sensitivity"] += sensitivity_rows(cells, rows["model_probabilities"])
     return {name: frame(rows[name], [*swept, *words.split()]) for name, words in columns.items()}
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BOUNDS = {
     "elbo": "ELBO",
-    "elbo_symmetrised": "ELBO, q averaged over relabellings",
+    "elbo_symmetrised": "symmetrised ELBO",
     "elbo_labels": "ELBO with labels in q",
 }
 NAMES = {**BOUNDS, "bic": "−BIC/2", "exact": "exact", "smc": "SMC", "laplace": "Laplace"}
@@ -79,8 +79,8 @@ def notes(cell: Slice) -> Iterator[str]:
         yield "No estimate here may stand for the log evidence, so that no bound has a KL: the notes say why, and what to run."
     else:
         yield (
-            f"KL: the log evidence by {name(known)} less the ELBO, what the approximation costs. An ELBO is a lower bound: q averaged over the K! "
-            "relabellings has a higher one, by at most log K!, and one with labels in q is lower."
+            f"KL: the log evidence by {name(known)} less the ELBO, what the approximation costs. An ELBO is a lower bound; symmetrised, "
+            "with q averaged over the K! relabellings, it is higher by at most log K!, and with labels in q it is lower."
         )
     if any(row.text("standing") == "denied" for row in rows(cell)):
         yield "Grey: denied by its own diagnostics, or rough; it decides nothing."
@@ -100,7 +100,7 @@ def plates(cell: Slice, prefix: str) -> Iterator[Plate]:
     )
     caption += f"; the line is the reference, {name(known)}, and the number on an arrow the KL." if known is not None else "."
     caption += " Grey and hollow: not trusted, or rough. What lies beyond the axis stands at its edge with its value."
-    yield Plate((Panel("Evidence and bounds", stem, ladder(stem, rungs, cell.looks)),), caption, "evidence")
+    yield Plate((Panel("Log evidence and its bounds", stem, ladder(stem, rungs, cell.looks)),), caption, "evidence")
 
 
 def rung(row: Row) -> Rung:

@@ -18,6 +18,7 @@ from workbench.report import (
     probabilities,
     replicates,
     scores,
+    sensitivity,
     sweeps,
 )
 from workbench.report.blocks import Block, Field, Grid, Head, Listing, Section, Sentences
@@ -58,6 +59,7 @@ def of_sweep(cells: list[Slice]) -> tuple[Section, ...]:
             Section("Findings", "findings", (Sentences(tuple(sweeps.findings(cells))),)),
             Section("The sweep", "sweep", (*sweeps.plates(cells), *sweeps.grids(cells))),
             Section("How many components? P(K | x)", "probabilities", (*probabilities.plates(cells), *probabilities.grids(cells))),
+            Section("What the prior does to P(K | x)", "sensitivity", tuple(sensitivity.blocks(cells))),
         ]
     )
 

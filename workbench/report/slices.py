@@ -22,6 +22,8 @@ WORDS |= {"objective_name", "half_step", "estimator", "reference", "quantity", "
 WORDS |= {
     "reference_method",
     "standing",
+    "prior",
+    "numbers",
     "bound_method",
     "bound_estimator",
     "preferred_by",
@@ -40,6 +42,7 @@ READ = {  # the columns that the page reads, by table
     "trace": "method restart iteration seconds objective_name objective",
     "evidence": "method estimator log_evidence mcse kl kl_mcse reference reference_method standing note",
     "model_probabilities": "method estimator log_evidence mcse gap probability lower upper bound bound_method bic_probability preferred_by note",
+    "prior_sensitivity": "prior numbers log_evidence mcse probability lower upper note",
     "replicated": "method quantity feature feature_2 level observed distance",
     "diagnostics": "method quantity value threshold verdict advice",
     "calibration": "method quantity replicate",

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
-from workbench.report.figures.sweep import curve
+from workbench.report.figures.sweep import BENT, curve
 from workbench.report.findings import ALIKE
 from workbench.report.numerals import DASH, counted, difference, listed, nats
 from workbench.report.probabilities import findings as probable
+from workbench.report.sensitivity import findings as sensitive
 from workbench.report.wording import capital
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def findings(cells: list[Slice]) -> Iterator[str]:
     if lost:
         yield f"{counted(len(lost), 'fit')} gave no result, with the reason in the section of the cell: {listed(lost[:8])}{' and others' if len(lost) > 8 else ''}."
     yield from probable(cells)
+    yield from sensitive(cells)
     for column, (name, more, _) in SCORES.items():
         table = scores(cells, column)
         if column in ("bic", "held_out_lpd") or not any(c in ("bic", "held_out_lpd") and scores(cells, c) for c in SCORES):
@@ -89,20 +91,22 @@ def plates(cells: list[Slice]) -> Iterator[Plate]:
     """A curve for each score that some method has."""
     key, names = keys(cells)
     panels, words = [], []
-    for column, (name, _, note) in SCORES.items():
+    for column, (name, more, note) in SCORES.items():
         table = scores(cells, column)
         if table:
             panels.append(
                 Panel(
                     name,
                     f"sweep-{column}",
-                    curve(f"sweep-{column}", names, table, cells[0].looks, name, key or listed(list(cells[0].values))),
+                    curve(f"sweep-{column}", names, table, cells[0].looks, name, key or listed(list(cells[0].values)), more=more),
                 )
             )
             words.append(f"{capital(name)}: {note[:1].lower()}{note[1:]}")
     if panels:
         yield Plate(
-            tuple(panels), f"Scores by swept value. {' '.join(words)} A gap in a line is a cell without that number.", "likelihoods"
+            tuple(panels),
+            f"Scores by swept value, as distances from the best; an axis longer than {BENT:.0f} is bent. {' '.join(words)} A gap in a line is a cell without that number.",
+            "likelihoods",
         )
 
 

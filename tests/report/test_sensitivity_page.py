@@ -1,0 +1,70 @@
+"""What the prior does to P(K | x), on the page: a table, a figure, a finding, and lines to paste."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import made
+import pandas as pd
+
+from workbench.report.blocks import Grid, Listing, Plate
+from workbench.report.sensitivity import blocks, findings
+from workbench.report.slices import Slice, slices
+
+KEY = "model.n_components"
+
+
+def row(k: int, prior: str, value: float, share: float, numbers: str = "", note: str = "") -> dict[str, Any]:
+    found = {KEY: k, "prior": prior, "numbers": numbers, "log_evidence": value, "mcse": 0.01, "probability": share}
+    return found | {"lower": share, "upper": share, "note": note}
+
+
+def cells_of(*rows: dict[str, Any]) -> list[Slice]:
+    numbers = sorted({each[KEY] for each in rows})
+    tables = {
+        "prior_sensitivity": pd.DataFrame(list(rows)),
+        "model_probabilities": pd.DataFrame([{KEY: k, "method": "nuts", "log_evidence": -1.0} for k in numbers]),
+        "likelihoods": pd.DataFrame([{KEY: k, "method": "nuts"} for k in numbers]),
+    }
+    return slices(tables, [made.cell(made.clusters(), model__n_components=k) for k in numbers])
+
+
+GIVEN = (row(1, "as given", -10.0, 0.3, "{scale: [[2.0]]}"), row(2, "as given", -9.0, 0.7, "{scale: [[1.0]]}"))
+STRONGER = (
+    row(1, "mean_strength x 100", -8.0, 0.9, "{mean_strength: 1.0}"),
+    row(2, "mean_strength x 100", -10.0, 0.1, "{mean_strength: 1.0}"),
+)
+
+
+def test_table_figure_and_lines_to_paste() -> None:
+    plate, grid, lines = blocks(cells_of(*GIVEN, *STRONGER))
+    assert isinstance(plate, Plate)
+    assert [panel.title for panel in plate.panels] == ["as given", "mean_strength x 100"]
+    assert isinstance(grid, Grid)
+    assert [(head.text, head.note) for head in grid.columns] == [("as given", ""), ("mean_strength x 100", "{mean_strength: 1.0}")]
+    assert [field.text for field in grid.rows[0][1]] == ["-10.000 ± 0.010, P = 0.300", "-8.000 ± 0.010, P = 0.900"]
+    assert isinstance(lines, Listing)
+    assert lines.text == "# as of K = 1\nprior: {scale: [[2.0]]}\n# as of K = 2\nprior: {scale: [[1.0]]}"
+
+
+def test_the_finding_says_whether_the_prior_decides() -> None:
+    (line,) = findings(cells_of(*GIVEN, *STRONGER))
+    assert line == "The prior decides how many components are most probable: K = 2 with the prior as given; K = 1 with mean_strength x 100."
+    same = (row(1, "mean_strength / 100", -12.0, 0.2), row(2, "mean_strength / 100", -11.0, 0.8))
+    (line,) = findings(cells_of(*GIVEN, *same))
+    assert line == "K = 2 is the most probable under every prior looked at: as given and mean_strength / 100."
+
+
+def test_what_is_not_known_says_why_once() -> None:
+    lost = [row(k, "mean_strength x 100", math.nan, math.nan, note="chains disagree; run the sweep") for k in (1, 2)]
+    cells = cells_of(*GIVEN, *lost)
+    grid = next(block for block in blocks(cells) if isinstance(block, Grid))
+    assert [field.text for _, fields in grid.rows for field in fields[1:]] == ["not known", "not known"]
+    told = "Not known (K = 1 with mean_strength x 100 and K = 2 with mean_strength x 100): chains disagree; run the sweep."
+    assert told in grid.notes
+    assert not list(findings(cells))
+
+
+def test_a_prior_as_given_alone_is_no_section() -> None:
+    assert not list(blocks(cells_of(row(1, "as given", -10.0, 0.3), row(2, "as given", -9.0, 0.7))))

@@ -1,0 +1,67 @@
+"""Changed priors: how strongly the means are held, and a scale that does not change with K."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.models import Prior
+from workbench.problem import Problem
+
+FACTOR = 100.0
+"""Of ``mean_strength``, up and down: 1 against 0.01 costs (D/2) log 100 nats a component (statistics, section 1)."""
+
+Numbers = Mapping[str, Any]
+
+
+def spread(problem: Problem, factor: float) -> tuple[str, dict[str, Any]] | None:
+    """The hyperparameter that spreads the means, changed so that it holds them ``factor`` times as strongly.
+
+    Returns
+    -------
+    What was changed in words, and ``prior:`` numbers to be laid over the others; None for a family without means. Under an
+    independent prior it is ``mean_covariance``, which is as much wider as the means are held less.
+    """
+    numbers, name = _of_means(problem)
+    if "mean_strength" in numbers:
+        key, value = "mean_strength", numbers["mean_strength"] * factor
+    elif "mean_covariance" in numbers:
+        key, value, factor = "mean_covariance", _times(numbers["mean_covariance"], 1.0 / factor), 1.0 / factor
+    else:
+        return None
+    words = f"{key} x {factor:g}" if factor > 1.0 else f"{key} / {1.0 / factor:g}"
+    return words, {name: {key: value}} if name else {key: value}
+
+
+def scale(problem: Problem) -> dict[str, Any]:
+    """``prior:`` numbers that keep this problem's ``scale`` for every K; empty for a family without one."""
+    numbers, name = _of_means(problem)
+    if "scale" not in numbers:
+        return {}
+    return {name: {"scale": numbers["scale"]}} if name else {"scale": numbers["scale"]}
+
+
+def changed(problem: Problem, numbers: Numbers) -> Prior:
+    """The problem's prior with other numbers laid over its own."""
+    own = {} if problem.prior is None else problem.prior.numbers()
+    laid = {key: {**own[key], **value} if isinstance(value, Mapping) else value for key, value in numbers.items()}
+    return problem.family.prior({**own, **laid}, problem.n_components, problem.data)
+
+
+def written(numbers: Numbers) -> str:
+    """Numbers as ``prior:`` takes them in a config: one line of YAML."""
+    import yaml
+
+    return yaml.safe_dump(dict(numbers), default_flow_style=True, width=10**6, sort_keys=False).strip()
+
+
+def _of_means(problem: Problem) -> tuple[Numbers, str]:
+    """The numbers of the Gaussian part, and the block's name in a product's ``prior:``."""
+    numbers = {} if problem.prior is None else problem.prior.numbers()
+    block = numbers.get("gaussian")
+    return (block, "gaussian") if isinstance(block, Mapping) else (numbers, "")
+
+
+def _times(value: Any, factor: float) -> Any:
+    """A number, or lists of numbers, times a factor."""
+    return [_times(each, factor) for each in value] if isinstance(value, list) else value * factor

@@ -1,0 +1,127 @@
+"""What the prior does to P(K | x): the same sweep under other priors, and the lines that keep a scale for all K."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from workbench.report.blocks import Block, Field, Grid, Head, Listing, Panel, Plate
+from workbench.report.figures.probabilities import Bar, bars
+from workbench.report.numerals import estimated, fraction, listed, nats
+from workbench.report.probabilities import KEY, groups, within
+from workbench.report.slices import Row, records
+from workbench.report.wording import sentence
+
+if TYPE_CHECKING:
+    from workbench.report.slices import Slice
+
+AS_GIVEN = "as given"
+NOTES = (
+    "Log evidence and P(K | x), were the prior another. The change is by bridge sampling on labels, the parameters integrated out where "
+    "that is closed, between this run's draws and a short Gibbs sampler under the other prior; its error is in the table.",
+    "mean_strength (of an independent prior mean_covariance) says how far from the data's centre means may lie: 1 against 0.01 costs "
+    "(D/2) log 100 nats a component. The default scale shrinks as K grows, which rewards a larger K.",
+)
+
+Told = dict[str, dict[object, Row]]
+"""By prior, by K."""
+
+
+def told(group: list[tuple[Slice, Row]]) -> Told:
+    """Rows of prior_sensitivity.csv of one group."""
+    found: Told = {}
+    for cell, _ in group:
+        for row in map(Row, records(cell.tables["prior_sensitivity"])):
+            found.setdefault(row.text("prior"), {})[cell.values[KEY]] = row
+    return found
+
+
+def known(rows: dict[object, Row]) -> bool:
+    return all(math.isfinite(row.number("probability")) for row in rows.values())
+
+
+def blocks(cells: list[Slice]) -> Iterator[Block]:
+    """For each group a figure of what is known, a table, and the lines to paste."""
+    for i, group in enumerate(groups(cells)):
+        found = told(group)
+        if len(found) > 1 and any(math.isfinite(row.number("log_evidence")) for each in found.values() for row in each.values()):
+            yield from plates(found, f"sensitivity-{i}", within(group))
+            yield grid(found, within(group))
+        if lines := frozen(found.get(AS_GIVEN, {})):
+            title = "To give every K the same scale, one of these lines under `model:`"
+            yield Listing(f"{title} ({within(group)})" if within(group) else title, lines)
+
+
+def plates(found: Told, stem: str, title: str) -> Iterator[Plate]:
+    """P(K | x) under each prior under which it is known."""
+    panels = []
+    for i, (prior, rows) in enumerate(found.items()):
+        if known(rows):
+            each = [Bar(str(k), row.number("probability"), row.number("lower"), row.number("upper"), math.nan) for k, row in rows.items()]
+            panels.append(Panel(prior, f"{stem}-{i}", bars(f"{stem}-{i}", each, KEY)))
+    if len(panels) > 1:
+        where = f" ({title})" if title else ""
+        yield Plate(
+            tuple(panels), f"P(K | x){where} under the prior as given and under others; lines are 95 % by errors.", "prior_sensitivity"
+        )
+
+
+def grid(found: Told, title: str) -> Grid:
+    """K down, priors across: log evidence with its error, and P(K | x)."""
+    heads = tuple(Head(prior, shortened(rows)) for prior, rows in found.items())
+    numbers = list(next(iter(found.values())))
+    lines = tuple((Head(f"K = {k}"), tuple(field(rows[k], known(rows)) for rows in found.values())) for k in numbers)
+    return Grid(title, heads, lines, (*NOTES, *reasons(found)), "prior_sensitivity")
+
+
+def shortened(rows: dict[object, Row]) -> str:
+    """The numbers of a prior, where they fit under its name."""
+    text = next(iter(rows.values())).text("numbers")
+    return text if len(text) < 40 and len({row.text("numbers") for row in rows.values()}) == 1 else ""
+
+
+def field(row: Row, summed: bool) -> Field:
+    """`-21.92 ± 0.01, P = 0.40`."""
+    if not math.isfinite(row.number("log_evidence")):
+        return Field("not known", faint=True)
+    text = estimated(row.number("log_evidence"), row.number("mcse")) if row.number("mcse") > 0 else nats(row.number("log_evidence"))
+    share = fraction(row.number("probability"))
+    return Field(f"{text}, P {share if share[0] in '<>' else f'= {share}'}" if summed else f"{text}, P not known")
+
+
+def reasons(found: Told) -> Iterator[str]:
+    """Why some are not known, each reason once."""
+    by: dict[str, list[str]] = {}
+    for prior, rows in found.items():
+        for k, row in rows.items():
+            if row.text("note"):
+                by.setdefault(row.text("note"), []).append(f"K = {k} with {prior}")
+    for note, where in by.items():
+        yield f"Not known ({listed(where)}): {sentence(note)}"
+
+
+def frozen(rows: dict[object, Row]) -> str:
+    """The line of each K whose scale could be everyone's."""
+    lines = [f"# as of K = {k}\nprior: {row.text('numbers')}" for k, row in rows.items() if row.text("numbers")]
+    return "\n".join(lines)
+
+
+def findings(cells: list[Slice]) -> Iterator[str]:
+    """Whether the most probable K is the same under every prior that is known."""
+    for group in groups(cells):
+        best = {prior: max(rows, key=lambda k: rows[k].number("probability")) for prior, rows in told(group).items() if known(rows)}
+        where = f" ({within(group)})" if within(group) else ""
+        if AS_GIVEN not in best or len(best) < 2:
+            continue
+        by: dict[object, list[str]] = {}
+        for prior, k in best.items():
+            by.setdefault(k, []).append(prior)
+        if len(by) == 1:
+            yield f"K = {best[AS_GIVEN]} is the most probable under every prior looked at{where}: {listed(list(best))}."
+        else:
+            parts = [
+                f"K = {k} with {listed(['the prior ' + prior if prior == AS_GIVEN else prior for prior in priors])}"
+                for k, priors in by.items()
+            ]
+            yield f"The prior decides how many components are most probable{where}: {'; '.join(parts)}."
