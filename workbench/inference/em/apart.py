@@ -6,6 +6,7 @@ import numpy as np
 
 from workbench.inference.em.begin import begin
 from workbench.inference.evidence.symmetry import Symmetry
+from workbench.inference.target import CompiledTarget
 from workbench.models.shapes import Coordinates
 from workbench.problem import Problem
 
@@ -15,39 +16,56 @@ SAME = 1e-3
 """Nats within which two ends may be one optimum."""
 NEAR = 0.1
 """Largest difference of their coordinates, each sorted over components, within which they are."""
+MOST = 12
+"""Optima that are weighed."""
+SHARE = 0.05
+"""Least part of the posterior, by the normal about each optimum, that a chain begins at."""
+STEP = 1e-4
+"""Of the central differences of the gradient."""
+MOST_CELLS = 20_000_000_000
+"""Points times rows, columns and components that the weighing may see: about a minute."""
 
 
-def apart(problem: Problem, seeds: list[int], chains: int) -> tuple[Coordinates, tuple[str, ...]]:
-    """Unconstrained coordinates (chain, dim) of the starts of chains at the best different optima, and sentences about them.
+def apart(problem: Problem, seeds: list[int], chains: int, threads: int = 1) -> tuple[Coordinates, tuple[str, ...]]:
+    """Unconstrained coordinates (chain, dim) of the starts of chains at different optima, and sentences about them.
 
     Parameters
     ----------
     seeds : of the starts from which MAP-EM climbs
     chains : how many begin
+    threads : that the weighing may use
 
     Notes
     -----
-    Chain i begins at the i-th best optimum, and at the best again when all have been given. Optima further below the best than a nat
-    for each coordinate are left out: their part of the posterior is negligible unless each standard deviation there is e times as
-    wide, and a chain that does not leave one would count for as much as the others.
+    Optima are weighed by the normal about each, log p(x, u) + dim / 2 log 2 pi - log det(-H) / 2 + g' (-H)^-1 g / 2 with gradient g
+    and Hessian H over unconstrained coordinates. Chain i begins at the i-th heaviest, and at the heaviest again when all have been
+    given; optima of less than a twentieth are left out, as a chain that does not leave one would count for as much as the others.
+    Where there are too many rows and coordinates for Hessians, optima are taken by their height.
     """
     u, _ = begin(problem, "em", seeds)
-    mixture = problem.coordinates.unflatten(u)[0]
-    heights = np.asarray(problem.log_likelihood(mixture) + problem.log_prior(mixture))
-    found = _different(problem, u, heights)
-    told = "; ".join(f"{heights[i]:.2f}, chain {_listed(range(place, chains, len(found)))}" for place, i in enumerate(found[:chains]))
-    said = f"MAP-EM found {len(found)} optima within {u.shape[-1]} nats of the best; chains begin at log posterior {told}"
-    return u[[found[i % len(found)] for i in range(chains)]], (said,)
+    target = CompiledTarget.of(problem, threads)
+    found = u[_different(target, u)]
+    dear = 2.0 * target.dim * len(found) * problem.data.x.size * problem.n_components > MOST_CELLS
+    weights = _heights(target, found) if dear else _masses(target, found)
+    order = np.argsort(-weights, kind="stable")
+    shares = np.exp(weights[order] - np.logaddexp.reduce(weights))
+    count = max(1, int((shares[:chains] >= SHARE).sum()))
+    told = ", ".join(f"{share:.2g}" for share in shares[:count])
+    how = "height" if dear else "the normal about each"
+    said = f"chains begin, in turn, at {count} of {len(found)} optima of MAP-EM, with shares of {told} by {how}"
+    return found[order[np.arange(chains) % count]], (said,)
 
 
-def _different(problem: Problem, u: Coordinates, heights: np.ndarray) -> list[int]:
-    """One end of each optimum, the best first, but for those that are too far below."""
-    assert problem.prior is not None  # refused before
-    labelless = Symmetry.of(problem.prior).ordered(u)
-    heights = np.where(np.isfinite(heights), heights, -np.inf)
+def _heights(target: CompiledTarget, u: Coordinates) -> np.ndarray:
+    return np.asarray(np.nan_to_num(target.log_posterior(target.mixture(u)), nan=-np.inf))
+
+
+def _different(target: CompiledTarget, u: Coordinates) -> list[int]:
+    """One end of each of the highest optima, the best first; at most a nat a coordinate below it."""
+    labelless, heights = Symmetry.of(target.prior).ordered(u), _heights(target, u)
     found: list[int] = []
     for i in np.argsort(-heights, kind="stable"):
-        if found and not heights[i] > heights[found[0]] - u.shape[-1]:
+        if len(found) == MOST or (found and not heights[i] > heights[found[0]] - target.dim):
             break
         alike = [j for j in found if heights[j] - heights[i] < SAME and np.abs(labelless[j] - labelless[i]).max() < NEAR]
         if not alike:
@@ -55,5 +73,17 @@ def _different(problem: Problem, u: Coordinates, heights: np.ndarray) -> list[in
     return found
 
 
-def _listed(numbers: range) -> str:
-    return ", ".join(map(str, numbers))
+def _masses(target: CompiledTarget, u: Coordinates) -> np.ndarray:
+    """log of the integral of the normal about each point (n, dim); where the density is not curved like one, of one as wide as it is
+    curved, whatever the sign."""
+    size = u.shape[-1]
+    steps = STEP * np.eye(size)
+    points = u[:, None, None] + np.stack([steps, -steps])  # (n, 2, dim, dim)
+    slopes = target.value_and_gradient(points.reshape(-1, size))[1].reshape(points.shape)
+    curvature = -(slopes[:, 0] - slopes[:, 1]) / (2.0 * STEP)
+    eigenvalues, axes = np.linalg.eigh((curvature + np.swapaxes(curvature, 1, 2)) / 2.0)
+    eigenvalues = np.maximum(np.abs(eigenvalues), 1e-8)
+    value, slope = target.value_and_gradient(u)
+    along = np.einsum("nij,ni->nj", axes, slope)
+    found = value + size / 2.0 * np.log(2.0 * np.pi) - np.log(eigenvalues).sum(axis=1) / 2.0
+    return np.asarray(found + np.minimum(along**2 / eigenvalues, 1.0).sum(axis=1) / 2.0)

@@ -35,8 +35,9 @@ class NUTS:
     chains : number of chains
     draws : kept draws of each chain
     tune : warm-up draws of each chain, which are not kept
-    init : kind of start, drawn for chain i by the i-th start seed, as other methods' starts are; ``em``: the best different optima
-        of MAP-EM from random rows, one for each chain as long as there are any
+    init : kind of start, drawn for chain i by the i-th start seed, as other methods' starts are; ``em``, the default: chains in turn at
+        the different optima of MAP-EM that hold a twentieth of the posterior or more, by the normal about each; without an interior
+        mode (a concentration below 1) the default is ``random_rows``
     sampler : ``nutpie``, or PyMC's own
     target_accept : mean acceptance that the step size is tuned to
     max_treedepth : a trajectory has at most 2**max_treedepth - 1 steps
@@ -45,6 +46,9 @@ class NUTS:
     Notes
     -----
     - Target: p(u | x), proportional to p(x | theta(u)) p(theta(u)) |d theta / d u|, over unconstrained coordinates u, labels summed out.
+    - A chain that begins in a basin of little mass may never leave it and would count for as much as the others: from random rows a
+      chain in four did so on the galaxies, K = 3, at a mode of a thousandth of the posterior. So chains begin where the mass is, and
+      R-hat tells whether the basins they began in agree.
     - No label order is forced: chains may call components differently, and are aligned afterwards.
     - log p(x) by bridge sampling (Meng & Wong 1996) between the draws and a t mixture fitted to others of them, labels averaged out;
       and by importance sampling from the same mixture. What denies an estimate stands beside it: chains that disagree, no overlap,
@@ -63,14 +67,14 @@ class NUTS:
 
     kind: ClassVar[str] = "nuts"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
     packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc", "nutpie")
     compiles: ClassVar[bool] = True
 
     chains: Annotated[int, Ge(1)] = 4
     draws: Annotated[int, Ge(1)] = 1000
     tune: Annotated[int, Ge(1)] = 1000
-    init: Init = "random_rows"
+    init: Init | None = None
     sampler: Literal["nutpie", "pymc"] = "nutpie"
     target_accept: Annotated[float, Gt(0), Lt(1)] = 0.8
     max_treedepth: Annotated[int, Ge(1)] = 10
@@ -80,7 +84,7 @@ class NUTS:
         check_options(self)
 
     def refuses(self, problem: Problem) -> str | None:
-        return refusal(problem, self.likelihood) or unbegun(problem, self.init)
+        return refusal(problem, self.likelihood) or (None if self.init is None else unbegun(problem, self.init))
 
     def fit(self, problem: Problem, context: Context | None = None) -> Fit:
         """Compile, unless this process has compiled the same family, K and D before; then sample."""
@@ -95,12 +99,13 @@ class NUTS:
 
     def _starts(self, problem: Problem, context: Context) -> tuple[Coordinates, tuple[str, ...]]:
         """Where the chains begin (chain, dim), and what is to be said of it."""
-        if self.init != "em":
-            return begin(problem, self.init, [context.start_seed(i) for i in range(self.chains)])[0], ()
+        init = self.init or ("random_rows" if unbegun(problem, "em") else "em")
+        if init != "em":
+            return begin(problem, init, [context.start_seed(i) for i in range(self.chains)])[0], ()
         from workbench.inference.em.apart import CLIMBS, apart
 
         context.progress("looking for optima", math.nan)
-        return apart(problem, [context.start_seed(i) for i in range(max(CLIMBS, self.chains))], self.chains)
+        return apart(problem, [context.start_seed(i) for i in range(max(CLIMBS, self.chains))], self.chains, context.threads)
 
     def _run(self, problem: Problem, context: Context, starts: Coordinates) -> Chains:
         context.progress("compiling", math.nan)
