@@ -38,12 +38,14 @@ STRONGER = (
 
 
 def test_table_figure_and_lines_to_paste() -> None:
-    plate, grid, lines = blocks(cells_of(*GIVEN, *STRONGER))
+    plate, grid, evidence, lines = blocks(cells_of(*GIVEN, *STRONGER))
     assert isinstance(plate, Plate)
     assert [panel.title for panel in plate.panels] == ["as given", "mean_strength x 100"]
     assert isinstance(grid, Grid)
     assert [(head.text, head.note) for head in grid.columns] == [("as given", ""), ("mean_strength x 100", "{mean_strength: 1.0}")]
-    assert [field.text for field in grid.rows[0][1]] == ["-10.000 ± 0.010, P = 0.300", "-8.000 ± 0.010, P = 0.900"]
+    assert [field.text for field in grid.rows[0][1]] == ["0.300", "0.900"]
+    assert isinstance(evidence, Grid)
+    assert [field.text for field in evidence.rows[0][1]] == ["-10.000 ± 0.010", "-8.000 ± 0.010"]
     assert isinstance(lines, Listing)
     assert lines.text == "# as of K = 1\nprior: {scale: [[2.0]]}\n# as of K = 2\nprior: {scale: [[1.0]]}"
 

@@ -61,10 +61,9 @@ def plates(cells: list[Slice]) -> Iterator[Plate]:
             stem = f"probabilities-{i}"
             panels.append(Panel(within(group) or "P(K | x)", stem, bars(stem, found, KEY)))
     if panels:
-        text = (
-            "P(K | x) for a uniform prior over the K of the sweep; lines are 95 % of what the errors of the log evidences leave open. Crosses: "
-            "exp(−BIC/2), normalised, a rough figure."
-        )
+        text = "P(K | x) for a uniform prior over the K of the sweep; lines hold 95 % of what the errors of the log evidences leave open."
+        if any(math.isfinite(row.number("bic_probability")) for group in groups(cells) for _, row in group):
+            text += " Crosses: exp(−BIC/2), normalised, a rough figure."
         text += (
             " Pale bars span what is possible where a log evidence is not trusted."
             if any("possible" in each.svg for each in panels)
@@ -111,7 +110,7 @@ def between(row: Row) -> str:
     if low == high:
         return DASH
     if math.isfinite(low) and math.isfinite(high):
-        return f"{fraction(low)} to {fraction(high)}"
+        return fraction(low) if fraction(low) == fraction(high) else f"{fraction(low)} to {fraction(high)}"
     return f"at least {fraction(low)}" if math.isfinite(low) else f"at most {fraction(high)}" if math.isfinite(high) else DASH
 
 

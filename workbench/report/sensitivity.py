@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from workbench.report.blocks import Block, Field, Grid, Head, Listing, Panel, Plate
 from workbench.report.figures.probabilities import Bar, bars
-from workbench.report.numerals import estimated, fraction, listed, nats
-from workbench.report.probabilities import KEY, groups, within
+from workbench.report.numerals import DASH, estimated, fraction, listed
+from workbench.report.probabilities import KEY, between, groups, within
 from workbench.report.slices import Row, records
 from workbench.report.wording import sentence
 
@@ -47,7 +47,7 @@ def blocks(cells: list[Slice]) -> Iterator[Block]:
         found = told(group)
         if len(found) > 1 and any(math.isfinite(row.number("log_evidence")) for each in found.values() for row in each.values()):
             yield from plates(found, f"sensitivity-{i}", within(group))
-            yield grid(found, within(group))
+            yield from grids(found, within(group))
         if lines := frozen(found.get(AS_GIVEN, {})):
             title = "To give every K the same scale, one of these lines under `model:`"
             yield Listing(f"{title} ({within(group)})" if within(group) else title, lines)
@@ -63,16 +63,20 @@ def plates(found: Told, stem: str, title: str) -> Iterator[Plate]:
     if len(panels) > 1:
         where = f" ({title})" if title else ""
         yield Plate(
-            tuple(panels), f"P(K | x){where} under the prior as given and under others; lines are 95 % by errors.", "prior_sensitivity"
+            tuple(panels),
+            f"P(K | x){where} under the prior as given and under others; lines hold 95 % of what the errors leave open.",
+            "prior_sensitivity",
         )
 
 
-def grid(found: Told, title: str) -> Grid:
-    """K down, priors across: log evidence with its error, and P(K | x)."""
+def grids(found: Told, title: str) -> Iterator[Grid]:
+    """K down, priors across: P(K | x), and log evidences with their errors."""
     heads = tuple(Head(prior, shortened(rows)) for prior, rows in found.items())
     numbers = list(next(iter(found.values())))
-    lines = tuple((Head(f"K = {k}"), tuple(field(rows[k], known(rows)) for rows in found.values())) for k in numbers)
-    return Grid(title, heads, lines, (*NOTES, *reasons(found)), "prior_sensitivity")
+    where = f", {title}" if title else ""
+    for name, write, notes in (("P(K | x)", share, reasons(found)), ("Log evidence (nats)", evidence, NOTES)):
+        lines = tuple((Head(f"K = {k}"), tuple(write(rows[k]) for rows in found.values())) for k in numbers)
+        yield Grid(f"{name}{where}", heads, lines, tuple(notes), "prior_sensitivity")
 
 
 def shortened(rows: dict[object, Row]) -> str:
@@ -81,13 +85,17 @@ def shortened(rows: dict[object, Row]) -> str:
     return text if len(text) < 40 and len({row.text("numbers") for row in rows.values()}) == 1 else ""
 
 
-def field(row: Row, summed: bool) -> Field:
-    """`-21.92 ± 0.01, P = 0.40`."""
+def share(row: Row) -> Field:
+    if not math.isfinite(row.number("probability")):
+        return Field("not known", faint=True)
+    interval = between(row)
+    return Field(fraction(row.number("probability")) + (f" ({interval})" if interval != DASH else ""))
+
+
+def evidence(row: Row) -> Field:
     if not math.isfinite(row.number("log_evidence")):
         return Field("not known", faint=True)
-    text = estimated(row.number("log_evidence"), row.number("mcse")) if row.number("mcse") > 0 else nats(row.number("log_evidence"))
-    share = fraction(row.number("probability"))
-    return Field(f"{text}, P {share if share[0] in '<>' else f'= {share}'}" if summed else f"{text}, P not known")
+    return Field(estimated(row.number("log_evidence"), row.number("mcse")))
 
 
 def reasons(found: Told) -> Iterator[str]:

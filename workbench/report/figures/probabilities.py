@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+BAR = component_colour(7)
+"""Light enough for errors and crosses to be read on it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
@@ -38,11 +41,11 @@ def bars(stem: str, found: Sequence[Bar], axis: str) -> str:
             one(axes, i, bar)
         handles: list[Any] = []
         if any(math.isfinite(bar.probability) for bar in found):
-            handles.append(Patch(color=component_colour(0), label="P(K | x)"))
+            handles.append(Patch(color=BAR, label="P(K | x)"))
         if not all(math.isfinite(bar.probability) for bar in found):
             handles.append(Patch(color=GREY, alpha=0.3, label="possible"))
         if any(math.isfinite(bar.rough) for bar in found):
-            handles += axes.plot(range(len(found)), [bar.rough for bar in found], "x", color=GREY, markersize=6, label="by BIC, rough")
+            handles += axes.plot(range(len(found)), [bar.rough for bar in found], "x", color=INK, markersize=6, label="by BIC, rough")
         axes.set_xticks(range(len(found)), [bar.name for bar in found])
         axes.set(xlabel=axis, ylabel="probability", ylim=(0, 1.02), xlim=(-0.6, len(found) - 0.4))
         key(figure, [handle.get_label() for handle in handles], handles)
@@ -52,7 +55,7 @@ def bars(stem: str, found: Sequence[Bar], axis: str) -> str:
 
 def one(axes: Axes, i: int, bar: Bar) -> None:
     if math.isfinite(bar.probability):
-        axes.bar(i, bar.probability, width=0.6, color=component_colour(0))
+        axes.bar(i, bar.probability, width=0.6, color=BAR)
         if bar.upper > bar.lower:
             axes.vlines(i, bar.lower, bar.upper, color=INK, linewidth=1.4)
         return
