@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from workbench.report import agreement, checks, plates
+from workbench.report.figures import canvas
 from workbench.report.figures.canvas import TICK_ROOM, round_ticks
 from workbench.report.figures.probs import short
 from workbench.report.figures.restarts import ends, window
@@ -176,3 +177,14 @@ def test_scores_close_to_the_best_are_told_apart_beside_far_ones() -> None:
     assert far[1] / far[0] == pytest.approx(np.arcsinh(1.0) / (np.arcsinh(141.5) - np.arcsinh(1.0)), rel=1e-3)
     near = np.diff(heights([-4.0, -2.0, -1.0]))
     assert near[1] / near[0] == pytest.approx(0.5, rel=1e-3)
+
+
+def test_inlined_drawings_are_slim_and_their_words_are_whole() -> None:
+    svg = canvas.panel("slim", 2.0, lambda axes: axes.set_xticks([0.123], ["0.12345"]))
+    inlined = canvas.inlined(svg, "slim", "0.98765")
+    assert ">0.12345<" in inlined
+    assert 'aria-label="0.98765"' in inlined
+    assert "font-family" not in inlined
+    tags = re.findall(r"<[^>]*>", inlined)
+    assert not [tag for tag in tags[1:] if re.search(r"\d\.\d{3}", tag)]
+    assert len(inlined) < 0.7 * len(svg)

@@ -47,6 +47,8 @@ STYLE: dict[Any, Any] = {
 TICK_ROOM = 0.17
 """Share of the axis between two ticks, so that their numbers stay apart."""
 FEWEST_TICKS = 3
+FONTS = re.compile(r"font-family: [^;\"]*;? ?")
+LONG = re.compile(r"(?<![\w.])-?\d+\.\d{3,}\b")
 MOST_MARKS = 1500  # more than this many points are drawn as a picture inside the SVG
 
 
@@ -77,12 +79,17 @@ def inlined(svg: str, stem: str, title: str) -> str:
     used = set(re.findall(r'(?:href="|url\()#([^")]*)', svg))
     svg = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", svg)
     svg = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{stem}-", svg)
-    svg = svg.replace(INK, "currentColor").replace(PAPER, "var(--paper)")
+    svg = slimmed(svg).replace(INK, "currentColor").replace(PAPER, "var(--paper)")
     for index, colour in enumerate(LIGHT):
         svg = svg.replace(colour, f"var(--method-{index})")
     box = re.search(r'viewBox="[^"]*"', svg)
     start = f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" {box[0] if box else ""} role="img" aria-label="{html.escape(title)}">'
     return start + svg[svg.index(">") + 1 :]
+
+
+def slimmed(svg: str) -> str:
+    """Without the fonts that the page replaces, and with two decimals of a point; words between the tags stay as they are."""
+    return re.sub(r"<(?!image)[^>]*>", lambda tag: LONG.sub(lambda number: f"{float(number[0]):.2f}", FONTS.sub("", tag[0])), svg)
 
 
 def standing(svg: str) -> str:
