@@ -83,13 +83,25 @@ def inlined(svg: str, stem: str, title: str) -> str:
     for index, colour in enumerate(LIGHT):
         svg = svg.replace(colour, f"var(--method-{index})")
     box = re.search(r'viewBox="[^"]*"', svg)
-    start = f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" {box[0] if box else ""} role="img" aria-label="{html.escape(title)}">'
+    start = f'<svg {box[0] if box else ""} role="img" aria-label="{html.escape(title)}">'
     return start + svg[svg.index(">") + 1 :]
 
 
 def slimmed(svg: str) -> str:
-    """Without the fonts that the page replaces, and with two decimals of a point; words between the tags stay as they are."""
-    return re.sub(r"<(?!image)[^>]*>", lambda tag: LONG.sub(lambda number: f"{float(number[0]):.2f}", FONTS.sub("", tag[0])), svg)
+    """Without the fonts that the page replaces, with two decimals of a point, each style once for marks that share it; words between
+    the tags stay as they are."""
+    svg = re.sub(r"<(?!image)[^>]*>", lambda tag: LONG.sub(lambda number: f"{float(number[0]):.2f}", FONTS.sub("", tag[0])), svg)
+    svg = re.sub(r">\s+<", "><", svg.replace("xlink:href", "href"))
+    return re.sub(r"<g([^>]*)>((?:<use [^>]*/>)+)</g>", _styled_once, svg)
+
+
+def _styled_once(group: re.Match[str]) -> str:
+    """A group of marks with the one style that all of them have."""
+    styles = set(re.findall(r' style="[^"]*"', group[2]))
+    if len(styles) != 1 or "style=" in group[1] or group[2].count("style=") != group[2].count("<use "):
+        return group[0]
+    (style,) = styles
+    return f"<g{group[1]}{style}>{group[2].replace(style, '')}</g>"
 
 
 def standing(svg: str) -> str:

@@ -77,7 +77,8 @@ def beyond(axes: Axes, y: int, rung: Rung, low: float, high: float) -> None:
     """The value of a rung that the axis does not reach, at the edge where it would be."""
     left = rung.value < low
     text = f"← {rung.value:.1f}" if left else f"{rung.value:.1f} →"
-    axes.text(low if left else high, y, text, ha="left" if left else "right", va="center", fontsize=7.5, color=GREY)
+    room = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8}
+    axes.text(low if left else high, y, text, ha="left" if left else "right", va="center", fontsize=7.5, color=GREY, bbox=room)
 
 
 def limits(rungs: Sequence[Rung]) -> tuple[float, float]:
