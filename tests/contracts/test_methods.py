@@ -38,6 +38,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "pathfinder": {"restarts": 3, "draws": 50},
     "nuts": {"chains": 2, "draws": 50, "tune": 100},
     "gibbs": {"chains": 2, "draws": 50, "tune": 20},
+    "smc": {"chains": 2, "draws": 50},
     "exact": {"chains": 2, "draws": 50},
     "imported": {"file": "draws.nc"},
 }

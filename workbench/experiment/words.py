@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from workbench.data.spelling import advice, nearest, there_are, who_has
 from workbench.inference.options import FOREIGN_OPTIONS
 
-LATER_KINDS = ("smc",)
+LATER_KINDS: tuple[str, ...] = ()
 LATER_FAMILIES = ("lda",)
 LATER = {
     "config": (),

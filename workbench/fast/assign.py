@@ -4,7 +4,7 @@ How a family plugs in. Its E step is an njit function over (fits, chunks of rows
 and for every block of at most ``BLOCK`` rows (padded to a multiple of eight) of every fit it
 
 1. writes log p(x_n, z_n = k) to ``joint`` (K, BLOCK), row k at offset k * BLOCK (the family's own kernel);
-2. calls ``assign(joint, K, rows, counts, once, rule, beta, totals, at)``: ``joint`` now holds the shares, and the block's log
+2. calls ``assign(joint, K, rows, counts, once, how, fit, first, totals, at)``: ``joint`` now holds the shares, and the block's log
    likelihood, E_q log p(x, z) and entropy have been added to ``totals[at : at + 3]``;
 3. adds the shares' statistics to its partial sums (the family's own kernel).
 
@@ -13,16 +13,44 @@ Rows of padding have count 0. Partial sums are by (fit, chunk) and merged in tha
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from workbench.fast.arrays import owned
 from workbench.fast.chunks import BLOCK
 from workbench.fast.compiled import compiled
+from workbench.fast.labels import draw, uniforms
 from workbench.fast.lanes import NOTHING, WIDTH, Lanes, turned
 from workbench.fast.writer import Writer, kernel
 
-RULES = {"soft": 0, "hard": 1, "power": 2}
+RULES = {"soft": 0, "hard": 1, "power": 2, "draw": 3}
+UNSEEDED = np.zeros(1, np.uint64)
+
+
+class Assignment(NamedTuple):
+    """How q is restricted, in numbers that compiled code takes.
+
+    Attributes
+    ----------
+    rule : a number of ``RULES``
+    beta : the power to which p(z | x) is raised, 1 where it is not
+    seeds : (fit,), uint64, what labels are drawn by; of other rules one that nobody looks at
+    """
+
+    rule: int
+    beta: float = 1.0
+    seeds: np.ndarray = UNSEEDED
+
+    def of(self, which: Any) -> Assignment:
+        """That of some of the fits."""
+        return Assignment(self.rule, self.beta, owned(self.seeds[which])) if self.rule == RULES["draw"] else self
+
+
+@compiled
+def softly() -> Assignment:
+    """q is p(z | x), as compiled code says it."""
+    return Assignment(0, 1.0, np.zeros(1, np.uint64))
 
 
 def _top(code: Writer, joint: Any, n_components: Any, row: Any) -> tuple[Lanes, Lanes]:
@@ -138,22 +166,76 @@ def _power(code: Writer, joint: Any, n_components: Any, rows: Any, counts: Any, 
 _write_soft, _write_once, _write_hard, _write_power = kernel(_soft), kernel(_soft_once), kernel(_hard), kernel(_power)
 
 
+def _draw_once(code: Writer, joint: Any, n_components: Any, rows: Any, numbers: Any) -> None:
+    """Where every row counts once, or not at all: all on the component in whose share the row's uniform number falls.
+
+    It is the last one with a share that begins at or below the number: rounding never takes one without a share.
+    """
+    with code.loop(rows, step=WIDTH) as row:
+        left, label, mass = code.sum(), code.sum(-1.0), code.sum()
+        with code.loop(n_components) as k:
+            mass.add(code.load(joint, code.plus(code.product(k, BLOCK), row)))
+        left.set(code.load(numbers, row) * mass.value)
+        with code.loop(n_components) as k:
+            share = code.load(joint, code.plus(code.product(k, BLOCK), row))
+            begun = code.builder.and_(left.value.compared(">=", 0.0), share.compared(">", 0.0))
+            label.set(code.number(k).where(begun, label.value))
+            left.set(left.value - share)
+        with code.loop(n_components) as k:
+            code.store(
+                code.lanes(1.0).where(label.value.compared("==", code.number(k)), 0.0), joint, code.plus(code.product(k, BLOCK), row)
+            )
+
+
+_write_labels = kernel(_draw_once)
+
+
+@compiled
+def _draw(joint: np.ndarray, n_components: int, rows: int, counts: np.ndarray, once: bool, seed: int, first: int) -> None:
+    """Shares become whole numbers of each row's units."""
+    if once:
+        numbers = np.empty(BLOCK)
+        uniforms(seed, first, rows, numbers)
+        _write_labels(joint, n_components, rows, numbers)
+        return
+    own = np.empty(n_components)
+    for row in range(rows):
+        if counts[row] > 0.0:
+            for k in range(n_components):
+                own[k] = joint[k * BLOCK + row]
+            draw(own, counts[row], seed, first + row)
+            for k in range(n_components):
+                joint[k * BLOCK + row] = own[k]
+
+
 @compiled
 def assign(
-    joint: np.ndarray, n_components: int, rows: int, counts: np.ndarray, once: bool, rule: int, beta: float, totals: np.ndarray, at: int
+    joint: np.ndarray,
+    n_components: int,
+    rows: int,
+    counts: np.ndarray,
+    once: bool,
+    how: Assignment,
+    fit: int,
+    first: int,
+    totals: np.ndarray,
+    at: int,
 ) -> None:
     """Turn log joints (K, BLOCK) into shares; add log likelihood, E_q log p(x, z) and entropy to ``totals[at : at + 3]``.
 
-    ``once``: the counts are 0 or 1, as :func:`weighed` says.
+    ``once``: the counts are 0 or 1, as :func:`weighed` says. ``fit`` and ``first`` are the numbers of the fit and of the block's first
+    row. Where labels are drawn the totals are those of the responsibilities that they are drawn by.
     """
-    if rule == 1:
+    if how.rule == 1:
         _write_hard(joint, n_components, rows, counts, totals, at)
-    elif rule == 2:
-        _write_power(joint, n_components, rows, counts, beta, totals, at)
+    elif how.rule == 2:
+        _write_power(joint, n_components, rows, counts, how.beta, totals, at)
     elif once:
         _write_once(joint, n_components, rows, counts, totals, at)
     else:
         _write_soft(joint, n_components, rows, counts, totals, at)
+    if how.rule == 3:
+        _draw(joint, n_components, rows, counts, once, how.seeds[fit], first)
 
 
 def _columns(code: Writer, size: int, x: Any, first: Any, rows: Any, out: Any) -> None:

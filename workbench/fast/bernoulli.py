@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.fast.assign import Assignment
 from workbench.fast.codes import Coded
 from workbench.fast.compiled import compiled
 from workbench.fast.discrete import Discrete, logarithms, with_zeros
@@ -97,9 +98,9 @@ def _padded(numbers: np.ndarray) -> np.ndarray:
 STEP = Discrete(_log_cells, _summarise, BernoulliStatistics)
 
 
-def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, how: Assignment, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
-    return STEP.expect(logarithms(mixture.weights), mixture.components.parameters()["probs"], data, counts, rule, beta, threads)
+    return STEP.expect(logarithms(mixture.weights), mixture.components.parameters()["probs"], data, counts, how, threads)
 
 
 def _given_cells(known: Coded, logs: np.ndarray, cells: np.ndarray, first: int) -> None:
@@ -116,6 +117,6 @@ def numbers_of(terms: BernoulliTerms) -> np.ndarray:
     return np.concatenate([terms.log_probs, terms.log_complements], axis=-1)
 
 
-def expect_terms(terms: BernoulliTerms, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+def expect_terms(terms: BernoulliTerms, data: Dataset, counts: np.ndarray, how: Assignment, threads: int) -> Expectation:
     """The E step over all rows of a batch of terms (restart,)."""
-    return GIVEN.expect(terms.constant, numbers_of(terms), data, counts, rule, beta, threads)
+    return GIVEN.expect(terms.constant, numbers_of(terms), data, counts, how, threads)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.fast.assign import Assignment
 from workbench.fast.codes import Coded
 from workbench.fast.discrete import Discrete, logarithms, with_zeros
 from workbench.models import Expectation, Mixture
@@ -43,11 +44,11 @@ def _step(n_features: int, n_levels: int, write_logs: Callable[[np.ndarray, np.n
     return Discrete(log_cells, summarise, statistics)
 
 
-def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, how: Assignment, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
     probs = mixture.components.parameters()["probs"]
     logs = logarithms(mixture.weights)
-    return step(*probs.shape[2:]).expect(logs, probs.reshape(*logs.shape, -1), data, counts, rule, beta, threads)
+    return step(*probs.shape[2:]).expect(logs, probs.reshape(*logs.shape, -1), data, counts, how, threads)
 
 
 def numbers_of(terms: CategoricalTerms) -> np.ndarray:
@@ -55,6 +56,6 @@ def numbers_of(terms: CategoricalTerms) -> np.ndarray:
     return terms.log_probs.reshape(*terms.constant.shape, -1)
 
 
-def expect_terms(terms: CategoricalTerms, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+def expect_terms(terms: CategoricalTerms, data: Dataset, counts: np.ndarray, how: Assignment, threads: int) -> Expectation:
     """The E step over all rows of a batch of terms (restart,)."""
-    return given(*terms.log_probs.shape[2:]).expect(terms.constant, numbers_of(terms), data, counts, rule, beta, threads)
+    return given(*terms.log_probs.shape[2:]).expect(terms.constant, numbers_of(terms), data, counts, how, threads)

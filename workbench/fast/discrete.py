@@ -11,6 +11,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.fast import chunks
 from workbench.fast.arrays import read_only
+from workbench.fast.assign import Assignment
 from workbench.fast.codes import Coded, coded
 from workbench.fast.lanes import WIDTH
 from workbench.fast.lookup import e_step
@@ -73,6 +74,10 @@ class Layout:
         missing = 0 if counts.shape[0] == 1 else -self.n_fits % self.together
         return read_only(np.concatenate([counts, np.repeat(counts[-1:], missing, axis=0)]) if missing else counts)
 
+    def seeds(self, how: Assignment) -> Assignment:
+        """The same with a seed for every lane that is a fit."""
+        return how.of(np.minimum(np.arange(self.n_fits + -self.n_fits % self.together), self.n_fits - 1))
+
 
 @dataclass(frozen=True)
 class Discrete:
@@ -83,7 +88,7 @@ class Discrete:
     statistics: Callable[..., Statistics]
 
     def expect(
-        self, log_weights: np.ndarray, parameter: np.ndarray, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
+        self, log_weights: np.ndarray, parameter: np.ndarray, data: Dataset, counts: np.ndarray, how: Assignment, threads: int
     ) -> Expectation:
         """The E step of a batch of fits: log weights (fit, K), parameter (fit, K, M), counts (1, N) or (fit, N)."""
         known = coded(data)
@@ -95,7 +100,7 @@ class Discrete:
             if chosen.start < chosen.stop:
                 own = rows[chosen] if rows.shape[0] > 1 else rows
                 layout = Layout(chosen.stop - chosen.start, n_components, min(WIDTH, together))
-                parts.append(self._part(layout, known, log_weights[chosen], parameter[chosen], own, rule, beta, threads))
+                parts.append(self._part(layout, known, log_weights[chosen], parameter[chosen], own, how.of(chosen), threads))
             first = chosen.stop
         return Expectation.joined(parts)
 
@@ -106,15 +111,22 @@ class Discrete:
         log_weights: np.ndarray,
         parameter: np.ndarray,
         counts: np.ndarray,
-        rule: int,
-        beta: float,
+        how: Assignment,
         threads: int,
     ) -> Expectation:
         constant = np.ascontiguousarray(layout.place(log_weights[:, :, None], -np.inf)[:, 0])
         cells = np.zeros((constant.shape[0], known.n_cells + 1, constant.shape[1]))  # the last: a cell that was not observed
         with np.errstate(divide="ignore", invalid="ignore"):
             self.log_cells(known, layout.place(parameter, NEUTRAL), cells, 0)
-        arguments = (cells, constant, known.places, known.members, layout.weights_of_rows(counts), rule, beta, (0,) * layout.together)
+        arguments = (
+            cells,
+            constant,
+            known.places,
+            known.members,
+            layout.weights_of_rows(counts),
+            layout.seeds(how),
+            (0,) * layout.together,
+        )
         n_rows, lanes = known.codes.shape[0], constant.shape[1]
         work, size = known.codes.size * parameter.shape[0] * parameter.shape[1], START + lanes * (known.n_cells + 2)
         partial = chunks.run(e_step, cells.shape[0], n_rows, size, arguments, threads=threads, work=work)

@@ -2,8 +2,8 @@
 
 A family plugs in with a row in ``MODULES``: its module has
 
-- ``expect(mixture, data, counts, rule, beta, threads) -> Expectation``; counts (1, N), or (restart, N) where every fit weighs
-  the rows its own way; rule a number of :data:`workbench.fast.assign.RULES`;
+- ``expect(mixture, data, counts, how, threads) -> Expectation``; counts (1, N), or (restart, N) where every fit weighs the rows its
+  own way; how an :class:`workbench.fast.assign.Assignment`;
 - of its terms' class, with a row in ``MODULES_OF_TERMS``, ``expect_terms(terms, ...)``: the same of a log joint whose coefficients
   are given, as variational Bayes has them in expectation;
 - ``m_step(statistics, prior, current) -> Mixture`` and ``collapsed(mixture, scale) -> flags``, where the models' own cost too much.
@@ -23,6 +23,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast.arrays import owned
+from workbench.fast.assign import RULES, UNSEEDED, Assignment
 from workbench.fast.chunks import chunk_rows
 from workbench.models import Components, Expectation, Mixture, Prior, Statistics, Terms, maximum
 from workbench.models.families.bernoulli import BernoulliComponents, BernoulliTerms
@@ -62,19 +63,27 @@ MODULES_OF_TERMS: dict[type[Any], str] = {
 ROOM = 1 << 22
 """Numbers that the partial sums of a batch may take: 32 MB."""
 
-Rule = Literal["soft", "hard", "power"]
-NUMBERS: dict[str, int] = {"soft": 0, "hard": 1, "power": 2}
+Rule = Literal["soft", "hard", "power", "draw"]
 
 
 def expect(
-    mixture: Mixture, data: Dataset, counts: np.ndarray | None = None, *, rule: Rule = "soft", beta: float = 1.0, threads: int = 1
+    mixture: Mixture,
+    data: Dataset,
+    counts: np.ndarray | None = None,
+    *,
+    rule: Rule = "soft",
+    beta: float = 1.0,
+    seeds: np.ndarray | None = None,
+    threads: int = 1,
 ) -> Expectation:
     """The E step over all rows for a batch of mixtures (restart,).
 
     Parameters
     ----------
     counts : (N,) or (restart, N); the data's, if None
-    rule : ``soft``, q is p(z | x); ``hard``, all on the likeliest label; ``power``, q proportional to p(z | x) ** beta
+    rule : ``soft``, q is p(z | x); ``hard``, all on the likeliest label; ``power``, q proportional to p(z | x) ** beta;
+        ``draw``, each row's units have labels drawn from p(z | x), by counts that are whole numbers
+    seeds : (restart,), uint64, by which labels are drawn; the same ones give the same labels
     threads : how many work side by side; the bits do not depend on it
 
     Raises
@@ -82,24 +91,33 @@ def expect(
     TypeError
         If there is no compiled step for the mixture's components.
     """
-    weigh = data.counts if counts is None else counts
-    weigh = weigh if weigh.ndim == 2 else weigh[None]
-    options = (NUMBERS[rule], float(beta) if rule == "power" else 1.0, threads)
+    return assigned(mixture, data, _rows_of(counts, data), _assignment(rule, beta, seeds), threads)
+
+
+def assigned(mixture: Mixture, data: Dataset, weigh: np.ndarray, how: Assignment, threads: int) -> Expectation:
+    """The same, counts (1, N) or (restart, N)."""
     n_fits = mixture.weights.shape[0]
     together = 1 if n_fits == 1 else _fits_together(mixture, data.n_rows)
     if n_fits <= together:
-        found: Expectation = _module(mixture).expect(_contiguous(mixture), data, weigh, *options)
+        found: Expectation = _module(mixture).expect(_contiguous(mixture), data, weigh, how, threads)
         return found
     parts = []
     for start in range(0, n_fits, together):
         chosen = slice(start, start + together)
         own = weigh[chosen] if weigh.shape[0] > 1 else weigh
-        parts.append(_module(mixture).expect(_contiguous(mixture.take(chosen)), data, own, *options))
+        parts.append(_module(mixture).expect(_contiguous(mixture.take(chosen)), data, own, how.of(chosen), threads))
     return Expectation.joined(parts)
 
 
 def expect_terms(
-    terms: Terms, data: Dataset, counts: np.ndarray | None = None, *, rule: Rule = "soft", beta: float = 1.0, threads: int = 1
+    terms: Terms,
+    data: Dataset,
+    counts: np.ndarray | None = None,
+    *,
+    rule: Rule = "soft",
+    beta: float = 1.0,
+    seeds: np.ndarray | None = None,
+    threads: int = 1,
 ) -> Expectation:
     """The E step over all rows for a batch of terms (restart,), as :func:`expect`.
 
@@ -110,9 +128,11 @@ def expect_terms(
     TypeError
         If there is no compiled step for such terms.
     """
-    weigh = data.counts if counts is None else counts
-    weigh = weigh if weigh.ndim == 2 else weigh[None]
-    options = (NUMBERS[rule], float(beta) if rule == "power" else 1.0, threads)
+    return assigned_by_terms(terms, data, _rows_of(counts, data), _assignment(rule, beta, seeds), threads)
+
+
+def assigned_by_terms(terms: Terms, data: Dataset, weigh: np.ndarray, how: Assignment, threads: int) -> Expectation:
+    """The same, counts (1, N) or (restart, N)."""
     module = _module_of_terms(type(terms))
     (n_fits,) = terms.batch_shape
     together = _room(n_fits, _size(terms), data.n_rows)
@@ -120,8 +140,19 @@ def expect_terms(
     for start in range(0, n_fits, together):
         chosen = slice(start, start + together)
         own = weigh[chosen] if weigh.shape[0] > 1 else weigh
-        parts.append(module.expect_terms(terms if n_fits <= together else terms.take(chosen), data, own, *options))
+        parts.append(module.expect_terms(terms if n_fits <= together else terms.take(chosen), data, own, how.of(chosen), threads))
     return Expectation.joined(parts)
+
+
+def _rows_of(counts: np.ndarray | None, data: Dataset) -> np.ndarray:
+    """Counts by fit and row, one row for all fits or one each."""
+    weigh = data.counts if counts is None else counts
+    return weigh if weigh.ndim == 2 else weigh[None]
+
+
+def _assignment(rule: Rule, beta: float, seeds: np.ndarray | None) -> Assignment:
+    own = UNSEEDED if seeds is None else np.ascontiguousarray(seeds, dtype=np.uint64)
+    return Assignment(RULES[rule], float(beta) if rule == "power" else 1.0, own)
 
 
 def _fits_together(mixture: Mixture, n_rows: int) -> int:

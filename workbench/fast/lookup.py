@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.fast.assign import RULES
+from workbench.fast.assign import RULES, Assignment, softly
 from workbench.fast.compiled import compiled
+from workbench.fast.labels import draw
 from workbench.fast.lanes import WIDTH
 from workbench.fast.passes import (
     ROWS,
@@ -25,7 +26,7 @@ from workbench.fast.passes import (
 
 CHUNK = 8192
 """Rows whose sums are formed before they are added to the others'."""
-HARD = RULES["hard"]
+HARD, DRAW = RULES["hard"], RULES["draw"]
 
 
 @compiled
@@ -38,14 +39,34 @@ def scratch(width: int, entries: int) -> np.ndarray:
 
 
 @compiled
+def draw_labels(
+    joint: np.ndarray, weigh: np.ndarray, rows: int, width: int, fits: int, seeds: np.ndarray, first: int, shared: np.ndarray
+) -> None:
+    """Shares of rows ``first`` .. become whole numbers of their units; what makes them responsibilities times counts is then 1."""
+    each = width * WIDTH // fits
+    own = np.empty(each)
+    for row in range(rows):
+        for fit in range(fits):
+            count = weigh[row * fits + fit]
+            if count > 0.0 and shared[row * fits + fit] > 0.0:
+                for k in range(each):
+                    place = k * fits + fit
+                    own[k] = joint[place // WIDTH * STRIDE + row * WIDTH + place % WIDTH]
+                draw(own, count, seeds[fit], first + row)
+                for k in range(each):
+                    place = k * fits + fit
+                    joint[place // WIDTH * STRIDE + row * WIDTH + place % WIDTH] = own[k]
+                shared[row * fits + fit] = 1.0
+
+
+@compiled
 def chunk(
     cells: np.ndarray,
     constant: np.ndarray,
     places: np.ndarray,
     members: np.ndarray,
     counts: np.ndarray,
-    rule: int,
-    beta: float,
+    how: Assignment,
     first: int,
     last: int,
     fits: tuple[int, ...],
@@ -62,7 +83,7 @@ def chunk(
     constant : (W * 8), log weights, and -inf where there is no component
     places, members : as of ``Coded``
     counts : (1, N') for all fits, or (fits, N')
-    rule, beta : a number of ``RULES``, and the power to which p(z | x) is raised (1 if soft)
+    how : the rule, the power to which p(z | x) is raised (1 if soft), and where labels are drawn a seed for each fit
     fits : a tuple of as many zeros as there are fits, known when the code is written
     room : of :func:`scratch`
     totals, summed, sums : (3, 8), (W * 8) and (C + 1, W * 8), to which log likelihood, E_q log p(x, z) and H(q), responsibilities, and
@@ -77,6 +98,7 @@ def chunk(
     scores = np.empty(3 * ROWS * WIDTH)
     top, mass, shared, cross = np.ones(ROWS * WIDTH), np.ones(ROWS * WIDTH), np.ones(ROWS * WIDTH), np.ones(ROWS * WIDTH)
     weigh = np.zeros(ROWS * WIDTH)
+    rule, beta = how.rule, how.beta
     for start in range(first, last, ROWS):
         rows = min(ROWS, last - start)
         if counts.shape[0] == 1:
@@ -99,6 +121,8 @@ def chunk(
         else:
             score((0,), weigh, top, shared, shared, cross, 1.0, vectors, scores)
         add_scores(fits, scores, rows, totals)
+        if rule == DRAW:
+            draw_labels(joint, weigh, rows, width, lanes, how.seeds, start, shared)
         gather(fits, joint, shared, at, rows, groups, width, size, buckets, summed)
     share_out(buckets, n_cells, parts, n_sums, width, sums)
 
@@ -116,8 +140,7 @@ def e_step(
     places: np.ndarray,
     members: np.ndarray,
     counts: np.ndarray,
-    rule: int,
-    beta: float,
+    how: Assignment,
     fits: tuple[int, ...],
 ) -> None:
     """Add the totals, responsibilities and sums by cell of ``chunk`` to ``partial`` (F, chunks, numbers), F times so many ``fits``.
@@ -128,12 +151,13 @@ def e_step(
     room = scratch(numbers // WIDTH, cells.shape[1] + members.shape[0])
     for f in range(first_fit, last_fit):
         own = counts[f * lanes : (f + 1) * lanes] if counts.shape[0] > 1 else counts
+        mine = Assignment(how.rule, how.beta, how.seeds[f * lanes : (f + 1) * lanes])
         for c in range(first_chunk, last_chunk):
             part = partial[f, c]
             totals, summed = part[: 3 * WIDTH].reshape(3, WIDTH), part[3 * WIDTH : 3 * WIDTH + numbers]
             sums = part[3 * WIDTH + numbers :].reshape(-1, numbers)
             last = min(places.shape[0], (c + 1) * chunk_rows)
-            chunk(cells[f], constant[f], places, members, own, rule, beta, c * chunk_rows, last, fits, room, totals, summed, sums)
+            chunk(cells[f], constant[f], places, members, own, mine, c * chunk_rows, last, fits, room, totals, summed, sums)
 
 
 @compiled
@@ -146,7 +170,7 @@ def expectation(
     for first in range(0, places.shape[0], CHUNK):
         part, part_summed, part_sums = np.zeros((3, WIDTH)), np.zeros(cells.shape[1]), np.zeros(cells.shape)
         last = min(first + CHUNK, places.shape[0])
-        chunk(cells, constant, places, members, counts.reshape(1, -1), 0, 1.0, first, last, (0,), room, part, part_summed, part_sums)
+        chunk(cells, constant, places, members, counts.reshape(1, -1), softly(), first, last, (0,), room, part, part_summed, part_sums)
         totals += part
         summed += part_summed
         sums += part_sums

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.fast.assign import BLOCK, assign, columns, scratch, weighed
+from workbench.fast.assign import BLOCK, Assignment, assign, columns, scratch, weighed
 from workbench.fast.compiled import compiled
 from workbench.fast.gaussian import axes, factors, missing, wide
 from workbench.fast.lanes import WIDTH
@@ -80,8 +80,9 @@ def matrix_rows(
     origins: np.ndarray,
     codes: np.ndarray,
     table: np.ndarray,
-    rule: int,
-    beta: float,
+    how: Assignment,
+    fit: int,
+    begin: int,
     totals: np.ndarray,
     buckets: np.ndarray,
 ) -> np.ndarray:
@@ -94,6 +95,7 @@ def matrix_rows(
     constant, centres, roots : (1, K), (1, K, D) and (1, K or 1, D, D)
     origins : (1, K, D), about which sums are taken
     table : (K', S)
+    fit, begin : numbers of the fit and of the first of these rows, by which labels are drawn
     totals, buckets : (8) and (K', S), added to
 
     Returns
@@ -121,7 +123,7 @@ def matrix_rows(
             wide.joint_of(features, padded, 0, n_components, matrices, rows, block, constant, points, lines, joint, strip)
         coded_rows(codes, first, last, entries)
         add_lookups(table, entries, last - first, n_components, joint)
-        assign(joint, n_components, rows, weigh, once, rule, beta, totals, 0)
+        assign(joint, n_components, rows, weigh, once, how, fit, begin + first, totals, 0)
         if unrolled:
             factors.add_sums(size, 0, n_components, rows, block, origins, joint, lanes)
         else:
@@ -145,8 +147,9 @@ def axis_rows(
     origins: np.ndarray,
     codes: np.ndarray,
     table: np.ndarray,
-    rule: int,
-    beta: float,
+    how: Assignment,
+    fit: int,
+    begin: int,
     totals: np.ndarray,
     buckets: np.ndarray,
 ) -> np.ndarray:
@@ -167,7 +170,7 @@ def axis_rows(
         axes.joint_of((0,), features, 0, n_components, rows, block, constant, cells, centres, roots, joint)
         coded_rows(codes, first, last, entries)
         add_lookups(table, entries, last - first, n_components, joint)
-        assign(joint, n_components, rows, weigh, once, rule, beta, totals, 0)
+        assign(joint, n_components, rows, weigh, once, how, fit, begin + first, totals, 0)
         axes.add_sums((0,), features, 0, n_components, rows, block, origins, joint, lanes)
         add_shares(joint, entries, last - first, n_components, buckets)
     factors.reduce(numbers - WIDTH, lanes, sums, 0)
@@ -195,8 +198,7 @@ def matrix_e_step(
     covariances: np.ndarray,
     origins: np.ndarray,
     cells: np.ndarray,
-    rule: int,
-    beta: float,
+    how: Assignment,
 ) -> None:
     """Add to ``partial`` (fit, chunk, numbers) the sums of ``missing.e_step``, before the totals those by cell.
 
@@ -220,7 +222,7 @@ def matrix_e_step(
                 rows = (x[first:last], weigh[first:last].copy().reshape(1, -1))
                 terms = (constant.reshape(1, -1), centres[fit : fit + 1], roots.reshape(1, matrices, n_features, n_features))
                 looked_up = (codes[first:last], table)
-                sums = matrix_rows(size, *rows, *terms, origins[fit : fit + 1], *looked_up, rule, beta, totals, buckets)
+                sums = matrix_rows(size, *rows, *terms, origins[fit : fit + 1], *looked_up, how, fit, first, totals, buckets)
                 for k in range(n_components):
                     own[n_sums + k] += sums[k * per]
                     m = k if matrices > 1 else 0
@@ -248,8 +250,7 @@ def axis_e_step(
     roots: np.ndarray,
     origins: np.ndarray,
     cells: np.ndarray,
-    rule: int,
-    beta: float,
+    how: Assignment,
 ) -> None:
     """Add to ``partial`` (fit, chunk, numbers) the sums of ``axes.e_step``, before the totals those by cell.
 
@@ -265,6 +266,6 @@ def axis_e_step(
             rows = (x[begin:end], weigh[begin:end].copy().reshape(1, -1))
             one = slice(fit, fit + 1)
             terms = (constant[one], constants[one], centres[one], roots[one], origins[one])
-            sums = axis_rows(*rows, *terms, codes[begin:end], table, rule, beta, totals, buckets)
+            sums = axis_rows(*rows, *terms, codes[begin:end], table, how, fit, begin, totals, buckets)
             own[:cells_at] += sums[:cells_at]
             own[cells_at : cells_at + n_cells * n_components] += by_cell(buckets, members, n_cells)[:n_cells].copy().reshape(-1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.fast.assign import Assignment
 from workbench.fast.codes import Coded
 from workbench.fast.discrete import Discrete, by_feature, logarithms, with_zeros
 from workbench.models import Expectation, Mixture
@@ -33,9 +34,9 @@ def _summarise(known: Coded, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 STEP = Discrete(_log_cells, _summarise, PoissonStatistics)
 
 
-def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, how: Assignment, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
-    return STEP.expect(logarithms(mixture.weights), mixture.components.parameters()["rates"], data, counts, rule, beta, threads)
+    return STEP.expect(logarithms(mixture.weights), mixture.components.parameters()["rates"], data, counts, how, threads)
 
 
 def _given_cells(known: Coded, numbers: np.ndarray, cells: np.ndarray, first: int) -> None:
@@ -52,6 +53,6 @@ def numbers_of(terms: PoissonTerms) -> np.ndarray:
     return np.concatenate([terms.log_rates, terms.rates], axis=-1)
 
 
-def expect_terms(terms: PoissonTerms, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+def expect_terms(terms: PoissonTerms, data: Dataset, counts: np.ndarray, how: Assignment, threads: int) -> Expectation:
     """The E step over all rows of a batch of terms (restart,)."""
-    return GIVEN.expect(terms.constant, numbers_of(terms), data, counts, rule, beta, threads)
+    return GIVEN.expect(terms.constant, numbers_of(terms), data, counts, how, threads)

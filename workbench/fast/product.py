@@ -15,6 +15,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.fast import chunks, expectation
 from workbench.fast.arrays import owned, read_only
+from workbench.fast.assign import Assignment
 from workbench.fast.codes import Coded, encode
 from workbench.fast.discrete import logarithms
 from workbench.fast.gaussian import factors, independent, matrices, missing
@@ -34,44 +35,42 @@ from workbench.models.shapes import Flags
 
 MATRICES = (FullComponents, TiedComponents, FullTerms)
 """Blocks whose features are not independent."""
-RULES: tuple[expectation.Rule, ...] = ("soft", "hard", "power")
-"""By their numbers."""
 
 
-def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, how: Assignment, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
     rest = mixture.components
     assert isinstance(rest, ProductComponents)
     if len(rest.blocks) == 1:
         own = Mixture(mixture.weights, rest.blocks[0])
-        found = expectation.expect(own, data, counts, rule=RULES[rule], beta=beta, threads=threads)
+        found = expectation.assigned(own, data, counts, how, threads)
         return replace(found, statistics=ProductStatistics(found.statistics.counts, (found.statistics,)))
     others = [i for i, block in enumerate(rest.blocks) if type(block) in STEPS]
     parts, parameters = discrete_parts([rest.blocks[i] for i in others], [rest.layout.sizes[i] for i in others])
     if len(others) == len(rest.blocks):
-        return parts.alone().expect(logarithms(mixture.weights), parameters, data, counts, rule, beta, threads)
+        return parts.alone().expect(logarithms(mixture.weights), parameters, data, counts, how, threads)
     (place,) = set(range(len(rest.blocks))).difference(others)
     columns = rest.layout.columns[place]
     rows = _rows(data, columns.start, columns.stop, isinstance(rest.blocks[place], MATRICES))
-    step = Mixed(rows, parts, read_only(counts[:, rows.order]), place, rule, beta, threads)
+    step = Mixed(rows, parts, read_only(counts[:, rows.order]), place, how, threads)
     return step.expect(logs_of(mixture.weights), rest.blocks[place], parameters)
 
 
-def expect_terms(terms: ProductTerms, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+def expect_terms(terms: ProductTerms, data: Dataset, counts: np.ndarray, how: Assignment, threads: int) -> Expectation:
     """The E step over all rows of a batch of terms (restart,)."""
     if len(terms.blocks) == 1:
         own = _beside(terms.blocks[0], terms.log_weights)
-        found = expectation.expect_terms(own, data, counts, rule=RULES[rule], beta=beta, threads=threads)
+        found = expectation.assigned_by_terms(own, data, counts, how, threads)
         return replace(found, statistics=ProductStatistics(found.statistics.counts, (found.statistics,)))
     others = [i for i, block in enumerate(terms.blocks) if type(block) in GIVEN]
     sizes = [terms.columns[i].stop - terms.columns[i].start for i in others]
     parts, numbers = discrete_parts([terms.blocks[i] for i in others], sizes)
     if len(others) == len(terms.blocks):
-        return parts.alone().expect(terms.log_weights, numbers, data, counts, rule, beta, threads)
+        return parts.alone().expect(terms.log_weights, numbers, data, counts, how, threads)
     (place,) = set(range(len(terms.blocks))).difference(others)
     columns = terms.columns[place]
     rows = _rows(data, columns.start, columns.stop, isinstance(terms.blocks[place], MATRICES))
-    step = Mixed(rows, parts, read_only(counts[:, rows.order]), place, rule, beta, threads)
+    step = Mixed(rows, parts, read_only(counts[:, rows.order]), place, how, threads)
     return step.expect(owned(terms.log_weights), terms.blocks[place], numbers)
 
 
@@ -145,8 +144,7 @@ class Mixed:
     parts: Parts
     counts: np.ndarray
     place: int
-    rule: int
-    beta: float
+    how: Assignment
     threads: int
 
     def expect(self, log_weights: np.ndarray, block: Components | Terms, parameters: np.ndarray) -> Expectation:
@@ -165,14 +163,14 @@ class Mixed:
             self.parts.log_cells(self.rows.known, np.swapaxes(parameters, 1, 2), cells, 0)
         counts = self.counts if self.counts.shape[0] == 1 else read_only(self.counts[which])
         e_step = self._matrices if isinstance(block, MATRICES) else self._axes
-        own, totals, sums = e_step(log_weights, block, cells, counts)
+        own, totals, sums = e_step(log_weights, block, cells, counts, self.how.of(which))
         summaries = self.parts.summarise(self.rows.known, sums)
         others = list(self.parts.statistics(own.counts, *(np.ascontiguousarray(np.swapaxes(array, 1, 2)) for array in summaries)))
         blocks = (*others[: self.place], own, *others[self.place :])
         return Expectation(ProductStatistics(own.counts, blocks), totals[:, 0], totals[:, 1], totals[:, 2])
 
     def _matrices(
-        self, log_weights: np.ndarray, block: Components | Terms, cells: np.ndarray, counts: np.ndarray
+        self, log_weights: np.ndarray, block: Components | Terms, cells: np.ndarray, counts: np.ndarray, how: Assignment
     ) -> tuple[Statistics, np.ndarray, np.ndarray]:
         """Statistics of the block, the three totals (fit, 3) and sums by discrete cell (fit, C, K); a covariance each or for all."""
         given, means, covariances = matrices.under(block)
@@ -185,7 +183,7 @@ class Mixed:
             own = counts if counts.shape[0] == 1 else read_only(counts[which])
             rows = (self.rows.x, self.rows.starts, self.rows.seen, self.rows.codes, self.rows.known.members, own)
             parameters = (log_weights[which], given[which], means[which], covariances[which], origins, cells[which])
-            return self._run(matrix_e_step, origins, cells_at, cells, (few, *rows, *parameters))
+            return self._run(matrix_e_step, origins, cells_at, cells, (few, *rows, *parameters, how.of(which)))
 
         first = sums(slice(None), means)
         seen, centres, scatters, totals, again = matrices.moments(first[:, None], means)
@@ -196,7 +194,7 @@ class Mixed:
         return statistics, totals, self._by_cell(first, cells_at, cells)
 
     def _axes(
-        self, log_weights: np.ndarray, block: Components | Terms, cells: np.ndarray, counts: np.ndarray
+        self, log_weights: np.ndarray, block: Components | Terms, cells: np.ndarray, counts: np.ndarray, how: Assignment
     ) -> tuple[Statistics, np.ndarray, np.ndarray]:
         """The same under independent features, a variance each or for all."""
         constants, means, roots = independent.under(block)
@@ -206,7 +204,7 @@ class Mixed:
             own = counts if counts.shape[0] == 1 else read_only(counts[which])
             rows = (self.rows.x, self.rows.codes, self.rows.known.members, own)
             parameters = (log_weights[which], constants[which], means[which], roots[which], origins, cells[which])
-            return self._run(axis_e_step, origins, cells_at, cells, (*rows, *parameters))
+            return self._run(axis_e_step, origins, cells_at, cells, (*rows, *parameters, how.of(which)))
 
         first = sums(slice(None), means)
         n, centres, scatters, seen, totals, again = independent.moments(first[:, None], means, False)
@@ -220,8 +218,7 @@ class Mixed:
         n_fits, n_rows = origins.shape[0], self.rows.x.shape[0]
         length = cells_at + (cells.shape[1] - 1) * cells.shape[2] + WIDTH
         work = n_rows * (origins.size + n_fits * origins.shape[1] * self.rows.codes.shape[1])
-        options = (self.rule, self.beta)
-        partial = chunks.run(e_step, n_fits, n_rows, length, (*arguments, *options), threads=self.threads, work=work)
+        partial = chunks.run(e_step, n_fits, n_rows, length, arguments, threads=self.threads, work=work)
         return np.asarray(merged(partial))
 
     @staticmethod

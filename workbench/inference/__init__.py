@@ -15,6 +15,7 @@ from workbench.inference.method import Clock, Context, Method
 from workbench.inference.options import answer_unknown_options
 from workbench.inference.pathfinder import Pathfinder
 from workbench.inference.pymc import ADVI, NUTS, FullRankADVI
+from workbench.inference.smc import SMC
 from workbench.inference.vbem import VBEM
 
 METHODS: dict[str, type[Method]] = {
@@ -32,6 +33,7 @@ METHODS: dict[str, type[Method]] = {
     "pathfinder": Pathfinder,
     "nuts": NUTS,
     "gibbs": Gibbs,
+    "smc": SMC,
     "exact": Exact,
     "imported": Imported,
 }
@@ -42,6 +44,7 @@ __all__ = [
     "EM",
     "METHODS",
     "NUTS",
+    "SMC",
     "VBEM",
     "AnnealedEM",
     "Clock",

@@ -217,9 +217,14 @@ class Prior:
         components = self.components.maximise(statistics, current.components)
         return Mixture(self._likeliest(self.concentration + statistics.counts), components)
 
-    def drawn(self, statistics: Statistics, current: Mixture, rng: np.random.Generator) -> Mixture:
-        """Gibbs' draw of theta given ``statistics`` of labelled rows, (*batch); without a closed form a move from ``current``."""
-        weights = self._drawn_weights(rng, self.concentration + statistics.counts, current.batch_shape)
+    def drawn(self, statistics: Statistics, current: Mixture, rng: np.random.Generator, labels: PerComponent | None = None) -> Mixture:
+        """Gibbs' draw of theta given ``statistics`` of labelled rows, (*batch); without a closed form a move from ``current``.
+
+        ``labels`` (*batch, K) are the numbers of labels, where rows count for the components otherwise than for the weights: with
+        their density raised to a power, say.
+        """
+        own = self.concentration + (statistics.counts if labels is None else labels)
+        weights = self._drawn_weights(rng, own, current.batch_shape)
         return Mixture(weights, self.components.drawn(statistics, current.components, rng))
 
     def mode(self) -> Mixture:

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from workbench.fast.assign import softly
 from workbench.fast.compiled import compiled
 from workbench.fast.fisher import discrete
 from workbench.fast.gaussian.axes import e_step
@@ -63,7 +64,7 @@ def value_and_gradient(
     constant = log_weights.copy().reshape(1, -1)
     partial = np.zeros((1, 1, rounded_up(eps.shape[0] * (1 + 3 * eps.shape[1])) + WIDTH))
     rows = counts.copy().reshape(1, -1)
-    e_step(0, 1, 0, 1, z.shape[0], partial, (0,), (), z, rows, constant, cells, centres, factors, centres, 0, 1.0)
+    e_step(0, 1, 0, 1, z.shape[0], partial, (0,), (), z, rows, constant, cells, centres, factors, centres, softly())
     sums = partial[0, 0]
     n, dc, de = slopes(sums, c, centres, factors, root.item())
     return np.array(sums[sums.size - WIDTH]), n, dc, de
@@ -92,7 +93,7 @@ def with_discrete(
     table, totals = tables(own, members), np.zeros(WIDTH)
     buckets = np.zeros(table.shape)
     constant, rows = log_weights.copy().reshape(1, -1), counts.copy().reshape(1, -1)
-    sums = axis_rows(z, rows, constant, cells, centres, factors, centres, codes, table, 0, 1.0, totals, buckets)
+    sums = axis_rows(z, rows, constant, cells, centres, factors, centres, codes, table, softly(), 0, 0, totals, buckets)
     n, dc, de = slopes(sums, c, centres, factors, root.item())
     rest = discrete.slopes(by_cell(buckets, members, kind.size), probs, rates, levels, kind, column, value)
     return np.array(totals[0]), n, dc, de, rest[0], rest[1], rest[2]

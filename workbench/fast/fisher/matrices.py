@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numba.extending import overload
 
+from workbench.fast.assign import softly
 from workbench.fast.compiled import compiled
 from workbench.fast.fisher import discrete
 from workbench.fast.fisher.bartlett import bartlett, centres_of, pulled_back, roots_of
@@ -36,7 +37,7 @@ def _rows_by_size(size: Any, y: Any, counts: Any, constant: Any, centres: Any, f
 
     def few(size: Any, y: Any, counts: Any, constant: Any, centres: Any, factor: Any) -> Any:
         partial = np.zeros((1, 1, factors.numbers(centres.shape[1], centres.shape[2])))
-        factors.e_step(0, 1, 0, 1, y.shape[0], partial, size, y, counts, constant, centres, factor, centres, 0, 1.0)
+        factors.e_step(0, 1, 0, 1, y.shape[0], partial, size, y, counts, constant, centres, factor, centres, softly())
         return partial[0, 0, partial.shape[2] - WIDTH], partial[0, 0]
 
     def many(size: Any, y: Any, counts: Any, constant: Any, centres: Any, factor: Any) -> Any:
@@ -44,7 +45,7 @@ def _rows_by_size(size: Any, y: Any, counts: Any, constant: Any, centres: Any, f
         points = wide.padded_columns(centres[0]).reshape(1, n_components, -1)
         roots = wide.padded_rows(factor[0]).reshape(1, factor.shape[1], -1, features)
         partial = np.zeros((1, 1, n_components * wide.numbers(features) + WIDTH))
-        wide.e_step(0, 1, 0, 1, y.shape[0], partial, y, counts, constant, points, roots, points, 0, 1.0)
+        wide.e_step(0, 1, 0, 1, y.shape[0], partial, y, counts, constant, points, roots, points, softly())
         return partial[0, 0, partial.shape[2] - WIDTH], wide.packed(partial[0], n_components, features)[0]
 
     return few if len(size) > 0 else many
@@ -129,7 +130,7 @@ def with_discrete(
         first, last = int(starts[p]), int(starts[p + 1])
         constant = under(b, masks[p], log_weights, factor, regression, left)
         rows = (y[first:last], counts[first:last].copy().reshape(1, -1))
-        sums = matrix_rows(size, *rows, constant, centres, factor, centres, codes[first:last], table, 0, 1.0, totals, buckets)
+        sums = matrix_rows(size, *rows, constant, centres, factor, centres, codes[first:last], table, softly(), 0, 0, totals, buckets)
         complete(sums, masks[p], regression, left, n, n_seen, s1, s2)
     dc, dt, de = pulled_back(a, white, whitener, n_seen, s1, s2, root.item())
     rest = discrete.slopes(by_cell(buckets, members, kind.size), probs, rates, levels, kind, column, value)

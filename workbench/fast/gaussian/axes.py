@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.fast.assign import BLOCK, assign, columns, scratch, weighed
+from workbench.fast.assign import BLOCK, Assignment, assign, columns, scratch, weighed
 from workbench.fast.compiled import compiled
 from workbench.fast.gaussian.factors import reduce
 from workbench.fast.lanes import WIDTH, Lanes
@@ -109,8 +109,7 @@ def e_step(
     centres: np.ndarray,
     factors: np.ndarray,
     origins: np.ndarray,
-    rule: int,
-    beta: float,
+    how: Assignment,
 ) -> None:
     """Add each component's sums, and at the last eight places the three totals, to ``partial`` (fit, chunk, numbers).
 
@@ -129,6 +128,6 @@ def e_step(
                 rows = columns(size, x, first, last, block)
                 once = weighed(counts, fit, first, last, weigh)
                 joint_of(missing, n_features, fit, n_components, rows, block, constant, cells, centres, factors, joint)
-                assign(joint, n_components, rows, weigh, once, rule, beta, partial, at + n_numbers - WIDTH)
+                assign(joint, n_components, rows, weigh, once, how, fit, first, partial, at + n_numbers - WIDTH)
                 add_sums(missing, n_features, fit, n_components, rows, block, origins, joint, lanes)
             reduce(n_numbers - WIDTH, lanes, partial, at)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.fast.assign import BLOCK, assign, columns, scratch, weighed
+from workbench.fast.assign import BLOCK, Assignment, assign, columns, scratch, weighed
 from workbench.fast.compiled import compiled
 from workbench.fast.lanes import WIDTH, totals
 from workbench.fast.writer import Writer, kernel
@@ -132,8 +132,7 @@ def e_step(
     centres: np.ndarray,
     factors: np.ndarray,
     origins: np.ndarray,
-    rule: int,
-    beta: float,
+    how: Assignment,
 ) -> None:
     """Add each component's sums, and at the last eight places log likelihood, E_q log p(x, z) and entropy, to ``partial``.
 
@@ -152,6 +151,6 @@ def e_step(
                 rows = columns(size, x, first, last, block)
                 once = weighed(counts, fit, first, last, weigh)
                 joint_of(size, fit, n_components, matrices, rows, block, constant, centres, factors, joint)
-                assign(joint, n_components, rows, weigh, once, rule, beta, partial, at + n_numbers - WIDTH)
+                assign(joint, n_components, rows, weigh, once, how, fit, first, partial, at + n_numbers - WIDTH)
                 add_sums(size, fit, n_components, rows, block, origins, joint, lanes)
             reduce(n_numbers - WIDTH, lanes, partial, at)

@@ -7,6 +7,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.fast import chunks
 from workbench.fast.arrays import owned, read_only
+from workbench.fast.assign import Assignment
 from workbench.fast.compiled import compiled
 from workbench.fast.gaussian import axes
 from workbench.fast.gaussian.algebra import CANCELLED, LOG_2PI, merged
@@ -18,15 +19,15 @@ from workbench.models.families.gaussian.spherical import SphericalComponents
 
 
 def expect(
-    weights: np.ndarray, means: np.ndarray, variances: np.ndarray, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
+    weights: np.ndarray, means: np.ndarray, variances: np.ndarray, data: Dataset, counts: np.ndarray, how: Assignment, threads: int
 ) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,); variances (F, K, D), or (F, K, 1) for all features."""
-    return _expected((*terms(weights, means, variances, data.complete), means), data, counts, rule, beta, threads)
+    return _expected((*terms(weights, means, variances, data.complete), means), data, counts, how, threads)
 
 
-def expect_terms(known: DiagonalTerms, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+def expect_terms(known: DiagonalTerms, data: Dataset, counts: np.ndarray, how: Assignment, threads: int) -> Expectation:
     """The E step over all rows of a batch of terms (restart,)."""
-    return _expected((*given_terms(known, data.complete), owned(known.centres)), data, counts, rule, beta, threads)
+    return _expected((*given_terms(known, data.complete), owned(known.centres)), data, counts, how, threads)
 
 
 def given_terms(known: DiagonalTerms, complete: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -53,8 +54,7 @@ def _expected(
     arguments: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     data: Dataset,
     counts: np.ndarray,
-    rule: int,
-    beta: float,
+    how: Assignment,
     threads: int,
 ) -> Expectation:
     """By constant, the cells' constants, factors and means."""
@@ -66,7 +66,7 @@ def _expected(
 
     def sums(which: slice | np.ndarray, origins: np.ndarray) -> np.ndarray:
         own = read_only(counts[which] if counts.shape[0] > 1 else counts)
-        arguments = (*shape, data.x, own, constant[which], cells[which], means[which], factors[which], origins, rule, beta)
+        arguments = (*shape, data.x, own, constant[which], cells[which], means[which], factors[which], origins, how.of(which))
         work = data.n_rows * origins.size
         return chunks.run(axes.e_step, origins.shape[0], data.n_rows, length, arguments, threads=threads, work=work)
 

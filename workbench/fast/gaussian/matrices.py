@@ -7,6 +7,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.fast import chunks
 from workbench.fast.arrays import owned, read_only
+from workbench.fast.assign import Assignment
 from workbench.fast.compiled import compiled
 from workbench.fast.gaussian import factors, missing, wide
 from workbench.fast.gaussian.algebra import CANCELLED, LOG_2PI, logs_of, merged, terms
@@ -19,22 +20,22 @@ from workbench.models.families.gaussian.tied import TiedComponents
 
 
 def expect(
-    weights: np.ndarray, means: np.ndarray, covariances: np.ndarray, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
+    weights: np.ndarray, means: np.ndarray, covariances: np.ndarray, data: Dataset, counts: np.ndarray, how: Assignment, threads: int
 ) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,); covariances (F, K, D, D), or (F, 1, D, D) for all K."""
     if not data.complete:
         logs = logs_of(weights)
-        return _expected((logs, np.zeros_like(logs), means, covariances), data, counts, rule, beta, threads)
+        return _expected((logs, np.zeros_like(logs), means, covariances), data, counts, how, threads)
     constant, roots = terms(weights, covariances)
-    return _complete((constant, means, roots), data, counts, rule, beta, threads)
+    return _complete((constant, means, roots), data, counts, how, threads)
 
 
-def expect_terms(known: FullTerms, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+def expect_terms(known: FullTerms, data: Dataset, counts: np.ndarray, how: Assignment, threads: int) -> Expectation:
     """The E step over all rows of a batch of terms (restart,)."""
     if not data.complete:
         given, covariances = beside_density(known)
-        return _expected((owned(known.log_weights), given, owned(known.centres), covariances), data, counts, rule, beta, threads)
-    return _complete((owned(known.constant), owned(known.centres), owned(known.factors)), data, counts, rule, beta, threads)
+        return _expected((owned(known.log_weights), given, owned(known.centres), covariances), data, counts, how, threads)
+    return _complete((owned(known.constant), owned(known.centres), owned(known.factors)), data, counts, how, threads)
 
 
 def beside_density(known: FullTerms) -> tuple[np.ndarray, np.ndarray]:
@@ -57,21 +58,21 @@ def under(block: Components | Terms) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def _complete(
-    arguments: tuple[np.ndarray, np.ndarray, np.ndarray], data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
+    arguments: tuple[np.ndarray, np.ndarray, np.ndarray], data: Dataset, counts: np.ndarray, how: Assignment, threads: int
 ) -> Expectation:
     """Of complete rows, by constant, means and roots of the precisions."""
     means = arguments[1]
-    partial = _sums(data.x, counts, arguments, means, rule, beta, threads)
+    partial = _sums(data.x, counts, arguments, means, how, threads)
     seen, centres, scatters, totals, again = moments(partial, means)
     if again.size:
         own = counts[again] if counts.shape[0] > 1 else counts
-        partial = _sums(data.x, own, tuple(array[again] for array in arguments), centres[again], rule, beta, threads)
+        partial = _sums(data.x, own, tuple(array[again] for array in arguments), centres[again], how.of(again), threads)
         seen[again], centres[again], scatters[again], totals[again], _ = moments(partial, centres[again])
     return Expectation(FullStatistics(seen, centres, scatters, seen), totals[:, 0], totals[:, 1], totals[:, 2])
 
 
 def _expected(
-    terms: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int
+    terms: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], data: Dataset, counts: np.ndarray, how: Assignment, threads: int
 ) -> Expectation:
     """The same where cells are missing: expected moments of the rows of which something was seen.
 
@@ -86,7 +87,7 @@ def _expected(
 
     def sums(which: slice | np.ndarray, origins: np.ndarray) -> np.ndarray:
         own = read_only(weigh[which] if weigh.shape[0] > 1 else weigh)
-        arguments = (few, rows.x, rows.starts, rows.seen, own, *(array[which] for array in terms), origins, rule, beta)
+        arguments = (few, rows.x, rows.starts, rows.seen, own, *(array[which] for array in terms), origins, how.of(which))
         work = data.n_rows * origins.size
         return chunks.run(missing.e_step, origins.shape[0], data.n_rows, length, arguments, threads=threads, work=work)
 
@@ -99,21 +100,21 @@ def _expected(
 
 
 def _sums(
-    x: np.ndarray, counts: np.ndarray, terms: tuple[np.ndarray, ...], origins: np.ndarray, rule: int, beta: float, threads: int
+    x: np.ndarray, counts: np.ndarray, terms: tuple[np.ndarray, ...], origins: np.ndarray, how: Assignment, threads: int
 ) -> np.ndarray:
     """Sums about the origins (fit, chunk, numbers), by the kernels for few or for many features."""
     n_fits, n_components, size = origins.shape
     constant, centres, roots = terms
     work, own = x.shape[0] * origins.size, read_only(counts)
     if size <= factors.UNROLLED:
-        unrolled = ((0,) * size, x, own, constant, centres, roots, origins, rule, beta)
+        unrolled = ((0,) * size, x, own, constant, centres, roots, origins, how)
         length = factors.numbers(n_components, size)
         return chunks.run(factors.e_step, n_fits, x.shape[0], length, unrolled, threads=threads, work=work)
     short = -size % wide.TILE
     padded = [np.pad(array, ((0, 0), (0, 0), (0, short))) for array in (centres, origins)]
     rows = np.pad(roots, ((0, 0), (0, 0), (0, short), (0, 0)))
     length = n_components * wide.numbers(size) + 8
-    arguments = (x, own, constant, padded[0], rows, padded[1], rule, beta)
+    arguments = (x, own, constant, padded[0], rows, padded[1], how)
     partial = chunks.run(wide.e_step, n_fits, x.shape[0], length, arguments, threads=threads, work=work)
     return np.asarray(wide.packed(merged(partial), n_components, size)[:, None])
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.fast.assign import BLOCK, assign, columns, scratch, weighed
+from workbench.fast.assign import BLOCK, Assignment, assign, columns, scratch, weighed
 from workbench.fast.compiled import compiled
 from workbench.fast.gaussian import factors, wide
 from workbench.fast.gaussian.algebra import LOG_2PI, cholesky, inverse
@@ -153,8 +153,7 @@ def e_step(
     centres: np.ndarray,
     covariances: np.ndarray,
     origins: np.ndarray,
-    rule: int,
-    beta: float,
+    how: Assignment,
 ) -> None:
     """Add expected sums, as of complete rows, counts and totals to ``partial`` (fit, chunk, numbers).
 
@@ -178,7 +177,7 @@ def e_step(
                 n_seen = int(seen[pattern].sum())
                 constant, roots, lowers, slopes = terms_under(log_weights[fit], given[fit], covariances[fit], order, n_seen)
                 terms = (constant, centres[fit], roots, origins[fit])
-                sums = _rows(size, x, first, last, counts, fit, matrices, terms, rule, beta, flat, at + n_numbers - WIDTH)
+                sums = _rows(size, x, first, last, counts, fit, matrices, terms, how, flat, at + n_numbers - WIDTH)
                 for k in range(n_components):
                     flat[counted_at + k] += sums[k * per]
                     m = k if matrices > 1 else 0
@@ -219,8 +218,7 @@ def _rows(
     fit: int,
     matrices: int,
     terms: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    rule: int,
-    beta: float,
+    how: Assignment,
     totals: np.ndarray,
     at: int,
 ) -> np.ndarray:
@@ -245,7 +243,7 @@ def _rows(
             factors.joint_of(size, 0, n_components, matrices, rows, block, constant, centres, roots, joint)
         else:
             wide.joint_of(n_features, padded, 0, n_components, matrices, rows, block, constant, centres, roots, joint, strip)
-        assign(joint, n_components, rows, weigh, once, rule, beta, totals, at)
+        assign(joint, n_components, rows, weigh, once, how, fit, first, totals, at)
         if few:
             factors.add_sums(size, 0, n_components, rows, block, origins, joint, lanes)
         else:

@@ -6,6 +6,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast.arrays import owned
+from workbench.fast.assign import Assignment
 from workbench.fast.gaussian import independent
 from workbench.fast.gaussian.algebra import plain, weights_of
 from workbench.models import Expectation, Mixture, Prior
@@ -13,11 +14,11 @@ from workbench.models.families.gaussian.independent import DiagonalStatistics
 from workbench.models.families.gaussian.spherical import SphericalComponents, SphericalNormalInverseGamma
 
 
-def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, how: Assignment, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
     rest = mixture.components
     assert isinstance(rest, SphericalComponents)
-    return independent.expect(mixture.weights, rest.means, rest.variances[..., None], data, counts, rule, beta, threads)
+    return independent.expect(mixture.weights, rest.means, rest.variances[..., None], data, counts, how, threads)
 
 
 def m_step(statistics: DiagonalStatistics, prior: Prior | None, current: Mixture) -> Mixture:

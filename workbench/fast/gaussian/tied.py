@@ -6,6 +6,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.fast.arrays import owned
+from workbench.fast.assign import Assignment
 from workbench.fast.gaussian import matrices
 from workbench.fast.gaussian.algebra import pivots_positive, plain, weights_of
 from workbench.models import Expectation, Mixture, Prior
@@ -14,11 +15,11 @@ from workbench.models.families.gaussian.tied import TiedComponents, TiedNormalIn
 from workbench.models.shapes import Flags
 
 
-def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, rule: int, beta: float, threads: int) -> Expectation:
+def expect(mixture: Mixture, data: Dataset, counts: np.ndarray, how: Assignment, threads: int) -> Expectation:
     """The E step over all rows of a batch of mixtures (restart,)."""
     rest = mixture.components
     assert isinstance(rest, TiedComponents)
-    return matrices.expect(mixture.weights, rest.means, rest.covariances[:, None], data, counts, rule, beta, threads)
+    return matrices.expect(mixture.weights, rest.means, rest.covariances[:, None], data, counts, how, threads)
 
 
 def m_step(statistics: FullStatistics, prior: Prior | None, current: Mixture) -> Mixture:

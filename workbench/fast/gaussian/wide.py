@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.fast.assign import BLOCK, assign, columns, scratch, weighed
+from workbench.fast.assign import BLOCK, Assignment, assign, columns, scratch, weighed
 from workbench.fast.compiled import compiled
 from workbench.fast.lanes import WIDTH, totals
 from workbench.fast.writer import Writer, kernel
@@ -170,8 +170,7 @@ def e_step(
     centres: np.ndarray,
     factors: np.ndarray,
     origins: np.ndarray,
-    rule: int,
-    beta: float,
+    how: Assignment,
 ) -> None:
     """Add each component's sums, and at the last eight places the three totals, to ``partial`` (fit, chunk, numbers).
 
@@ -190,7 +189,7 @@ def e_step(
                 at = (fit * n_chunks + chunk) * n_numbers
                 once = weighed(counts, fit, first, last, weigh)
                 joint_of(size, padded, fit, n_components, matrices, rows, block, constant, centres, factors, joint, strip)
-                assign(joint, n_components, rows, weigh, once, rule, beta, partial, at + n_numbers - WIDTH)
+                assign(joint, n_components, rows, weigh, once, how, fit, first, partial, at + n_numbers - WIDTH)
                 add_sums(padded, fit, n_components, rows, block, origins, joint, weighted, own, partial, at)
 
 

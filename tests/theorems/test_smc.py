@@ -1,0 +1,184 @@
+"""SMC: its path and moves, and log evidences and draws against exact posteriors of every family under both priors."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from examples import CASES, every_case, problem_of
+from scipy.special import logsumexp
+from test_gibbs import LIMIT, numbers_of, prior_of, small
+from test_independent_gibbs import EIGHT as SPREAD
+from test_independent_gibbs import NUMBERS, log_labellings
+
+from workbench.data import Dataset
+from workbench.inference.exact import Exact
+from workbench.inference.method import Context
+from workbench.inference.smc import SMC
+from workbench.inference.smc.entry import Entry
+from workbench.inference.smc.islands import evidence_of, resampled, shared_out
+from workbench.inference.smc.stage import Stage, log_likelihood
+from workbench.problem import Problem
+
+EIGHT = np.array([-5.1, -4.9, -5.3, -4.7, 4.8, 5.2, 5.05, 4.95])
+EXACT = {1: -28.695507, 2: -21.924415, 3: -19.444635, 4: -18.152642, 5: -17.481018}
+
+
+def assert_evidence(problem: Problem, wanted: float, method: SMC | None = None) -> None:
+    (found,) = (method or SMC(chains=16, draws=128)).fit(problem).evidence
+    assert found.estimator == "smc"
+    assert found.trusted, found.note
+    assert found.mcse < 0.15
+    assert abs(found.log_evidence - wanted) < 4.0 * found.mcse
+
+
+@every_case
+def test_tempered_terms_are_powers_of_the_density_given_the_label(name: str, options: dict[str, Any]) -> None:
+    """But for what a row has beside them, the same for every label and every mixture."""
+    matrices = options.get("covariance") in ("full", "tied") or name == "product"
+    problem = problem_of(name, options, 0.0 if matrices else 0.2)
+    mixture = prior_of(problem).sample(np.random.default_rng(0), (4,))
+    x, logs = problem.data.x, np.log(mixture.weights)[:, None]
+    given = mixture.terms().log_joint(x) - logs
+    for power in (0.0, 0.3, 1.0):
+        rest = mixture.terms().tempered(power).log_joint(x) - logs - power * given
+        np.testing.assert_allclose(rest, np.broadcast_to(rest[:1, :, :1], rest.shape), atol=1e-9 * max(1.0, np.abs(given).max()))
+
+
+@every_case
+def test_moves_leave_each_distribution_of_the_path_as_it_is(name: str, options: dict[str, Any]) -> None:
+    """Draws of the exact posterior of some rows, weighed by a power of the others' density, stay what they are."""
+    problem = small(name, options, 1.5)
+    entry = Entry(problem.data.take(np.arange(9)), np.zeros(9))
+    first = np.r_[np.ones(6), np.zeros(2), 2.0]
+    rows, entering = entry.rows(first), entry.rows(entry.data.counts - first)
+    start = Exact(chains=1, draws=20_000).fit(Problem(rows, problem.family, 2, problem.prior)).draws
+    assert start is not None
+    rng = np.random.default_rng(1)
+    start = start.reshaped(20_000)
+    inside = log_likelihood(start, entering, 1)
+    kept = resampled(0.4 * inside[None], rng)
+    start, inside = start.take(kept), inside[kept]
+    moved = start
+    for _ in range(3):
+        moved, inside = Stage(prior_of(problem), rows, entering, 0.4, 1).moved(moved, inside, rng)
+    np.testing.assert_allclose(inside, log_likelihood(moved, entering, 1), rtol=1e-12)
+    gaps = numbers_of(problem, moved) - numbers_of(problem, start)
+    gaps = gaps[:, gaps.std(axis=0) > 1e-10]
+    error = gaps.std(axis=0) / np.sqrt(2_000)  # resampled draws are worth less than their number
+    assert np.abs(gaps.mean(axis=0) / error).max() < LIMIT
+    assert (np.abs(gaps) > 0).mean() > 0.5
+
+
+QUICK = ("full", "spherical", "bernoulli", "poisson")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "concentration"),
+    [
+        pytest.param(name, options, each, marks=[] if options.get("covariance", name) in QUICK and each == 1.0 else [pytest.mark.slow])
+        for name, options in CASES
+        for each in (1.0, [0.7, 3.0])
+    ],
+)
+def test_evidence_and_draws_are_those_of_the_exact_posterior(name: str, options: dict[str, Any], concentration: Any) -> None:
+    """With rows that count several times, a row without any cell, and missing cells of independent features."""
+    problem = small(name, options, concentration)
+    exact = Exact(chains=1, draws=4000).fit(problem)
+    assert exact.draws is not None
+    fit = SMC(chains=40, draws=60).fit(problem)
+    assert fit.draws is not None
+    assert fit.evidence[0].trusted
+    assert abs(fit.evidence[0].log_evidence - exact.evidence[0].log_evidence) < 4.0 * fit.evidence[0].mcse < 0.4
+    wanted, found = numbers_of(problem, exact.draws.reshaped(4000)), numbers_of(problem, fit.draws)
+    means = found.mean(axis=1)  # of islands, which are independent but for their shares
+    moving = wanted.std(axis=0) > 1e-10
+    error = np.sqrt(means.var(axis=0, ddof=1) / 40 + wanted.var(axis=0) / 4000)[moving]
+    assert np.abs((means.mean(axis=0) - wanted.mean(axis=0))[moving] / error).max() < 5.0
+
+
+@pytest.mark.parametrize("n_components", EXACT)
+def test_evidence_of_eight_rows(n_components: int) -> None:
+    assert_evidence(Problem(EIGHT, "gaussian", n_components), EXACT[n_components])
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied", "diagonal", "spherical"])
+def test_evidence_under_independent_priors(covariance: str) -> None:
+    shared = "components" if covariance == "tied" else ""
+    wanted = float(logsumexp(log_labellings([SPREAD[:6]], 2, shared)[1]))
+    assert_evidence(Problem(SPREAD[:6], "gaussian", 2, NUMBERS, covariance=covariance), wanted)
+
+
+@pytest.mark.parametrize(("covariance", "shared"), [("diagonal", ""), ("spherical", "features")])
+def test_evidence_with_missing_cells_and_counts_under_independent_priors(covariance: str, shared: str) -> None:
+    x = np.c_[SPREAD[:5], SPREAD[3:]]
+    x[[0, 3], [0, 1]] = np.nan
+    twice = np.r_[x, x[-1:]]
+    data = dataclasses.replace(Dataset.of(x), counts=np.array([1.0, 1.0, 1.0, 1.0, 2.0]))
+    wanted = float(logsumexp(log_labellings([twice[:, 0], twice[:, 1]], 2, shared)[1]))
+    assert_evidence(Problem(data, "gaussian", 2, NUMBERS, covariance=covariance), wanted)
+
+
+def test_rows_enter_once_and_large_counts_little_by_little() -> None:
+    counts = np.array([1.0, 1e6, 0.0, 2.0, 1.0])
+    x = np.array([[1.0], [2.0], [3.0], [np.nan], [4.0]])
+    problem = Problem(dataclasses.replace(Dataset.of(x), counts=counts), "gaussian", 1)
+    entry = Entry.of(problem, np.random.default_rng(0))
+    blocks = entry.blocks()
+    np.testing.assert_array_equal(blocks[-1], [1.0, 1e6, 1.0])
+    units = np.array([each.sum() for each in blocks])
+    assert units[0] == 1
+    assert (np.diff(blocks, axis=0) >= 0).all()
+    assert (np.diff(units) <= np.maximum(2.0, units[:-1] / 2.0 + 2.0)).all()
+    assert (np.diff(units) > 0).all()
+
+
+def test_resampling_keeps_shares_and_order() -> None:
+    rng = np.random.default_rng(0)
+    logs = rng.normal(size=(3, 50))
+    kept = np.stack([resampled(logs, rng) for _ in range(4000)])
+    assert (np.diff(kept.reshape(-1, 3, 50), axis=2) >= 0).all()
+    times = np.bincount(kept.ravel(), minlength=150).reshape(3, 50) / 4000
+    weights = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True) * 50
+    assert np.abs(times - weights).max() < 0.05
+    assert (np.abs(np.bincount(kept[0], minlength=150).reshape(3, 50) - weights) < 1.0).all()
+
+
+def test_islands_are_drawn_from_in_proportion_to_their_evidence() -> None:
+    logs = np.log([0.1, 0.2, 0.7, 1.0])
+    chains = shared_out(logs, 100, np.random.default_rng(0))
+    assert chains.shape == (4, 100)
+    found = np.bincount(chains.ravel() // 100, minlength=4)
+    assert np.abs(found - 400 * np.exp(logs) / 2.0).max() <= 1
+    for i in range(4):
+        own = min(100, found[i])
+        assert (chains[i, :own] // 100 == i).all()
+        assert (np.diff(chains[i, :own]) >= 0).all()
+    even = shared_out(np.zeros(4), 100, np.random.default_rng(0))
+    assert (np.sort(even.ravel()) == np.arange(400)).all()
+
+
+def test_islands_that_differ_are_not_trusted() -> None:
+    wide = evidence_of(np.array([0.0, 1.0, 2.0, 3.0]))
+    assert not wide.trusted
+    assert "raise draws" in wide.note
+    assert wide.log_evidence == pytest.approx(np.log(np.exp([0, 1, 2, 3]).mean()))
+    assert evidence_of(np.array([0.0, 0.1, -0.1])).trusted
+
+
+def test_the_same_seed_gives_the_same_numbers_whatever_the_threads() -> None:
+    problem = Problem(EIGHT, "gaussian", 2)
+    one, two = (SMC(chains=2, draws=20).fit(problem, dataclasses.replace(Context.default(problem), threads=n)) for n in (1, 2))
+    np.testing.assert_array_equal(one.log_posterior, two.log_posterior)
+    assert one.evidence == two.evidence
+
+
+def test_what_it_refuses() -> None:
+    data = dataclasses.replace(Dataset.of(EIGHT), counts=np.full(8, 1.5))
+    assert "whole numbers" in str(SMC().refuses(Problem(data, "gaussian", 2)))
+    partly = np.c_[EIGHT, EIGHT[::-1] ** 2]
+    partly[0, 0] = np.nan
+    assert "1 rows" in str(SMC().refuses(Problem(partly, "gaussian", 2)))
+    assert SMC().refuses(Problem(partly, "gaussian", 2, covariance="diagonal")) is None

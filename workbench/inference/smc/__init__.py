@@ -1,0 +1,131 @@
+"""SMC: the option class; the path, its moves and the islands are in the files beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+from annotated_types import Ge, Gt, Lt
+
+from workbench.fit import Estimate, Fit, Status
+from workbench.inference.densities import densities
+from workbench.inference.method import Context
+from workbench.inference.options import check_options
+from workbench.problem import Problem
+
+
+@dataclass(frozen=True)
+class SMC:
+    """Sequential Monte Carlo: particles drawn from the prior, which rows reweigh, resample and move as they enter (Chopin 2002).
+
+    For posteriors with several modes and for log p(x): particles begin everywhere, and basins keep the weight that they are due.
+
+    Parameters
+    ----------
+    chains : islands of particles, which do not meet; their spread is the error of log p(x)
+    draws : particles of each island
+    ess : effective share of the particles that a step of the path may leave; nearer to 1 is slower and more precise
+    sweeps : sweeps of Gibbs after each step at most; fewer where the particles have forgotten where they began
+
+    Notes
+    -----
+    - Path: p(theta) p(rows so far | theta) p(entering rows | theta)^b, labels summed out. Rows are in a random order; half as many
+      enter at a time as are in, with b from 0 to 1 in steps that leave `ess` of the particles effective. Rows that count c times enter
+      unit by unit. Powers of all rows at once are no good path here: raised under the sum over components they have a transition at
+      which one component becomes two (Old Faithful, K = 2: 17 nats too low), and no Gibbs sampler otherwise.
+    - Moves: Gibbs, labels given theta, then theta from the updated prior. While b < 1, rows that enter have labels from w_k p_k(x)^b
+      and count b times for theta, which is accepted by the ratio of (sum_k w_k p_k(x))^b and sum_k w_k p_k(x)^b at both ends.
+    - Systematic resampling at every step, within islands. Sweeps end when the evenness of the weights, the log prior density and the
+      log likelihood of the entering rows correlate by less than 0.5 with what they were.
+    - log p(x) = log mean over islands of the product of mean weights, each without bias but for the common choice of steps; its error
+      by the islands' spread. Where their logs differ by a standard deviation above 0.5 it is shown and not trusted.
+    - Draws: the particles at the end, islands in proportion to their evidence. Kin stand side by side, so that R-hat and effective
+      sample sizes see how few ancestors there are.
+    - `counts` are whole numbers. Partly observed rows: left-out cells of independent features; refused with covariance: full or tied.
+    - Time: about 2 N / 10**8 seconds a sweep and particle, and 100 to 300 steps.
+
+    References
+    ----------
+    - Chopin, N. (2002). A sequential particle filter method for static models. Biometrika 89, 539-552.
+    - Neal, R. M. (2001). Annealed importance sampling. Statistics and Computing 11, 125-139.
+    - Del Moral, P., Doucet, A. & Jasra, A. (2006). Sequential Monte Carlo samplers. Journal of the Royal Statistical Society B 68,
+      411-436.
+    - Kitagawa, G. (1996). Monte Carlo filter and smoother for non-Gaussian nonlinear state space models. Journal of Computational and
+      Graphical Statistics 5, 1-25 (systematic resampling).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> problem = Problem(np.array([-5.1, -4.9, -5.3, -4.7, 4.8, 5.2, 5.05, 4.95]), "gaussian", n_components=2)
+    >>> fit = SMC(chains=4, draws=100).fit(problem)
+    >>> fit.evidence[0].estimator, fit.draws.batch_shape
+    ('smc', (4, 100))
+    """
+
+    kind: ClassVar[str] = "smc"
+    estimate: ClassVar[Estimate] = "sample"
+    revision: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
+    compiles: ClassVar[bool] = False
+
+    chains: Annotated[int, Ge(2)] = 16
+    draws: Annotated[int, Ge(2)] = 256
+    ess: Annotated[float, Gt(0), Lt(1)] = 0.9
+    sweeps: Annotated[int, Ge(1)] = 5
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def refuses(self, problem: Problem) -> str | None:
+        """No prior, counts that are no numbers of rows, or dependent features with missing cells."""
+        if problem.prior is None:
+            return problem.no_prior
+        if (problem.data.counts % 1.0 != 0.0).any():
+            return "smc draws a label for each row and the counts are not whole numbers; use nuts"
+        if (partly := int(problem.family.augmented(problem.data).sum())) > 0:
+            return (
+                f"smc draws no missing cells, and of {partly} rows whose features depend on each other only a part was observed; use gibbs"
+            )
+        return None
+
+    def fit(self, problem: Problem, context: Context | None = None) -> Fit:
+        """Take all islands through the path side by side.
+
+        Raises
+        ------
+        ValueError
+            If the problem is refused.
+        FloatingPointError
+            If all particles of an island give a row no density.
+        """
+        from workbench.inference.smc.entry import Entry
+        from workbench.inference.smc.islands import evidence_of, shared_out
+        from workbench.inference.smc.population import Population
+
+        context = context or Context.default(problem)
+        if (reason := self.refuses(problem)) is not None:
+            raise ValueError(reason)
+        assert problem.prior is not None
+        rng = np.random.default_rng(context.noise_seed(0))
+        with context.clock("run"), np.errstate(all="ignore"):  # far draws from the prior may well be impossible: then they are -inf
+            entry = Entry.of(problem, rng)
+            start = problem.prior.sample(rng, (self.chains * self.draws,))
+            population = Population(problem.prior, start, rng, np.zeros(self.chains), self.ess, self.sweeps, context.threads)
+            population.travel(entry, lambda share: context.progress("entering rows", share))
+            chosen = shared_out(population.log_evidences, self.draws, rng)
+            draws = population.particles.take(chosen.reshape(-1)).reshaped(self.chains, self.draws)
+            log_likelihood, log_posterior = densities(problem, draws, context.threads)
+        return Fit.sample(
+            draws,
+            kind=self.kind,
+            family=problem.family,
+            log_likelihood=log_likelihood,
+            log_posterior=log_posterior,
+            objective_name="log_posterior",
+            status=Status.SAMPLED,
+            seconds=context.clock.seconds,
+            options=dataclasses.asdict(self),
+            evidence=(evidence_of(population.log_evidences),),
+        )

@@ -1,0 +1,106 @@
+"""Islands of particles on their way from the prior to the posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.inference.gibbs.augmentation import relabelled
+from workbench.inference.smc.entry import Entry
+from workbench.inference.smc.islands import effective_share, log_mean, resampled
+from workbench.inference.smc.stage import Stage, log_likelihood
+from workbench.models import Mixture, Prior
+
+FORGOTTEN = 0.5
+"""Correlation over particles with where they began a stage, of numbers without names, below which they have moved enough."""
+HALVINGS = 60
+
+
+@dataclass(eq=False)
+class Population:
+    """S islands of n particles each, as one batch in the order of the islands; at the start draws from the prior.
+
+    Attributes
+    ----------
+    particles : batch (S n,)
+    log_evidences : ndarray (S,), of the rows so far
+    history : by step of the path the units that are in, and the log evidences
+    capped : stages whose particles had not moved enough when the sweeps ran out
+    """
+
+    prior: Prior
+    particles: Mixture
+    rng: np.random.Generator
+    log_evidences: np.ndarray
+    ess: float
+    sweeps: int
+    threads: int
+    history: list[tuple[float, np.ndarray]] = field(default_factory=list)
+    capped: int = 0
+
+    def travel(self, entry: Entry, progress: Callable[[float], None]) -> None:
+        """Let all rows enter, block by block."""
+        rows: Dataset | None = None
+        units = np.zeros(entry.data.n_rows)
+        for entered in entry.blocks():
+            entering, whole = entry.rows(entered - units), entry.rows(entered)
+            before, more = float(units.sum()), float((entered - units).sum())
+            power, inside = 0.0, log_likelihood(self.particles, entering, self.threads)
+            while power < 1.0:
+                step = self.step(inside, 1.0 - power)
+                power = 1.0 if step == 1.0 - power else power + step
+                kept = self._reweighed(step * inside)
+                last = power == 1.0
+                stage = Stage(self.prior, whole if last else rows, None if last else entering, power, self.threads)
+                inside = self._moved(stage, inside[kept])
+                self.history.append((before + power * more, self.log_evidences))
+                progress((before + power * more) / entry.total)
+            rows, units = whole, entered
+
+    def step(self, inside: np.ndarray, longest: float) -> float:
+        """The longest step of the power after which the effective share of the particles is ``ess``, to a thousandth of itself."""
+        if effective_share(longest * inside) >= self.ess:
+            return longest
+        low, high = -100.0, np.log(longest)
+        while high - low > 1e-3:
+            middle = (low + high) / 2.0
+            low, high = (middle, high) if effective_share(np.exp(middle) * inside) >= self.ess else (low, middle)
+        return float(np.exp(low))
+
+    def _reweighed(self, log_weights: np.ndarray) -> np.ndarray:
+        """Weigh and resample; the numbers of the particles that go on."""
+        each = log_weights.reshape(self.log_evidences.size, -1)
+        if not np.isfinite(each.max(axis=1)).all():
+            raise FloatingPointError("no particle of an island gives a row any density; look at the data's scale and at the prior")
+        self.log_evidences = self.log_evidences + log_mean(each)
+        kept = resampled(each, self.rng)
+        self.particles = self.particles.take(kept)
+        return kept
+
+    def _moved(self, stage: Stage, inside: np.ndarray) -> np.ndarray:
+        """Sweep until the particles have moved enough, or the sweeps run out; the log likelihoods of what enters."""
+        self.particles = relabelled(self.particles, self.prior, self.rng)
+        first = self._marks(inside)
+        for _ in range(self.sweeps):
+            self.particles, inside = stage.moved(self.particles, inside, self.rng)
+            if (np.abs(correlations(first, self._marks(inside))) < FORGOTTEN).all():
+                return inside
+        self.capped += 1
+        return inside
+
+    def _marks(self, inside: np.ndarray) -> np.ndarray:
+        """Numbers of each particle that no relabelling changes: evenness of weights, log prior density, log likelihood of what enters."""
+        return np.stack([(self.particles.weights**2).sum(axis=-1), self.prior.log_density(self.particles), inside])
+
+
+def correlations(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Of rows (Q, P), over the particles where both are finite; 0 where one does not vary."""
+    finite = np.isfinite(one) & np.isfinite(other)
+    a, b = (np.where(finite, each, 0.0) for each in (one, other))
+    count = np.maximum(finite.sum(axis=1, keepdims=True), 1)
+    a, b = (np.where(finite, each - each.sum(axis=1, keepdims=True) / count, 0.0) for each in (a, b))
+    norm = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    return np.asarray(np.where(norm > 1e-12, (a * b).sum(axis=1) / np.maximum(norm, 1e-12), 0.0))
