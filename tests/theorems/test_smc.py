@@ -111,6 +111,25 @@ def test_evidence_under_independent_priors(covariance: str) -> None:
     assert_evidence(Problem(SPREAD[:6], "gaussian", 2, NUMBERS, covariance=covariance), wanted)
 
 
+@pytest.mark.parametrize("covariance", ["full", "tied", "diagonal", "spherical"])
+def test_moves_under_independent_priors_are_reversible(covariance: str) -> None:
+    """Means alone would pass: what tells is a product of before and after that is not symmetric."""
+    problem = Problem(SPREAD, "gaussian", 1, NUMBERS, covariance=covariance)
+    prior, rng = prior_of(problem), np.random.default_rng(0)
+    start = prior.sample(rng, (40_000,))
+    statistics = start.statistics(problem.data.x[:3])
+    labels = statistics.counts
+    one = start
+    for _ in range(60):
+        one = prior.drawn_there_and_back(labels, statistics, one, rng)
+    two = prior.drawn_there_and_back(labels, statistics, one, rng)
+    spread = "covariances" if covariance in ("full", "tied") else "variances"
+    means = [each.components.parameters()["means"].reshape(-1) for each in (one, two)]
+    logs = [np.log(each.components.parameters()[spread].reshape(-1)) for each in (one, two)]
+    gap = means[0] ** 2 * logs[1] - means[1] ** 2 * logs[0]
+    assert abs(gap.mean()) < LIMIT * gap.std() / np.sqrt(gap.size)
+
+
 @pytest.mark.parametrize(("covariance", "shared"), [("diagonal", ""), ("spherical", "features")])
 def test_evidence_with_missing_cells_and_counts_under_independent_priors(covariance: str, shared: str) -> None:
     x = np.c_[SPREAD[:5], SPREAD[3:]]

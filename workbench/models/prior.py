@@ -76,6 +76,10 @@ class ComponentsPrior(ABC):
         distribution as it is, from ``current``; (*batch, K)."""
         return self.posterior(statistics).sample(rng, statistics.counts.shape)
 
+    def drawn_there_and_back(self, statistics: Any, current: Any, rng: np.random.Generator) -> Components:
+        """The same by a move that is reversible: what it may be accepted or refused by rests on that."""
+        return self.drawn(statistics, current, rng)
+
     @abstractmethod
     def mode(self) -> Components:
         """Where the density of the natural parameters is highest; needs an updated or K-component prior."""
@@ -217,15 +221,16 @@ class Prior:
         components = self.components.maximise(statistics, current.components)
         return Mixture(self._likeliest(self.concentration + statistics.counts), components)
 
-    def drawn(self, statistics: Statistics, current: Mixture, rng: np.random.Generator, labels: PerComponent | None = None) -> Mixture:
-        """Gibbs' draw of theta given ``statistics`` of labelled rows, (*batch); without a closed form a move from ``current``.
-
-        ``labels`` (*batch, K) are the numbers of labels, where rows count for the components otherwise than for the weights: with
-        their density raised to a power, say.
-        """
-        own = self.concentration + (statistics.counts if labels is None else labels)
-        weights = self._drawn_weights(rng, own, current.batch_shape)
+    def drawn(self, statistics: Statistics, current: Mixture, rng: np.random.Generator) -> Mixture:
+        """Gibbs' draw of theta given ``statistics`` of labelled rows, (*batch); without a closed form a move from ``current``."""
+        weights = self._drawn_weights(rng, self.concentration + statistics.counts, current.batch_shape)
         return Mixture(weights, self.components.drawn(statistics, current.components, rng))
+
+    def drawn_there_and_back(self, labels: PerComponent, statistics: Statistics, current: Mixture, rng: np.random.Generator) -> Mixture:
+        """The same by a reversible move, where rows count for the components otherwise than for the weights: with their density raised
+        to a power, say. ``labels`` (*batch, K) are the numbers of labels."""
+        weights = self._drawn_weights(rng, self.concentration + labels, current.batch_shape)
+        return Mixture(weights, self.components.drawn_there_and_back(statistics, current.components, rng))
 
     def mode(self) -> Mixture:
         """The mode in natural coordinates (statistics, sections 1 and 2); concentrations below 1 count as 1 - there is no

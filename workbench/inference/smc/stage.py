@@ -39,8 +39,9 @@ class Stage:
         """The next state of every particle; ``entering``, the log likelihood of the rows that enter, goes with it.
 
         Rows that are in have labels drawn in full. Those that enter have them drawn from w_k p_k(x)^power, and theta from the prior
-        updated by power times their statistics: which is Gibbs for sum_k w_k p_k(x)^power in place of (sum_k w_k p_k(x))^power, and
-        reversible with labels integrated out, so that the ratio of the two at the old and the new state is what to accept it by.
+        updated by power times their statistics: which is Gibbs for sum_k w_k p_k(x)^power in place of (sum_k w_k p_k(x))^power. With
+        labels integrated out it is reversible (where the update has no closed form by a move there and back), so that the ratio of the
+        two at the old and the new state is what to accept it by.
         """
         if self.entering is None:
             return self._drawn(mixture, rng), entering
@@ -73,4 +74,5 @@ class Stage:
                 found = expectation.expect_terms(terms, rows, rule="draw", seeds=seeds, threads=self.threads).statistics
                 parts.append((found.scaled(power) if power < 1.0 else found, found.counts))
         statistics = parts[0][0] if len(parts) == 1 else parts[0][0].merge(parts[1][0])
-        return self.prior.drawn(statistics, mixture, rng, np.sum([counts for _, counts in parts], axis=0))
+        labels = np.sum([counts for _, counts in parts], axis=0)
+        return self.prior.drawn_there_and_back(labels, statistics, mixture, rng)

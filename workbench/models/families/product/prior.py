@@ -49,6 +49,12 @@ class ProductPrior(ComponentsPrior):
         each = zip(self.blocks, statistics.blocks, current.blocks, strict=True)
         return self.components([prior.drawn(own, before, rng) for prior, own, before in each])
 
+    def drawn_there_and_back(
+        self, statistics: ProductStatistics, current: ProductComponents, rng: np.random.Generator
+    ) -> ProductComponents:
+        each = zip(self.blocks, statistics.blocks, current.blocks, strict=True)
+        return self.components([prior.drawn_there_and_back(own, before, rng) for prior, own, before in each])
+
     def posterior(self, statistics: ProductStatistics) -> ProductPrior:
         blocks = (prior.posterior(own) for prior, own in zip(self.blocks, statistics.blocks, strict=True))
         return replace(self, blocks=tuple(blocks))

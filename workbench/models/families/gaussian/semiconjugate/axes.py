@@ -107,10 +107,20 @@ class NormalAndInverseGamma(SemiConjugatePrior):
 
     def drawn(self, statistics: DiagonalStatistics, current: GaussianComponents, rng: np.random.Generator) -> GaussianComponents:
         """The means given the current variances, then the variances given those."""
-        mean, variance = self._means(statistics, 1.0 / current.variances)
-        means = mean + np.sqrt(variance) * rng.standard_normal(mean.shape)
+        means = self._means_drawn(statistics, current, rng)
         scale = self._scale(statistics, (statistics.means - means) ** 2)
         return self._components(means, scale / rng.chisquare(self.dof + self._pooled(statistics.seen), size=scale.shape))
+
+    def drawn_there_and_back(
+        self, statistics: DiagonalStatistics, current: GaussianComponents, rng: np.random.Generator
+    ) -> GaussianComponents:
+        """Means, variances, and means again."""
+        found = self.drawn(statistics, current, rng)
+        return self._components(self._means_drawn(statistics, found, rng), found.variances)
+
+    def _means_drawn(self, statistics: DiagonalStatistics, current: GaussianComponents, rng: np.random.Generator) -> Means:
+        mean, variance = self._means(statistics, 1.0 / current.variances)
+        return mean + np.sqrt(variance) * rng.standard_normal(mean.shape)
 
     def _components(self, means: Means, variances: np.ndarray) -> GaussianComponents:
         found: GaussianComponents = self.of(means, variances)

@@ -131,12 +131,20 @@ class NormalAndInverseWishart(wishart.InverseWishart, SemiConjugatePrior):
 
     def drawn(self, statistics: FullStatistics, current: GaussianComponents, rng: np.random.Generator) -> GaussianComponents:
         """The means given the current covariances, then the covariances given those."""
-        mean, covariance = self._means(statistics, _inverse(current.covariances))
-        means = mean + _times(cholesky(covariance), rng.standard_normal(mean.shape))
+        means = self._means_drawn(statistics, current, rng)
         dof = np.asarray(self.dof + self._pooled(statistics.seen))
         factor = cholesky(self._scale(statistics, _square(statistics.means - means)))
         bartlett = wishart.drawn_triangle(rng, dof, self.n_features, factor.shape[:-2])
         return self._components(means, _covariances(factor, bartlett))
+
+    def drawn_there_and_back(self, statistics: FullStatistics, current: GaussianComponents, rng: np.random.Generator) -> GaussianComponents:
+        """Means, covariances, and means again."""
+        found = self.drawn(statistics, current, rng)
+        return self._components(self._means_drawn(statistics, found, rng), found.covariances)
+
+    def _means_drawn(self, statistics: FullStatistics, current: GaussianComponents, rng: np.random.Generator) -> Means:
+        mean, covariance = self._means(statistics, _inverse(current.covariances))
+        return np.asarray(mean + _times(cholesky(covariance), rng.standard_normal(mean.shape)))
 
     def _components(self, means: np.ndarray, covariances: np.ndarray) -> GaussianComponents:
         found: GaussianComponents = self.of(means, covariances)
