@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 DONE, SOME_FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
 FIFTHS = 5
 """How often a calibration's progress is told in plain lines."""
+QUIET = 15.0
+"""Seconds after which a fit that has said nothing says where it is, outside of a terminal."""
 LATER = ("compare", "export")
 """Commands that are planned: refused with a word of their own, listed nowhere."""
 DESCRIPTION = """\
@@ -382,12 +385,28 @@ def _display(quiet: bool) -> Any:
         return contextlib.nullcontext(lambda event: None)
     if sys.stdout.isatty():
         return _Bars()
-    return contextlib.nullcontext(_plain)
+    return contextlib.nullcontext(_Lines().report)
 
 
-def _plain(event: Event) -> None:
-    if (text := _sentence(event)) is not None:
-        print(text, flush=True)
+class _Lines:
+    """Plain lines: what begins and ends, and of a fit that takes long now and then where it is."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told: dict[str, float] = {}
+
+    def report(self, event: Event) -> None:
+        from workbench.experiment import events
+
+        text, name, now = _sentence(event), getattr(event, "name", ""), self._clock()
+        if isinstance(event, events.Started):
+            self._told[name] = now
+        elif isinstance(event, events.Progress) and now - self._told.get(name, now) >= QUIET:
+            self._told[name] = now
+            far = "" if event.fraction != event.fraction else f", {event.fraction:.0%} done"
+            text = f"{name}: {event.stage}{far}"
+        if text is not None:
+            print(text, flush=True)
 
 
 def _sentence(event: Event) -> str | None:
@@ -406,6 +425,8 @@ def _sentence(event: Event) -> str | None:
             return f"{name}: {status} ({seconds:.1f} s)"
         case events.Failed(name, reason, seconds):
             return f"{name}: failed after {seconds:.1f} s: {reason}"
+        case events.Line(text):
+            return text
         case events.Ended(folder, computed, _, failed, seconds, pages, replicates):
             what = _many(computed, "fit") + (f" and {_many(replicates, 'replicate')}" if replicates else "")
             what = f"{what} computed, {failed} failed" if computed or failed or replicates else "nothing to compute"

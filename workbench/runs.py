@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.data.builtin import BUILT_IN
 from workbench.experiment.config import Experiment, load
-from workbench.experiment.events import Checked, Ended, Event, Failed, Finished, Planned, Reporter, silent
+from workbench.experiment.events import Checked, Ended, Event, Failed, Finished, Line, Planned, Reporter, silent
 from workbench.experiment.execute import execute
 from workbench.experiment.files import checksum, replaced, write_text
 from workbench.experiment.lock import locked
@@ -200,7 +200,10 @@ def run(
             for task in group:
                 _settle(store, task, outcome, fits, failed)
                 reporter(_told(store, task, outcome, replicates))
-        pages = _publish(asked, store, fits, pages=asked.report) if groups or not _published(asked, store) else _pages(folder)
+        pages = _pages(folder)
+        if groups or not _published(asked, store):
+            reporter(Line("writing tables and pages" if asked.report else "writing tables"))
+            pages = _publish(asked, store, fits, pages=asked.report)
         seconds = time.perf_counter() - began
         if groups:
             store.note(finished=_now(), seconds=round(seconds, 2))
