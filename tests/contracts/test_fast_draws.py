@@ -13,7 +13,8 @@ from workbench.data import Dataset
 from workbench.experiment.contract import every_family, small_problem
 from workbench.fast import expectation
 from workbench.fast.labels import binomial, uniform
-from workbench.models import Family, Mixture
+from workbench.inference.gibbs.augmentation import drawn_labels
+from workbench.models import Family, Gaussian, Mixture
 from workbench.problem import Problem
 
 FITS = 2_000
@@ -70,6 +71,42 @@ def test_statistics_are_those_of_the_labels(covariance: Any) -> None:
         np.testing.assert_array_equal(found.statistics.counts, wanted.counts)
         np.testing.assert_allclose(found.statistics.means, wanted.means, rtol=1e-9)  # type: ignore[attr-defined]
         np.testing.assert_allclose(found.statistics.scatters, wanted.scatters, rtol=1e-6)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied"])
+def test_missing_cells_are_drawn_with_the_labels(covariance: Any) -> None:
+    """On average over draws the moments are the expected ones; sums of complete rows are the same whoever does them."""
+    problem = small_problem(Gaussian(covariance))
+    x = np.array(problem.data.x)
+    x[::3, 0], x[1::4, 1], x[5] = np.nan, np.nan, np.nan
+    data = dataclasses.replace(problem.data, x=x, counts=np.r_[np.ones(38), 3.0, 0.0])
+    labels = np.random.default_rng(1).dirichlet(np.ones(2), size=(1, 40))
+    assert problem.prior is not None
+    mixture = problem.prior.posterior(problem.family.statistics(problem.data, labels)).centre()
+    many = mixture.take(np.zeros(FITS, int))
+    seeds = np.random.default_rng(2).integers(0, 1 << 64, size=FITS, dtype=np.uint64)
+    soft = expectation.expect(mixture, data)
+    found = expectation.expect(many, data, rule="draw", seeds=seeds, threads=2)
+    np.testing.assert_allclose(found.log_likelihood, soft.log_likelihood[0], rtol=1e-12)
+    for name in ("counts", "seen"):
+        wanted, own = (getattr(each.statistics, name) for each in (soft, found))
+        assert (own % 1.0 == 0.0).all()
+        assert np.abs((own.mean(axis=0) - wanted[0]) / (own.std(axis=0) / np.sqrt(FITS))).max() < 4.5
+    wanted, own = (moments(each.statistics) for each in (soft, found))
+    assert np.abs((own.mean(axis=0) - wanted[0]) / (own.std(axis=0) / np.sqrt(FITS))).max() < 4.5
+    rng = np.random.default_rng(3)
+    units = drawn_labels(np.repeat(mixture.terms().log_joint(x), FITS, axis=0), data.counts.astype(int), rng)
+    rows = np.r_[0:38]  # the others are several units or none
+    book = moments(problem.family.drawn_statistics(many.terms(), x[rows], units[:, rows], rng))
+    fast = expectation.expect(many, data.take(rows), rule="draw", seeds=seeds).statistics
+    assert np.abs(np.log(moments(fast).std(axis=0) / book.std(axis=0))).max() < 0.1
+
+
+def moments(statistics: Any) -> np.ndarray:
+    """Sums of cells and of their products, (fit, K, numbers)."""
+    sums = statistics.seen[..., None] * statistics.means
+    squares = statistics.scatters + sums[..., :, None] * statistics.means[..., None, :]
+    return np.concatenate([sums, squares.reshape(*sums.shape[:2], -1)], axis=-1)
 
 
 @pytest.mark.parametrize(("n", "p"), [(2.0, 0.3), (7.0, 0.999), (50.0, 0.02), (1000.0, 0.5), (1e6, 0.3)])

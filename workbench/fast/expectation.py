@@ -82,7 +82,8 @@ def expect(
     ----------
     counts : (N,) or (restart, N); the data's, if None
     rule : ``soft``, q is p(z | x); ``hard``, all on the likeliest label; ``power``, q proportional to p(z | x) ** beta;
-        ``draw``, each row's units have labels drawn from p(z | x), by counts that are whole numbers
+        ``draw``, each row's units have labels drawn from p(z | x), by counts that are whole numbers; under full and tied
+        covariances missing cells are drawn with them, but not beside other blocks of a product
     seeds : (restart,), uint64, by which labels are drawn; the same ones give the same labels
     threads : how many work side by side; the bits do not depend on it
 

@@ -7,9 +7,9 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.fast import chunks
 from workbench.fast.arrays import owned, read_only
-from workbench.fast.assign import Assignment
+from workbench.fast.assign import RULES, Assignment
 from workbench.fast.compiled import compiled
-from workbench.fast.gaussian import factors, missing, wide
+from workbench.fast.gaussian import completed, factors, missing, wide
 from workbench.fast.gaussian.algebra import CANCELLED, LOG_2PI, logs_of, merged, terms
 from workbench.fast.gaussian.missing import by_pattern
 from workbench.models import Components, Expectation, Terms
@@ -74,7 +74,8 @@ def _complete(
 def _expected(
     terms: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], data: Dataset, counts: np.ndarray, how: Assignment, threads: int
 ) -> Expectation:
-    """The same where cells are missing: expected moments of the rows of which something was seen.
+    """The same where cells are missing: expected moments of the rows of which something was seen, or where labels are drawn those of
+    rows whose cells are drawn too.
 
     ``terms`` are log weights, what log joints have beside them and the normal density, means and covariances.
     """
@@ -82,14 +83,15 @@ def _expected(
     _, n_components, size = means.shape
     rows = by_pattern(data)
     weigh = np.ascontiguousarray(counts[:, rows.order])
-    few = (0,) * (size if size <= factors.UNROLLED else 0)
+    drawn = how.rule == RULES["draw"]
+    few, e_step = (0,) * (size if size <= factors.UNROLLED and not drawn else 0), completed.e_step if drawn else missing.e_step
     length, base = missing.numbers(n_components, size), factors.numbers(n_components, size) - 8
 
     def sums(which: slice | np.ndarray, origins: np.ndarray) -> np.ndarray:
         own = read_only(weigh[which] if weigh.shape[0] > 1 else weigh)
         arguments = (few, rows.x, rows.starts, rows.seen, own, *(array[which] for array in terms), origins, how.of(which))
         work = data.n_rows * origins.size
-        return chunks.run(missing.e_step, origins.shape[0], data.n_rows, length, arguments, threads=threads, work=work)
+        return chunks.run(e_step, origins.shape[0], data.n_rows, length, arguments, threads=threads, work=work)
 
     partial = sums(slice(None), means)
     n = partial[:, :, base : base + n_components].sum(axis=1)

@@ -13,27 +13,32 @@ from workbench.problem import Problem
 GROWTH = 0.5
 """Units that enter at a time, as a share of those that are in: the larger a block, the fewer rows pull against each other on the way,
 but the less the rows before it tell where the next are going."""
+LATE_GROWTH = 0.15
+"""The same of rows whose cells are to be drawn, which proposals leave out until they count in full."""
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
     """Rows in a random order, unit by unit: at time t row n has entered floor(t c_n + u_n) times, u_n uniform.
 
-    So a row that counts once enters as a whole, and one that counts a million times enters little by little.
+    So a row that counts once enters as a whole, and one that counts a million times enters little by little. Rows with cells that are
+    to be drawn begin when all others are in, at time 1.
 
     Attributes
     ----------
     data : the rows with an observed cell; the others say nothing of theta
     offsets : ndarray (N,), u
+    late : ndarray (N,), which rows have cells that are to be drawn
     """
 
     data: Dataset
     offsets: np.ndarray
+    late: np.ndarray
 
     @classmethod
     def of(cls, problem: Problem, rng: np.random.Generator) -> Entry:
         data = problem.data.take(np.flatnonzero(~np.isnan(problem.data.x).all(axis=1) & (problem.data.counts > 0.0)))
-        return cls(data, rng.random(data.n_rows))
+        return cls(data, rng.random(data.n_rows), problem.family.augmented(data))
 
     @property
     def total(self) -> float:
@@ -42,19 +47,17 @@ class Entry:
 
     def blocks(self) -> list[np.ndarray]:
         """How many units of each row, (N,), have entered by the end of each block; the last is all."""
-        found, units = [], 0.0
+        found, units, early = [], 0.0, float(self.data.counts[~self.late].sum())
         while units < self.total:
-            wanted = min(self.total, units + max(1.0, np.floor(GROWTH * units)))
-            entered = self._at(wanted)
+            growth, end = (GROWTH, early) if units < early else (LATE_GROWTH, self.total)
+            entered = self._at(min(end, units + max(1.0, np.floor(growth * units))))
             units = float(entered.sum())
             found.append(entered)
         return found
 
     def _at(self, units: float) -> np.ndarray:
         """The first state with at least so many units."""
-        if units >= self.total:
-            return self.data.counts
-        low, high = 0.0, 1.0
+        low, high = 0.0, 2.0
         while True:
             middle = (low + high) / 2.0
             if not low < middle < high:
@@ -65,9 +68,13 @@ class Entry:
                 low = middle
 
     def _entered(self, time: float) -> np.ndarray:
-        return self.data.counts if time >= 1.0 else np.minimum(np.floor(time * self.data.counts + self.offsets), self.data.counts)
+        own = np.clip(np.where(self.late, time - 1.0, time), 0.0, 1.0)
+        return np.where(own < 1.0, np.minimum(np.floor(own * self.data.counts + self.offsets), self.data.counts), self.data.counts)
 
-    def rows(self, units: np.ndarray) -> Dataset:
-        """The rows of which there are any, so often."""
-        chosen = np.flatnonzero(units > 0.0)
-        return dataclasses.replace(self.data.take(chosen), counts=units[chosen])
+    def rows(self, units: np.ndarray) -> tuple[Dataset | None, Dataset | None]:
+        """The rows of which there are any, so often; those with cells to be drawn by themselves."""
+        return self._some(units, ~self.late), self._some(units, self.late)
+
+    def _some(self, units: np.ndarray, which: np.ndarray) -> Dataset | None:
+        chosen = np.flatnonzero(which & (units > 0.0))
+        return dataclasses.replace(self.data.take(chosen), counts=units[chosen]) if chosen.size else None

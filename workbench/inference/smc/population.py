@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.data import Dataset
 from workbench.inference.gibbs.augmentation import relabelled
 from workbench.inference.smc.entry import Entry
 from workbench.inference.smc.islands import effective_share, log_mean, resampled
-from workbench.inference.smc.stage import Stage, log_likelihood
-from workbench.models import Mixture, Prior
+from workbench.inference.smc.stage import NONE, Stage, log_likelihood
+from workbench.models import Family, Mixture, Prior
 
 FORGOTTEN = 0.5
 """Correlation over particles with where they began a stage, of numbers without names, below which they have moved enough."""
@@ -31,6 +30,7 @@ class Population:
     capped : stages whose particles had not moved enough when the sweeps ran out
     """
 
+    family: Family
     prior: Prior
     particles: Mixture
     rng: np.random.Generator
@@ -43,8 +43,7 @@ class Population:
 
     def travel(self, entry: Entry, progress: Callable[[float], None]) -> None:
         """Let all rows enter, block by block."""
-        rows: Dataset | None = None
-        units = np.zeros(entry.data.n_rows)
+        rows, units = NONE, np.zeros(entry.data.n_rows)
         for entered in entry.blocks():
             entering, whole = entry.rows(entered - units), entry.rows(entered)
             before, more = float(units.sum()), float((entered - units).sum())
@@ -54,7 +53,7 @@ class Population:
                 power = 1.0 if step == 1.0 - power else power + step
                 kept = self._reweighed(step * inside)
                 last = power == 1.0
-                stage = Stage(self.prior, whole if last else rows, None if last else entering, power, self.threads)
+                stage = Stage(self.family, self.prior, whole if last else rows, NONE if last else entering, power, self.threads)
                 inside = self._moved(stage, inside[kept])
                 self.history.append((before + power * more, self.log_evidences))
                 progress((before + power * more) / entry.total)

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models import Mixture, Prior
+from workbench.models import Family, Mixture, Prior, Product, Statistics
 from workbench.models.mixture import gathered
+from workbench.models.shapes import PerComponent
+
+Parts = tuple[Dataset | None, Dataset | None]
+"""Rows that are dealt with as they are, and rows with missing cells that are to be drawn."""
+NONE: Parts = (None, None)
 
 
-def log_likelihood(mixture: Mixture, rows: Dataset, threads: int) -> np.ndarray:
+def log_likelihood(mixture: Mixture, rows: Parts, threads: int) -> np.ndarray:
     """Of a batch (particle,); -inf where a particle gives a row no density."""
     from workbench.fast import expectation
 
-    found = np.asarray(expectation.expect(mixture, rows, threads=threads).log_likelihood)
-    return np.where(np.isnan(found), -np.inf, found)
+    total = np.zeros(mixture.batch_shape)
+    for part in rows:
+        if part is not None:
+            total = total + np.asarray(expectation.expect(mixture, part, threads=threads).log_likelihood)
+    return np.where(np.isnan(total), -np.inf, total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,54 +34,80 @@ class Stage:
 
     Attributes
     ----------
-    rows : those that are in, or None
-    entering : those that count in part, or None where power is 1 and all are in
+    rows : those that are in
+    entering : those that count in part; none where power is 1
     """
 
+    family: Family
     prior: Prior
-    rows: Dataset | None
-    entering: Dataset | None
+    rows: Parts
+    entering: Parts
     power: float
     threads: int
 
-    def moved(self, mixture: Mixture, entering: np.ndarray, rng: np.random.Generator) -> tuple[Mixture, np.ndarray]:
-        """The next state of every particle; ``entering``, the log likelihood of the rows that enter, goes with it.
+    def moved(self, mixture: Mixture, inside: np.ndarray, rng: np.random.Generator) -> tuple[Mixture, np.ndarray]:
+        """The next state of every particle; ``inside``, the log likelihood of the rows that enter, goes with it.
 
-        Rows that are in have labels drawn in full. Those that enter have them drawn from w_k p_k(x)^power, and theta from the prior
-        updated by power times their statistics: which is Gibbs for sum_k w_k p_k(x)^power in place of (sum_k w_k p_k(x))^power. With
-        labels integrated out it is reversible (where the update has no closed form by a move there and back), so that the ratio of the
-        two at the old and the new state is what to accept it by.
+        Rows that are in have labels drawn in full, and their missing cells where the update needs them. Those that enter have labels
+        drawn from w_k p_k(x)^power, and theta from the prior updated by power times their statistics: which is Gibbs for
+        sum_k w_k p_k(x)^power in place of (sum_k w_k p_k(x))^power. With labels integrated out it is reversible (where the update has no
+        closed form by a move there and back), so that the ratio of the two at the old and the new state is what to accept it by. Rows
+        that enter with cells to be drawn have no part in the proposal.
         """
-        if self.entering is None:
-            return self._drawn(mixture, rng), entering
-        before = self._of_proposal(mixture, self.entering)
+        if self.entering == NONE:
+            return self._drawn(mixture, rng), inside
+        before = self._of_proposal(mixture)
         found = self._drawn(mixture, rng)
-        after, there = self._of_proposal(found, self.entering), log_likelihood(found, self.entering, self.threads)
+        after, there = self._of_proposal(found), log_likelihood(found, self.entering, self.threads)
         with np.errstate(invalid="ignore"):
-            gain = (self.power * there - after) - (self.power * entering - before)
+            gain = (self.power * there - after) - (self.power * inside - before)
         accepted = np.log(rng.random(gain.shape)) < gain
         count = gain.size
         both = gathered([mixture, found]).take(np.where(accepted, count, 0) + np.arange(count))
-        return both, np.where(accepted, there, entering)
+        return both, np.where(accepted, there, inside)
 
-    def _of_proposal(self, mixture: Mixture, entering: Dataset) -> np.ndarray:
+    def _of_proposal(self, mixture: Mixture) -> np.ndarray:
         """The log likelihood of the rows that enter under sum_k w_k p_k(x)^power, but for a factor of theirs alone."""
         from workbench.fast import expectation
 
+        if self.entering[0] is None:
+            return np.zeros(mixture.batch_shape)
         terms = mixture.terms().tempered(self.power)
-        return np.asarray(expectation.expect_terms(terms, entering, threads=self.threads).log_likelihood)
+        return np.asarray(expectation.expect_terms(terms, self.entering[0], threads=self.threads).log_likelihood)
 
     def _drawn(self, mixture: Mixture, rng: np.random.Generator) -> Mixture:
-        """Labels, then theta given the labels."""
+        """Labels and cells, then theta given them; from the prior where no row is in."""
+        found = list(self._labelled(mixture, rng))
+        if not found:
+            return self.prior.sample(rng, mixture.batch_shape)
+        (statistics, labels), *rest = found
+        for more, others in rest:
+            statistics, labels = statistics.merge(more), labels + others
+        return self.prior.drawn_there_and_back(labels, statistics, mixture, rng)
+
+    def _labelled(self, mixture: Mixture, rng: np.random.Generator) -> Iterator[tuple[Statistics, PerComponent]]:
+        """Statistics of rows under drawn labels, so far as they count for the components, and the numbers of labels."""
         from workbench.fast import expectation
 
-        parts = []
-        for rows, power in ((self.rows, 1.0), (self.entering, self.power)):
+        for rows, power in ((self.rows[0], 1.0), (self.entering[0], self.power)):
             if rows is not None:
-                seeds = rng.integers(0, 1 << 64, size=mixture.batch_shape, dtype=np.uint64)
                 terms = mixture.terms().tempered(power)
-                found = expectation.expect_terms(terms, rows, rule="draw", seeds=seeds, threads=self.threads).statistics
-                parts.append((found.scaled(power) if power < 1.0 else found, found.counts))
-        statistics = parts[0][0] if len(parts) == 1 else parts[0][0].merge(parts[1][0])
-        labels = np.sum([counts for _, counts in parts], axis=0)
-        return self.prior.drawn_there_and_back(labels, statistics, mixture, rng)
+                drawn = expectation.expect_terms(terms, rows, rule="draw", seeds=_seeds(mixture, rng), threads=self.threads).statistics
+                yield (drawn.scaled(power) if power < 1.0 else drawn), drawn.counts
+        if self.rows[1] is not None:
+            drawn = self._completed(mixture, self.rows[1], rng)
+            yield drawn, drawn.counts
+
+    def _completed(self, mixture: Mixture, rows: Dataset, rng: np.random.Generator) -> Statistics:
+        """Of rows with cells to be drawn; beside other blocks of a product by the book's lines."""
+        from workbench.fast import expectation
+        from workbench.inference.gibbs.augmentation import Augmented, labelled_statistics
+
+        if not isinstance(self.family, Product):
+            return expectation.expect(mixture, rows, rule="draw", seeds=_seeds(mixture, rng), threads=self.threads).statistics
+        each = np.repeat(np.arange(rows.n_rows), rows.counts.astype(int))
+        return labelled_statistics(mixture, Augmented(self.family, rows.x[each], np.ones(each.size, np.int64)), rng)
+
+
+def _seeds(mixture: Mixture, rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 1 << 64, size=mixture.batch_shape, dtype=np.uint64)
