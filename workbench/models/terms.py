@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -41,9 +41,13 @@ class Statistics(ABC):
         """Statistics of the same kind, of other :meth:`arrays`."""
         return type(self)(*arrays)
 
-    def scaled[S: Statistics](self: S, factor: float) -> S:
-        """The statistics of rows that count ``factor`` times."""
-        return self.rebuilt([array if name in self.intensive else factor * array for name, array in self.named().items()])
+    def scaled[S: Statistics](self: S, factor: float | PerComponent) -> S:
+        """The statistics of rows that count ``factor`` times; or as often as each component's own factor says, (*batch, K)."""
+        return self.rebuilt([array if name in self.intensive else _times(factor, array) for name, array in self.named().items()])
+
+    def mapped[S: Statistics](self: S, function: Callable[[np.ndarray], np.ndarray]) -> S:
+        """The same kind with ``function`` applied to every array."""
+        return self.rebuilt([each.mapped(function) if isinstance(each, Statistics) else function(each) for each in self.arrays()])
 
     def possible[S: Statistics](self: S) -> S:
         """The same, with numbers of rows and cells that are below 0 at 0: extrapolated statistics may be what no q has."""
@@ -59,6 +63,12 @@ class Statistics(ABC):
         """Several batches one after the other, along the first axis."""
         columns = zip(*(part.arrays() for part in parts), strict=True)
         return cls(*(type(c[0]).joined(c) if isinstance(c[0], Statistics) else np.concatenate(c) for c in columns))
+
+
+def _times(factor: float | PerComponent, array: np.ndarray) -> np.ndarray:
+    """A field (*batch, K, ...), each component by its own factor."""
+    each = np.asarray(factor)
+    return np.asarray(each.reshape(*each.shape, *(1,) * (array.ndim - each.ndim)) * array if each.ndim else factor * array)
 
 
 @runtime_checkable

@@ -27,13 +27,17 @@ from workbench.problem import Problem
 
 if TYPE_CHECKING:
     from workbench.inference.evidence.laplace import Mode
+    from workbench.inference.evidence.places import Place
     from workbench.inference.evidence.symmetry import Symmetry
     from workbench.inference.target import CompiledTarget
 
-MOST_DRAWS = 8_000
-"""Draws of all chains that a bridge uses; of more, evenly spaced ones."""
-STARTS = 32
+MOST_DRAWS, BY_SQUARE, AT_LEAST = 8_000, 24_000, 2_400
+"""Draws of all chains that a bridge uses; of more, evenly spaced ones. Where proposals are averages over labels, so many by the square of
+the components, but no fewer than the last: each is seen as every component."""
+STARTS = 64
 """Runs of EM by which modes are looked for where no chain has been."""
+STARTS_EMPTY = 16
+"""The same of mixtures of fewer components."""
 MOST_DIM = 200
 """Coordinates up to which modes are looked for: a Hessian takes twice as many gradients."""
 ONE_Q = Limits(pareto_k=0.5, efficiency=0.5)
@@ -62,10 +66,15 @@ def sampled(problem: Problem, draws: Mixture, context: Context, *, noise: int, l
     integral over one part, exactly, for any K (:mod:`workbench.inference.evidence.symmetry`). ``bridge`` is trusted if R-hat of
     the log density and of numbers that no relabelling changes is at most 1.05, the proposal overlaps with the posterior, modes
     where no chain has been hold at most a tenth of it (up to that they are part of the error), and importance sampling does not
-    contradict; ``importance`` if k-hat is at most 0.7 and 45 % of the draws or more are effective.
+    contradict; ``importance`` if k-hat is at most 0.7 and 35 % of the draws or more are effective.
 
-    Modes are looked for by runs of MAP-EM from the context's starts. Above 200 coordinates their Hessians would take too long:
-    then nothing is trusted, and the note says so.
+    Proposals are averages of p(theta | x, z) over labels z that are drawn given some of the draws, where that is in closed form: priors
+    that are conjugate, up to four components, whole counts. Else they are mixtures of t densities fitted to the draws, and 45 % of
+    the draws must be effective.
+
+    Modes are looked for by runs of MAP-EM from the context's starts, with as many components and, where theta given the labels is in
+    closed form, with fewer: places with empty components (:mod:`workbench.inference.evidence.places`). Above 200 coordinates their
+    Hessians would take too long: then nothing is trusted, and the note says so.
     """
     from workbench.inference.evidence.bridge import estimates
     from workbench.inference.evidence.laplace import modes
@@ -74,7 +83,7 @@ def sampled(problem: Problem, draws: Mixture, context: Context, *, noise: int, l
     if not context.estimates:
         return ()
     with _at_work(problem, context) as target:
-        thin = max(1, math.ceil(draws.weights[..., 0].size / MOST_DRAWS))
+        thin = max(1, math.ceil(draws.weights[..., 0].size / _most_draws(target)))
         u, log_jacobian = target.prior.flatten(draws.take((slice(None), slice(None, None, thin))))
         if (reason := _unusable(u)) is not None:
             return (Evidence("bridge", math.nan, math.nan, False, reason),)
@@ -85,7 +94,9 @@ def sampled(problem: Problem, draws: Mixture, context: Context, *, noise: int, l
         starts = [context.start_seed(i) for i in range(STARTS)] if target.dim <= MOST_DIM else []
         known = modes(target, Symmetry.of(target.prior), _ends(problem, starts)) if starts else []
         try:
-            found = estimates(target, u, log_density, np.random.default_rng(context.noise_seed(noise)), known)
+            rng = np.random.default_rng(context.noise_seed(noise))
+            empty = _emptied(target, context) if starts else []
+            found = estimates(target, u, log_density, rng, known, empty)
             return found if starts else tuple(_unsought(each, target.dim) for each in found)
         except np.linalg.LinAlgError:
             reason = "the draws have no covariance that is positive definite in working precision; raise draws, or use smc"
@@ -125,6 +136,23 @@ def sought(target: CompiledTarget, symmetry: Symmetry, context: Context) -> list
     if not _climbable(target.problem):
         return None
     return modes(target, symmetry, _ends(target.problem, [context.start_seed(i) for i in range(STARTS)]))
+
+
+def _emptied(target: CompiledTarget, context: Context) -> list[Place]:
+    """Places with empty components; none where the prior tells components apart, or theta given the labels is in no closed form."""
+    from workbench.inference.evidence.conditionals import Labeller
+    from workbench.inference.evidence.places import emptied, fewer
+    from workbench.inference.evidence.symmetry import Symmetry
+    from workbench.inference.target import CompiledTarget
+
+    symmetry, found = Symmetry.of(target.prior), []
+    if not symmetry.exchangeable or Labeller.of(target, exchangeable=True) is None:
+        return []
+    for count in range(1, symmetry.n_components):
+        smaller = CompiledTarget(fewer(target.problem, count).target(), target.engine)
+        starts = [context.start_seed(i) for i in range(STARTS_EMPTY)]
+        found += emptied(target.prior, smaller, _ends(smaller.problem, starts))
+    return found
 
 
 def _climbable(problem: Problem) -> bool:
@@ -184,6 +212,14 @@ def _ends(problem: Problem, seeds: list[int]) -> Coordinates:
     from workbench.inference.em.begin import begin
 
     return begin(problem, "em", seeds)[0]
+
+
+def _most_draws(target: CompiledTarget) -> int:
+    from workbench.inference.evidence.conditionals import Labeller
+
+    if Labeller.of(target, exchangeable=True) is None:
+        return MOST_DRAWS
+    return min(MOST_DRAWS, max(AT_LEAST, BY_SQUARE // target.prior.n_components**2))
 
 
 def _unsought(found: Evidence, dim: int) -> Evidence:

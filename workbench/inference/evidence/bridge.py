@@ -1,4 +1,4 @@
-"""Bridge sampling of log p(x) (Meng & Wong 1996) between draws from the posterior and a mixture fitted to others of them."""
+"""Bridge sampling of log p(x) (Meng & Wong 1996) between draws from the posterior and proposals made of others of them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from workbench.fit import Evidence
-from workbench.inference.evidence.fitted import fitted
-from workbench.inference.evidence.importance import Limits, weighed
-from workbench.inference.evidence.laplace import Mode, about
-from workbench.inference.evidence.proposal import Proposal
-from workbench.inference.evidence.symmetry import Fold, Region, Symmetry
-from workbench.inference.evidence.uncovered import percent, share_of, uncovered
+from workbench.inference.evidence.conditionals import Labeller
+from workbench.inference.evidence.importance import weighed
+from workbench.inference.evidence.laplace import Mode
+from workbench.inference.evidence.places import Place
+from workbench.inference.evidence.proposed import Makers, Unsure
+from workbench.inference.evidence.symmetry import Averaged, Region, Symmetry
+from workbench.inference.evidence.uncovered import percent, share_of
 from workbench.inference.target import CompiledTarget
 from workbench.models.shapes import PerFit
 
@@ -29,13 +30,8 @@ LARGEST_ERROR = 0.3
 """Nats above which the error itself, a linear one, cannot be told."""
 FEWEST_PROPOSED = 500
 ROUNDS = 1_000
-UNSEEN = 10.0
-"""Nats by which p(x, u) / (p(x) q(u)) is above 1 at a mode where none of the draws that q was fitted to have been."""
 ERROR_AT_MOST = 0.1
 """Share of the posterior up to which such modes are an error of the bridge, above it they deny it."""
-LIMITS = Limits(pareto_k=0.7, efficiency=0.45)
-"""Of weights from proposals fitted to draws. With 4 x 1,000 draws of gibbs, 12 seeds each: Old Faithful K = 3 (efficiency 0.08 to 0.35,
-k-hat 0.26 to 0.70) is 1.4 stated errors too low on average, 3.1 at most, galaxies K = 4 (0.02 to 0.40, 0.38 to 0.74) 1.7 and 3.9."""
 APART = 4.0
 """Combined errors that the bridge may be from importance sampling by the same proposals."""
 
@@ -46,8 +42,8 @@ class Drawn:
 
     Attributes
     ----------
-    log_density : ndarray (n,), log p(x, u), -inf where a draw is lost to the fold
-    log_q : ndarray (proposal, n), log density under each of the proposals
+    log_density : ndarray (n,), log p(x, u), -inf where a draw is lost
+    log_q : ndarray (proposal, n), log density under each of the proposals, averaged over the labellings
     own : which of them the draws are from
     """
 
@@ -71,61 +67,65 @@ class Bridged:
 
 
 def estimates(
-    target: CompiledTarget, u: np.ndarray, log_density: np.ndarray, rng: np.random.Generator, known: Sequence[Mode] = ()
+    target: CompiledTarget,
+    u: np.ndarray,
+    log_density: np.ndarray,
+    rng: np.random.Generator,
+    known: Sequence[Mode] = (),
+    empty: Sequence[Place] = (),
 ) -> tuple[Evidence, Evidence]:
     """Bridge and importance sampling from draws u (chain, draw, dim) with their log p(x, u) (chain, draw), as they are labelled.
 
-    Draws are aligned with a reference. A mixture is fitted to the first half of every chain and bridged to the second, and the
-    other way round. The mean of both is ``bridge``; the weights of the proposals' own draws, under all proposals together, are
-    ``importance``: right whatever the shares of the basins among the draws. Neither would know of a basin where no chain has been,
-    were it not for the modes ``known`` from elsewhere: those that the chains have missed are proposed too.
+    Draws are aligned with a reference. A proposal is made of the first half of every chain and bridged to the second, and the
+    other way round: p(theta | x, z) averaged over labels z drawn given some of those draws (:class:`Conditionals`), or where
+    there is no such a mixture of t densities fitted to them. The mean of both is ``bridge``; the weights of the proposals' own draws,
+    under all proposals together, are ``importance``: right whatever the shares of the basins among the draws. Neither would know of
+    a basin where no chain has been, were it not for the modes ``known`` from elsewhere, and places with ``empty`` components: those
+    that are missed are proposed too.
     """
     symmetry = Symmetry.of(target.prior)
     flat, half = u.reshape(-1, u.shape[-1]), u.shape[1] // 2
     region = Region.aligning(symmetry, flat, int(np.argmax(log_density)))
     aligned = region.aligned(flat).reshape(u.shape)
     parts, values = (aligned[:, :half], aligned[:, half:]), (log_density[:, :half], log_density[:, half:])
-    proposals: list[Proposal] = [fitted(part.reshape(-1, u.shape[-1]), rng) for part in parts]
     size = max(FEWEST_PROPOSED, half * u.shape[0])
-    fold = Fold.of(region, np.concatenate([proposal.sample(rng, size) for proposal in proposals]))
-    at_draws = [values[1 - i] - _folded(fold, q, parts[1 - i]) for i, q in enumerate(proposals)]
-    missed = _missed(target, fold, proposals, [mode.within(region) for mode in known], float(np.median(at_draws)))
-    if missed:
-        proposals.append(about(missed))
-    drawn = [_drawn(target, fold, proposals, i, size, rng) for i in range(len(proposals))]
-    weights = weighed(_log_weights(drawn), LIMITS, "raise draws, or use smc")
+    makers = Makers(region, Labeller.of(target, symmetry.exchangeable), size)
+    proposals = makers.of_draws([part.reshape(-1, u.shape[-1]) for part in parts], rng)
+    at_draws = [_log_ratio(q, parts[1 - i], values[1 - i]) for i, q in enumerate(proposals)]
+    height = float(np.median(np.concatenate([ratio.ravel() for ratio in at_draws])))
+    unsure = Unsure(target, makers, [mode.within(region) for mode in known], empty if makers.labeller is not None else (), rng)
+    gaps = unsure.gaps(proposals)
+    sizes = [size, size]
+    if (seldom := unsure.proposed(gaps, height)) is not None:
+        proposals.append(seldom[0])
+        sizes.append(math.ceil(2 * size * min(1.0, max(0.1, 2.0 * seldom[1]))))
+    drawn = [_drawn(target, proposals, i, size, rng) for i, size in enumerate(sizes)]
+    weights = weighed(_log_weights(drawn), makers.limits, "raise draws, or use smc", sizes)
     ends = [bridged(np.asarray(ratio), np.asarray(each.log_ratio)) for ratio, each in zip(at_draws, drawn, strict=False)]
     value, mcse = sum(end.value for end in ends) / 2.0, math.sqrt(sum(end.variance for end in ends)) / 2.0
-    share = share_of(missed, value)
+    share = share_of(unsure.unseen(gaps, height), value)
     mcse = math.hypot(mcse, -math.log1p(-min(share, ERROR_AT_MOST)))
     denial = _disagreement(symmetry, u, log_density) or _denial(value, mcse, min(end.overlap for end in ends))
     denial = denial or _absence(share) or _contradiction(value, mcse, weights)
     return Evidence("bridge", value, mcse, not denial, denial), weights
 
 
-def _folded(fold: Fold, proposal: Proposal, u: np.ndarray) -> np.ndarray:
-    """Log density of points (..., dim) under a folded proposal."""
-    return np.asarray(fold.log_density(proposal.log_density, u.reshape(-1, u.shape[-1]))).reshape(u.shape[:-1])
+def _log_ratio(proposal: Averaged, u: np.ndarray, log_density: np.ndarray) -> np.ndarray:
+    """log p - log q at points (chain, draw, dim)."""
+    return np.asarray(log_density - proposal.log_density(u.reshape(-1, u.shape[-1])).reshape(log_density.shape))
 
 
-def _missed(target: CompiledTarget, fold: Fold, proposals: Sequence[Proposal], known: Sequence[Mode], value: float) -> list[Mode]:
-    """Modes that neither proposal has any density at, as none of the chains has been there."""
-    if not known:
-        return []
-    u = np.stack([mode.u for mode in known])
-    log_q = np.logaddexp(*(_folded(fold, q, u) for q in proposals)) - math.log(2.0)
-    return uncovered(known, np.asarray(target.log_density(u)) - log_q, value, UNSEEN)
-
-
-def _drawn(target: CompiledTarget, fold: Fold, proposals: Sequence[Proposal], own: int, size: int, rng: np.random.Generator) -> Drawn:
+def _drawn(target: CompiledTarget, proposals: Sequence[Averaged], own: int, size: int, rng: np.random.Generator) -> Drawn:
     u = proposals[own].sample(rng, size)
-    log_q = np.stack([_folded(fold, each, u) for each in proposals])
-    return Drawn(np.where(fold.lost(u), -np.inf, target.log_density(u)), log_q, own)
+    log_q = np.stack([q.log_density(u) for q in proposals])
+    return Drawn(np.where(proposals[own].lost(u), -np.inf, target.log_density(u)), log_q, own)
 
 
 def _log_weights(drawn: Sequence[Drawn]) -> PerFit:
-    """log p - log q of all draws, q all proposals together, of which each has the same number of draws."""
-    return np.concatenate([each.log_density - np.logaddexp.reduce(each.log_q) + math.log(len(drawn)) for each in drawn])
+    """log p - log q of all draws, q all proposals together, each as much as it has draws (Veach & Guibas 1995)."""
+    sizes = np.array([each.log_density.size for each in drawn], dtype=float)
+    logs = np.log(sizes / sizes.sum())[:, None]
+    return np.concatenate([each.log_density - np.logaddexp.reduce(each.log_q + logs) for each in drawn])
 
 
 def bridged(at_draws: np.ndarray, at_proposal: np.ndarray) -> Bridged:

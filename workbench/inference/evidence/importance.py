@@ -94,17 +94,23 @@ def seen(found: Evidence, target: CompiledTarget, log_q: LogQ, known: Sequence[M
     return replace(found, trusted=False, note=f"{BOUND}; {why}: {advice}")
 
 
-def weighed(log_weights: PerFit, limits: Limits, advice: str) -> Evidence:
+def weighed(log_weights: PerFit, limits: Limits, advice: str, sizes: Sequence[int] = ()) -> Evidence:
     """The log of the mean of weights p(x, u) / q(u) at independent draws from q, (n,); trusted if k-hat and effective draws allow.
 
-    The relative error of a mean of n weights is sqrt(1 / n_eff - 1 / n), n_eff = (sum w)^2 / sum w^2.
+    The relative error of a mean of n weights is sqrt(1 / n_eff - 1 / n), n_eff = (sum w)^2 / sum w^2. Where q is a mixture and each
+    part has a fixed number of draws, those count that are within the parts: the squared error is sum_i n_i var_i / (sum w)^2.
+
+    Parameters
+    ----------
+    sizes : numbers of draws of q's parts, one after the other; none if they are chosen at random, or q has one
     """
-    size, top = log_weights.size, float(log_weights.max(initial=-np.inf))
+    top = float(log_weights.max(initial=-np.inf))
     if not math.isfinite(top):
         return Evidence("importance", math.nan, math.nan, False, f"no draw of the proposal has a finite density; {advice}")
     shares = np.exp(log_weights - top)
     effective = float(shares.sum() ** 2 / (shares**2).sum())
-    mcse = math.sqrt(max(0.0, 1.0 / effective - 1.0 / size))
+    within = np.split(shares, np.cumsum(sizes)[:-1]) if len(sizes) else [shares]
+    mcse = math.sqrt(sum(part.size * float(part.var()) for part in within)) / float(shares.sum())
     denial = _denial(log_weights, effective, limits)
     note = f"{BOUND}; {denial}: {advice}" if denial else ""
     return Evidence("importance", top + math.log(float(shares.mean())), mcse, not denial, note)

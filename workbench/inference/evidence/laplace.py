@@ -25,7 +25,7 @@ NEAR = 0.1
 """The same of two ends from which Newton's method need not climb twice."""
 GAP = 15.0
 """Nats below the best end beyond which an end is no matter."""
-MOST = 12
+MOST = 24
 """Ends that are climbed from at most."""
 DOF, WIDER, AT_LEAST = 6.0, 1.1, 0.1
 """Of a proposal about modes: degrees of freedom, by how much its scale matrices are wider, and the share that all modes divide alike."""

@@ -17,9 +17,11 @@ import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from workbench.inference.evidence.proposal import Proposal
 from workbench.models import Mixture, Prior
 from workbench.models.matching import assigned
 from workbench.models.shapes import Coordinates, PerFit, Permutation
@@ -240,6 +242,39 @@ class Fold:
         for number, block in enumerate(self.blocks):
             block_of[list(block)] = number
         return np.asarray((block_of[self.region.orders(u)] != block_of).any(axis=-1))
+
+
+class Averaged(Protocol):
+    """A density over unconstrained coordinates that is the same for all relabellings of a point, as far as they are summed."""
+
+    def log_density(self, u: Coordinates) -> PerFit:
+        """Of points (n, dim): (n,)."""
+        ...
+
+    def sample(self, rng: np.random.Generator, size: int) -> Coordinates:
+        """Points (size, dim), at any labelling."""
+        ...
+
+    def lost(self, u: Coordinates) -> np.ndarray:
+        """Which draws (n, dim) the density does not know, (n,)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """A proposal that knows one labelling, folded into a region."""
+
+    fold: Fold
+    proposal: Proposal
+
+    def log_density(self, u: Coordinates) -> PerFit:
+        return self.fold.log_density(self.proposal.log_density, self.fold.region.aligned(u))
+
+    def sample(self, rng: np.random.Generator, size: int) -> Coordinates:
+        return self.proposal.sample(rng, size)
+
+    def lost(self, u: Coordinates) -> np.ndarray:
+        return self.fold.lost(u)
 
 
 def _blocks(orders: Permutation, count: int) -> tuple[tuple[int, ...], ...]:

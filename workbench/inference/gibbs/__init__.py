@@ -51,9 +51,11 @@ class Gibbs:
       with cells to be drawn is c rows in full, each with cells of its own. Equal rows are drawn together.
     - Relabelling leaves the posterior as it is, since neither likelihood nor prior knows names; where `concentration` differs by
       component it is accepted with probability min(1, prior ratio). Labels are aligned after sampling.
-    - log p(x) by bridge sampling (Meng & Wong 1996) between the draws and a t mixture fitted to others of them, labels averaged out;
-      and by importance sampling from the same mixture. What denies an estimate stands beside it: chains that disagree, no overlap,
-      modes of the posterior that EM finds and no chain has visited.
+    - log p(x) by bridge sampling (Meng & Wong 1996) between the draws and a proposal made of others of them, and by importance
+      sampling from that: p(theta | x, z) averaged over labels z drawn given some of the draws (Lee & Robert 2016) and over the
+      labellings, with parts about modes that EM finds, and places with empty components, where no chain has been. Without a closed form
+      (kind: independent, above four components, broken counts) the proposal is a mixture of t densities fitted to the draws. What
+      denies an estimate stands beside it: chains that disagree, no overlap, a part of the posterior that no chain has visited.
 
     References
     ----------
@@ -61,6 +63,8 @@ class Gibbs:
       Statistical Society B 56, 363-375.
     - Fruehwirth-Schnatter, S. (2001). Markov chain Monte Carlo estimation of classical and dynamic switching and mixture models.
       Journal of the American Statistical Association 96, 194-209 (random permutations).
+    - Lee, J. E. & Robert, C. P. (2016). Importance sampling schemes for evidence approximation in mixture models. Bayesian Analysis
+      11, 573-597.
     - Meng, X.-L. & Wong, W. H. (1996). Simulating ratios of normalizing constants via a simple identity: a theoretical exploration.
       Statistica Sinica 6, 831-860.
     - Tanner, M. A. & Wong, W. H. (1987). The calculation of posterior distributions by data augmentation. Journal of the American
@@ -69,7 +73,7 @@ class Gibbs:
 
     kind: ClassVar[str] = "gibbs"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 

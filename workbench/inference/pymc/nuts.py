@@ -50,16 +50,18 @@ class NUTS:
       chain in four did so on the galaxies, K = 3, at a mode of a thousandth of the posterior. So chains begin where the mass is, and
       R-hat tells whether the basins they began in agree.
     - No label order is forced: chains may call components differently, and are aligned afterwards.
-    - log p(x) by bridge sampling (Meng & Wong 1996) between the draws and a t mixture fitted to others of them, labels averaged out;
-      and by importance sampling from the same mixture. What denies an estimate stands beside it: chains that disagree, no overlap,
-      modes of the posterior that EM finds and no chain has visited.
-    - The gradient of log p(x | theta) is that of EM's expected complete log likelihood with its statistics held fixed (Fisher's
-      identity): the compiled E step gives value and gradient in one pass.
+    - log p(x) by bridge sampling (Meng & Wong 1996) between the draws and a proposal made of others of them, and by importance
+      sampling from that: p(theta | x, z) averaged over labels z drawn given some of the draws (Lee & Robert 2016) and over the
+      labellings, with parts about modes that EM finds, and places with empty components, where no chain has been. Without a closed form
+      (kind: independent, above four components, broken counts) the proposal is a mixture of t densities fitted to the draws. What
+      denies an estimate stands beside it: chains that disagree, no overlap, a part of the posterior that no chain has visited.
 
     References
     ----------
     - Hoffman, M. D. & Gelman, A. (2014). The No-U-Turn sampler: adaptively setting path lengths in Hamiltonian Monte Carlo. Journal
       of Machine Learning Research 15, 1593-1623.
+    - Lee, J. E. & Robert, C. P. (2016). Importance sampling schemes for evidence approximation in mixture models. Bayesian Analysis
+      11, 573-597.
     - Meng, X.-L. & Wong, W. H. (1996). Simulating ratios of normalizing constants via a simple identity: a theoretical exploration.
       Statistica Sinica 6, 831-860.
     - Stephens, M. (2000). Dealing with label switching in mixture models. Journal of the Royal Statistical Society B 62, 795-809.

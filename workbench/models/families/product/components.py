@@ -86,7 +86,7 @@ class ProductStatistics(Statistics):
     def take(self, index: Any) -> ProductStatistics:
         return ProductStatistics(self.counts[index], tuple(block.take(index) for block in self.blocks))
 
-    def scaled(self, factor: float) -> ProductStatistics:
+    def scaled(self, factor: float | PerComponent) -> ProductStatistics:
         return ProductStatistics(factor * self.counts, tuple(block.scaled(factor) for block in self.blocks))
 
     @classmethod
