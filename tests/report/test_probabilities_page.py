@@ -42,6 +42,9 @@ def test_the_table_names_its_estimates_and_its_errors() -> None:
 def test_the_finding_says_what_else_prefers_another_k_and_when_the_sweep_is_too_short() -> None:
     (line,) = findings(cells_of(row(1, preferred_by="bic"), row(2, probability=0.7, lower=0.6, upper=0.8), row(3, probability=0.1)))
     assert line == "P(K | x) is highest for K = 2: 0.700, between 0.600 and 0.800 by the errors of the log evidences. BIC prefers K = 1."
+    (line,) = findings(cells_of(row(1, preferred_by="bic, icl"), row(2, probability=0.7, lower=0.7, upper=0.7001, preferred_by="elpd_loo")))
+    assert line.endswith("may have more. BIC and ICL prefer K = 1 and leave-one-out prefers K = 2.")
+    assert "between" not in line
     (line,) = findings(cells_of(row(1), row(2, probability=0.7, lower=0.7, upper=0.7, mcse=0.0)))
     assert line == "P(K | x) is highest for K = 2: 0.700; it is the largest K of the sweep, and larger ones may have more."
 

@@ -55,7 +55,7 @@ def test_the_finding_says_whether_the_prior_decides() -> None:
     assert line == "The prior decides how many components are most probable: K = 2 with the prior as given; K = 1 with mean_strength x 100."
     same = (row(1, "mean_strength / 100", -12.0, 0.2), row(2, "mean_strength / 100", -11.0, 0.8))
     (line,) = findings(cells_of(*GIVEN, *same))
-    assert line == "K = 2 is the most probable under every prior looked at: as given and mean_strength / 100."
+    assert line == "K = 2 is the most probable under every prior that is known: as given and mean_strength / 100."
 
 
 def test_what_is_not_known_says_why_once() -> None:

@@ -144,13 +144,17 @@ def most_probable(group: list[tuple[Slice, Row]], where: str) -> str:
     """`P(K | x) is highest for K = 3: 0.62 (...). BIC prefers K = 2.`"""
     cell, row = max(group, key=lambda pair: pair[1].number("probability"))
     text = f"P(K | x){where} is highest for K = {cell.values[KEY]}: {fraction(row.number('probability'))}"
-    if between(row) != DASH:
+    if " to " in between(row):
         text += f", between {between(row).replace(' to ', ' and ')} by the errors of the log evidences"
     if cell.values[KEY] == max(figure(str(own.values[KEY])) for own, _ in group):
         text += "; it is the largest K of the sweep, and larger ones may have more"
-    told = [(spelt(score), own.values[KEY]) for own, each in group for score in each.text("preferred_by").split(", ") if score]
-    others = [f"{capital(name)} prefers K = {value}" for name, value in told if "(" not in name]
-    return f"{text}. {listed(others)}." if others else f"{text}."
+    others: dict[object, list[str]] = {}
+    for own, each in group:
+        for score in filter(None, each.text("preferred_by").split(", ")):
+            if "(" not in score:
+                others.setdefault(own.values[KEY], []).append(spelt(score))
+    told = [f"{listed(names)} {'prefers' if len(names) == 1 else 'prefer'} K = {k}" for k, names in others.items()]
+    return f"{text}. {capital(listed(told))}." if told else f"{text}."
 
 
 def known(group: list[tuple[Slice, Row]], where: str) -> Iterator[str]:

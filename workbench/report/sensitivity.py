@@ -126,7 +126,7 @@ def findings(cells: list[Slice]) -> Iterator[str]:
         for prior, k in best.items():
             by.setdefault(k, []).append(prior)
         if len(by) == 1:
-            yield f"K = {best[AS_GIVEN]} is the most probable under every prior looked at{where}: {listed(list(best))}."
+            yield f"K = {best[AS_GIVEN]} is the most probable under every prior that is known{where}: {listed(list(best))}."
         else:
             parts = [
                 f"K = {k} with {listed(['the prior ' + prior if prior == AS_GIVEN else prior for prior in priors])}"
