@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from workbench.report.agreement import agreed, classed
+from workbench.report.basins import basins
 from workbench.report.calibration import calibrated
 from workbench.report.checks import APART, spelt, written
 from workbench.report.ends import ended
@@ -40,6 +41,7 @@ def findings(cell: Slice) -> list[str]:
         sampled,
         weighed,
         bounded,
+        basins,
         elsewhere,
         calibrated,
         warned,

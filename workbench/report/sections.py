@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from workbench.report import (
     agreement,
+    basins,
     calibration,
     checks,
     densities,
@@ -44,7 +45,7 @@ def of_cell(cell: Slice, prefix: str) -> tuple[Section, ...]:
         ),
         "trace": ("Objectives by iteration and by second", [*plates.progress(cell, prefix)]),
         "parameters": ("Parameters", [*plates.forests(cell, prefix), *grids.parameters(cell)]),
-        "optima": ("Optima", [*grids.optima(cell)]),
+        "optima": ("Optima", [*grids.optima(cell), *basins.grids(cell)]),
         "replicated": ("Does any mixture fit?", [*replicates.grids(cell)]),
         "calibration": ("Calibration", [*calibration.plates(cell, prefix), *calibration.grids(cell)]),
         "diagnostics": ("Diagnostics", [*checks.grids(cell)]),

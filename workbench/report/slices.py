@@ -20,6 +20,7 @@ FLAGS = {"local_maximum", "singular", "spurious"}
 WORDS = {"method", "method_a", "method_b", "kind", "estimate", "status", "init", "id", "parameter", "feature", "feature_2", "level"}
 WORDS |= {"objective_name", "half_step", "estimator", "reference", "quantity", "value", "threshold", "verdict", "advice", "note"}
 WORDS |= {
+    "climbs",
     "reference_method",
     "standing",
     "prior",
@@ -43,6 +44,7 @@ READ = {  # the columns that the page reads, by table
     "evidence": "method estimator log_evidence mcse kl kl_mcse reference reference_method standing note",
     "model_probabilities": "method estimator log_evidence mcse gap probability lower upper bound bound_method bic_probability preferred_by note",
     "prior_sensitivity": "prior numbers log_evidence mcse probability lower upper note",
+    "basins": "method climbs chain optimum share draws",
     "replicated": "method quantity feature feature_2 level observed distance",
     "diagnostics": "method quantity value threshold verdict advice",
     "calibration": "method quantity replicate",
