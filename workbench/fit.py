@@ -85,6 +85,7 @@ class Trace:
     seconds : float64, since the fit began
     objective : float64, belongs to the parameters of that iteration
     log_likelihood : float64 beside it, or None where the method has none
+    entered : float64, rows that count in that iteration, those that count in part with it; None where all always do
     """
 
     restart: np.ndarray
@@ -92,6 +93,7 @@ class Trace:
     seconds: np.ndarray
     objective: np.ndarray
     log_likelihood: np.ndarray | None = None
+    entered: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import pytest
 
 from workbench.compare.calibration import Ranked, calibrate, ranked
 from workbench.data.builtin import load_built_in
-from workbench.inference import ADVI, NUTS
+from workbench.inference import ADVI, NUTS, SMC
 from workbench.inference.method import Method
 from workbench.problem import Problem
 
@@ -48,3 +48,10 @@ def test_advi_fails_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
     found = ranked_by(ADVI(restarts=1, rates=(1e-2, 1e-3), window=200, max_iter=4_000, draws=200), 80)
     assert len(compiled) == 1
     assert found["log_likelihood"].good is False
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_smc_passes() -> None:
+    found = ranked_by(SMC(chains=4, draws=100), 100)
+    assert [quantity for quantity, each in found.items() if not each.good] == []

@@ -14,6 +14,8 @@ from test_gibbs import LIMIT, numbers_of, prior_of, small
 from test_independent_gibbs import EIGHT as SPREAD
 from test_independent_gibbs import NUMBERS, log_labellings
 
+from workbench.compare.assembly import assemble
+from workbench.compare.cell import Cell
 from workbench.data import Dataset
 from workbench.inference.exact import Exact
 from workbench.inference.method import Context
@@ -236,3 +238,20 @@ def test_what_it_refuses() -> None:
     data = dataclasses.replace(Dataset.of(EIGHT), counts=np.full(8, 1.5))
     assert "whole numbers" in str(SMC().refuses(Problem(data, "gaussian", 2)))
     assert SMC().refuses(Problem(np.c_[EIGHT, np.ones(8)], "gaussian", 2)) is not None
+
+
+def test_what_the_islands_did_is_in_the_tables() -> None:
+    problem = Problem(EIGHT, "gaussian", 2)
+    fit = SMC(chains=3, draws=40, sweeps=1).fit(problem)
+    tables = assemble([Cell({}, problem, fits={"smc": fit})])
+    trace = tables["trace"]
+    assert list(trace["objective_name"].unique()) == ["log_evidence", "rows_entered"]
+    entered = trace[trace["objective_name"] == "rows_entered"]
+    assert (entered.groupby("restart")["objective"].last() == 8.0).all()
+    assert (entered.groupby("restart")["objective"].diff().dropna() > 0.0).all()
+    last = trace[trace["objective_name"] == "log_evidence"].groupby("restart")["objective"].last()
+    assert np.log(np.exp(last).mean()) == pytest.approx(fit.evidence[0].log_evidence)
+    checks = tables["diagnostics"].set_index("quantity")
+    assert float(checks.loc["smc_spread", "value"]) == pytest.approx(last.std(), rel=1e-5)
+    assert (checks.loc["smc_spread", "verdict"] == "ok") == (last.std() <= 0.5)
+    assert "raise sweeps" in fit.messages[0]

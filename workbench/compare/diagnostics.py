@@ -21,6 +21,7 @@ from workbench.compare.settled import Settled
 from workbench.compare.verdict import check, verdict
 from workbench.fit import Fit, Status
 from workbench.inference.evidence.pareto import pareto_k
+from workbench.inference.smc.islands import SPREAD
 from workbench.problem import Problem
 
 Row = dict[str, Any]
@@ -138,11 +139,13 @@ def _of_sample(fit: Fit, settled: Settled | None) -> Iterator[Row]:
     if "energy" in stats and np.shape(stats["energy"])[1] > 1:
         bfmi = float(np.min(array_statistics().bfmi(np.asarray(stats["energy"]))))
         yield check("e_bfmi", bfmi, 0.3, bfmi >= 0.3, "raise tune: the energy moves too little from draw to draw")
-    yield from _convergence("log_posterior", fit.log_posterior[..., None])
+    yield from _of_islands(fit)
+    more = "raise tune and draws" if "tune" in fit.options else "raise draws"
+    yield from _convergence("log_posterior", fit.log_posterior[..., None], more)
     if settled is not None and settled.rows.draws.size == fit.log_posterior.size:
         chains = fit.log_posterior.shape
         numbers = [value.reshape(*chains, -1) for value in settled.draws.parameters().values()]
-        yield from _convergence("aligned_parameters", np.concatenate(numbers, axis=-1))
+        yield from _convergence("aligned_parameters", np.concatenate(numbers, axis=-1), more)
         drawn = [value.reshape(*chains, -1) for value in settled.fit.draws.parameters().values()] if settled.fit.draws is not None else []
         yield from _mixing("parameters_as_drawn", np.concatenate(drawn, axis=-1))
         yield check("relabelled_share", settled.rows.relabelled_share, None, None, "")
@@ -168,13 +171,25 @@ def _mixing(name: str, values: np.ndarray) -> Iterator[Row]:
         yield check(f"{measure}_{name}", worst, None, None, "")
 
 
-def _convergence(name: str, values: np.ndarray) -> Iterator[Row]:
+def _of_islands(fit: Fit) -> Iterator[Row]:
+    """How far the islands of SMC are apart in log evidence, which is its error, and how unevenly they share the draws."""
+    if fit.objective_name != "log_evidence" or fit.trace is None:
+        return
+    last = np.append(np.flatnonzero(np.diff(fit.trace.restart)), fit.trace.restart.size - 1)
+    logs = fit.trace.objective[last]
+    spread = float(logs.std(ddof=1))
+    yield check("smc_spread", spread, SPREAD, spread <= SPREAD, "raise draws, then sweeps: the islands' log evidences differ")
+    shares = np.exp(logs - logs.max())
+    yield check("largest_island_share", float(shares.max() / shares.sum()), None, None, "")
+
+
+def _convergence(name: str, values: np.ndarray, more: str) -> Iterator[Row]:
     """Of (chain, draw, quantity), each with its verdict."""
     worst = _worst(values)
     if worst is None:
         return
     rhat, bulk, tail = worst
-    yield check(f"rhat_{name}", rhat, RHAT, rhat <= RHAT, "raise tune and draws; chains may sit in different basins")
+    yield check(f"rhat_{name}", rhat, RHAT, rhat <= RHAT, f"{more}; chains may sit in different basins")
     more = "raise draws" if rhat <= RHAT else "settle R-hat first: draws of chains that disagree do not add up"
     yield check(f"ess_bulk_{name}", bulk, ESS, bulk >= ESS, more)
     yield check(f"ess_tail_{name}", tail, ESS, tail >= ESS, more)

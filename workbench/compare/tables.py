@@ -84,6 +84,8 @@ def trace_rows(label: str, fit: Fit) -> Iterator[Row]:
     series = {fit.objective_name: trace.objective}
     if trace.log_likelihood is not None:
         series["log_likelihood"] = trace.log_likelihood
+    if trace.entered is not None:
+        series["rows_entered"] = trace.entered
     for name, values in series.items():
         yield {
             "method": label,

@@ -11,7 +11,7 @@ def spoken(objective_name: str) -> str:
 
 def unit(objective_name: str) -> str:
     """Nats, but for objectives that are no log densities."""
-    return "" if objective_name == "negative_sum_of_squares" else "nats"
+    return "" if objective_name in ("negative_sum_of_squares", "rows_entered") else "nats"
 
 
 def axis(objective_name: str) -> str:

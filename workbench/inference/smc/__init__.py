@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
@@ -14,6 +15,9 @@ from workbench.inference.densities import densities
 from workbench.inference.method import Context
 from workbench.inference.options import check_options
 from workbench.problem import Problem
+
+if TYPE_CHECKING:
+    from workbench.inference.smc.population import Population
 
 
 @dataclass(frozen=True)
@@ -123,9 +127,17 @@ class SMC:
             family=problem.family,
             log_likelihood=log_likelihood,
             log_posterior=log_posterior,
-            objective_name="log_posterior",
+            objective_name="log_evidence",
             status=Status.SAMPLED,
             seconds=context.clock.seconds,
             options=dataclasses.asdict(self),
             evidence=(evidence_of(population.log_evidences),),
+            trace=population.trace(),
+            messages=tuple(_remarks(population)),
         )
+
+
+def _remarks(population: Population) -> Iterator[str]:
+    capped, steps = population.capped, len(population.history)
+    if capped:
+        yield f"at {capped} of {steps} steps particles still resembled what they began from when the sweeps ran out; raise sweeps"

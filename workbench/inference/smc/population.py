@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from workbench.fit import Trace
 from workbench.inference.gibbs.augmentation import relabelled
 from workbench.inference.smc.entry import Entry
 from workbench.inference.smc.islands import effective_share, log_mean, resampled
@@ -18,6 +20,15 @@ FORGOTTEN = 0.5
 HALVINGS = 60
 
 
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A distribution that the particles have come through: units that are in, seconds since they set out, log evidences (S,)."""
+
+    entered: float
+    seconds: float
+    log_evidences: np.ndarray
+
+
 @dataclass(eq=False)
 class Population:
     """S islands of n particles each, as one batch in the order of the islands; at the start draws from the prior.
@@ -26,7 +37,7 @@ class Population:
     ----------
     particles : batch (S n,)
     log_evidences : ndarray (S,), of the rows so far
-    history : by step of the path the units that are in, and the log evidences
+    history : the steps of the path so far
     capped : stages whose particles had not moved enough when the sweeps ran out
     """
 
@@ -38,11 +49,12 @@ class Population:
     ess: float
     sweeps: int
     threads: int
-    history: list[tuple[float, np.ndarray]] = field(default_factory=list)
+    history: list[Step] = field(default_factory=list)
     capped: int = 0
 
     def travel(self, entry: Entry, progress: Callable[[float], None]) -> None:
         """Let all rows enter, block by block."""
+        began = time.perf_counter()
         rows, units = NONE, np.zeros(entry.data.n_rows)
         for entered in entry.blocks():
             entering, whole = entry.rows(entered - units), entry.rows(entered)
@@ -55,9 +67,20 @@ class Population:
                 last = power == 1.0
                 stage = Stage(self.family, self.prior, whole if last else rows, NONE if last else entering, power, self.threads)
                 inside = self._moved(stage, inside[kept])
-                self.history.append((before + power * more, self.log_evidences))
+                self.history.append(Step(before + power * more, time.perf_counter() - began, self.log_evidences))
                 progress((before + power * more) / entry.total)
             rows, units = whole, entered
+
+    def trace(self) -> Trace:
+        """Every island's log evidence of the rows so far."""
+        count, islands = len(self.history), self.log_evidences.size
+        return Trace(
+            restart=np.repeat(np.arange(islands), count),
+            iteration=np.tile(np.arange(1, count + 1), islands),
+            seconds=np.tile([each.seconds for each in self.history], islands),
+            objective=np.stack([each.log_evidences for each in self.history], axis=1).reshape(-1),
+            entered=np.tile([each.entered for each in self.history], islands),
+        )
 
     def step(self, inside: np.ndarray, longest: float) -> float:
         """The longest step of the power after which the effective share of the particles is ``ess``, to a thousandth of itself."""
