@@ -20,7 +20,7 @@ from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
 from workbench.datatree import to_tree
 from workbench.fit import Fit
-from workbench.inference import EM
+from workbench.inference import EM, Gibbs
 from workbench.inference.evidence.pareto import pareto_k
 from workbench.models.mixture import stacked
 from workbench.problem import Problem
@@ -256,3 +256,15 @@ def test_many_independent_features_are_not_dominated_by_the_prior() -> None:
     table = assemble([Cell({}, problem, fits={"vbem": VBEM(restarts=5, draws=100).fit(problem)})])["diagnostics"]
     (row,) = table[table["quantity"] == "prior_dominated_components"].to_dict("records")
     assert (row["value"], row["verdict"]) == ("0", "ok")
+
+
+def test_a_row_that_draws_depend_on_is_told_with_what_to_do() -> None:
+    """Draws of a normal whose last row lies thirty standard deviations from the others, under a prior that leaves all to the data."""
+    problem = Problem(np.append(np.random.default_rng(2).standard_normal(20), 30.0), "gaussian", 1)
+    fit = Gibbs(draws=500, tune=100).fit(problem)
+    tables = assemble([Cell({}, problem, fits={"gibbs": fit})])
+    row = tables["diagnostics"].set_index("quantity").loc["pareto_k_loo"]
+    assert float(row["value"]) == pytest.approx(tables["likelihoods"]["pareto_k_max"].iloc[0], rel=1e-5)
+    assert float(row["value"]) > 0.7
+    assert row["verdict"] == "warning"
+    assert row["advice"].startswith("1 row has a k-hat above 0.7")

@@ -18,6 +18,7 @@ from workbench.compare.differences import agreement_rows, parameter_rows
 from workbench.compare.evidence import estimates, evidence_rows
 from workbench.compare.imputations import imputation_rows
 from workbench.compare.optima import Optimum, optima
+from workbench.compare.predictive import leave_one_out, of_left_out_draws
 from workbench.compare.probabilities import model_probability_rows
 from workbench.compare.replicated import replicated
 from workbench.compare.scoring import failure_row, likelihood_row
@@ -177,8 +178,9 @@ class _Facts:
 def _of_fit(label: str, cell: Cell, fit: Fit, facts: _Facts) -> Iterator[tuple[str, dict[str, Any]]]:
     problem, settled, found = cell.problem, facts.settled, facts.optima
     curved, copies = curvature(problem, fit, found), replicated(problem, fit)
+    loo = None if settled is None else leave_one_out(problem, fit)
     sources: dict[str, Any] = {
-        "likelihoods": [likelihood_row(label, cell, fit, settled, facts.evidence)],
+        "likelihoods": [likelihood_row(label, cell, fit, settled, facts.evidence, loo)],
         "restarts": tables.restart_rows(label, fit, found),
         "optima": tables.optimum_rows(label, problem, fit, found, curved, facts.basins),
         "trace": tables.trace_rows(label, fit),
@@ -198,5 +200,7 @@ def _of_fit(label: str, cell: Cell, fit: Fit, facts: _Facts) -> Iterator[tuple[s
     for name, rows in sources.items():
         for row in rows:
             yield name, row
+    for row in of_left_out_draws(loo):
+        yield "diagnostics", {"method": label, **row}
     if copies is not None:
         yield "diagnostics", {"method": label, **copies.worst()}

@@ -4,12 +4,14 @@ approximation's Magnusson et al. 2019), of points by exact refits."""
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.compare.curvature import Curvature, why_no_errors
+from workbench.compare.verdict import check
 from workbench.data import Dataset
 from workbench.fit import Fit
 from workbench.inference.evidence.pareto import pareto_k
@@ -30,11 +32,13 @@ class LeaveOneOut:
     ----------
     elpd, se : the sum, and its standard error over rows; not finite where some row has no density without itself
     pareto_k_max : of draws the largest k-hat, above 0.7 the figure is not to be trusted; None for points, which are refitted
+    rows_above : how many rows' k-hat is above that
     """
 
     elpd: float
     se: float
     pareto_k_max: float | None
+    rows_above: int = 0
 
 
 def array_statistics() -> Any:
@@ -77,11 +81,24 @@ def leave_one_out(problem: Problem, fit: Fit, *, budget: int = 20_000_000) -> Le
         if seen.any():  # a row without an observed cell has density 1 under every draw, and weights without a tail
             log_likelihood = flat.log_density(x[seen]).T  # (row, draw)
             minus = log_likelihood - to_posterior  # of the log weights
-            log_weights, shapes = smoothed(minus, relative)
+            log_weights, own = smoothed(minus, relative)
             each[seen] = _log_sum(log_weights + log_likelihood)
-            k_hat.append(shapes)
+            k_hat.append(own)
         elpd.append(each)
-    return LeaveOneOut(*_total(np.concatenate(elpd), problem.data), float(np.concatenate(k_hat).max()))
+    shapes = np.concatenate(k_hat)
+    return LeaveOneOut(*_total(np.concatenate(elpd), problem.data), float(shapes.max()), int((shapes > PARETO_K).sum()))
+
+
+def of_left_out_draws(found: LeaveOneOut | None) -> Iterator[dict[str, Any]]:
+    """The check of leave-one-out by draws: whether some row's weights have too heavy a tail."""
+    if found is None or found.pareto_k_max is None:
+        return
+    rows = "1 row has" if found.rows_above == 1 else f"{found.rows_above} rows have"
+    advice = (
+        f"{rows} a k-hat above {PARETO_K}: the fit depends on them so much that elpd_loo may be too high; raise draws, and if it stays "
+        "compare by `held_out` rows, or by em with objective: posterior, whose leave-one-out is by refits"
+    )
+    yield check("pareto_k_loo", found.pareto_k_max, PARETO_K, found.pareto_k_max <= PARETO_K, advice)
 
 
 def correctable(fit: Fit) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from workbench.compare.bounds import elbo
 from workbench.compare.cell import Cell, Failure
 from workbench.compare.evidence import best_estimate
-from workbench.compare.predictive import leave_one_out
+from workbench.compare.predictive import LeaveOneOut
 from workbench.compare.scores import entropies, held_out_lpd, information_criteria
 from workbench.compare.settled import Settled
 from workbench.fit import Evidence, Fit
@@ -17,8 +17,8 @@ from workbench.fit import Evidence, Fit
 Row = dict[str, Any]
 
 
-def likelihood_row(label: str, cell: Cell, fit: Fit, settled: Settled | None, known: tuple[Evidence, ...]) -> Row:
-    """Every score that this kind of estimate has; ``known`` is what it says of the log evidence."""
+def likelihood_row(label: str, cell: Cell, fit: Fit, settled: Settled | None, known: tuple[Evidence, ...], loo: LeaveOneOut | None) -> Row:
+    """Every score that this kind of estimate has; ``known`` is what it says of the log evidence, ``loo`` of each row left out."""
     row: Row = {
         "method": label,
         "kind": fit.kind,
@@ -42,7 +42,7 @@ def likelihood_row(label: str, cell: Cell, fit: Fit, settled: Settled | None, kn
         row |= {"elbo": bound.value, "elbo_mcse": bound.mcse}
     if fit.estimate != "point" and (own := best_estimate(known)) is not None:
         row |= {"log_evidence": own.log_evidence, "log_evidence_mcse": own.mcse}
-    if (loo := leave_one_out(cell.problem, fit)) is not None:
+    if loo is not None:
         row |= {"elpd_loo": loo.elpd, "elpd_loo_se": loo.se, "pareto_k_max": loo.pareto_k_max}
     if cell.held_out is not None:
         row["held_out_lpd"] = held_out_lpd(fit, cell.held_out)

@@ -31,6 +31,7 @@ MEANINGS = {
     "leave_one_out": "Whether a point has a leave-one-out density.",
     "free_parameters": "Against the free probabilities of all rows that can differ.",
     "pareto_k": "Of the weights p/q over the draws: above the threshold q is too far from the posterior to be corrected.",
+    "pareto_k_loo": "The largest of the rows' leave-one-out weights: above the threshold elpd_loo may be too high.",
     "elbo_mcse": "In nats.",
     "divergences": "Draws whose trajectory went wrong.",
     "share_at_max_treedepth": "Of the draws, those cut short by the longest trajectory.",
@@ -47,7 +48,14 @@ MEANINGS = {
     "ess_tail": "Independent draws that tell as much of the 5 % tails.",
 }
 SHARES = ("share_", "unseen_", "relabelled_", "basins_elsewhere")
-NAMES = {"rhat": "R-hat", "ess": "ESS", "e_bfmi": "E-BFMI", "pareto_k": "Pareto k-hat", "elbo_mcse": "Monte-Carlo error of the ELBO"}
+NAMES = {
+    "rhat": "R-hat",
+    "ess": "ESS",
+    "e_bfmi": "E-BFMI",
+    "pareto_k": "Pareto k-hat",
+    "pareto_k_loo": "Pareto k-hat of leave-one-out",
+    "elbo_mcse": "Monte-Carlo error of the ELBO",
+}
 WORDY = ("status", "message")
 APART = ("calibration_", "coverage_")
 """What the section on calibration shows."""
