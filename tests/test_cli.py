@@ -28,14 +28,14 @@ def workbench(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]
 
 def test_a_long_fit_says_now_and_then_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     """Outside of a terminal: at most one line in so many seconds, and what begins and ends at once."""
-    seconds = iter([0.0, 3.0, 16.0, 20.0, 32.0, 33.0])
+    seconds = iter([0.0, 3.0, 17.0, 20.0, 32.0, 33.0])
     lines = _Lines(clock=lambda: next(seconds))
     lines.report(Started("nuts"))
-    for event in (Progress("nuts", "compiling", math.nan), Progress("nuts", "compiling", math.nan), Progress("nuts", "sampling", 0.2)):
+    for event in (Progress("nuts", "compiling", math.nan), Progress("nuts", "sampling", 0.1), Progress("nuts", "sampling", 0.2)):
         lines.report(event)
     lines.report(Progress("nuts", "sampling", 0.5))
     lines.report(Line("writing tables"))
-    assert capsys.readouterr().out.splitlines() == ["nuts: started", "nuts: compiling", "nuts: sampling, 50% done", "writing tables"]
+    assert capsys.readouterr().out.splitlines() == ["nuts: started", "nuts: compiling", "nuts: sampling, 20% done", "writing tables"]
 
 
 @pytest.mark.parametrize("command", [["--help"], ["check", str(ROOT / "configs" / "old_faithful.yaml")], ["list"]])

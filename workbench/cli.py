@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 DONE, SOME_FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
 FIFTHS = 5
 """How often a calibration's progress is told in plain lines."""
+COMPILING = "compiling"
+"""The stage that is told at once, as it may take long without a word."""
 QUIET = 15.0
 """Seconds after which a fit that has said nothing says where it is, outside of a terminal."""
 LATER = ("compare", "export")
@@ -389,7 +391,7 @@ def _display(quiet: bool) -> Any:
 
 
 class _Lines:
-    """Plain lines: what begins and ends, and of a fit that takes long now and then where it is."""
+    """Plain lines: what begins and ends, what is compiled, and of a fit that takes long now and then where it is."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -401,7 +403,7 @@ class _Lines:
         text, name, now = _sentence(event), getattr(event, "name", ""), self._clock()
         if isinstance(event, events.Started):
             self._told[name] = now
-        elif isinstance(event, events.Progress) and now - self._told.get(name, now) >= QUIET:
+        elif isinstance(event, events.Progress) and (event.stage == COMPILING or now - self._told.get(name, now) >= QUIET):
             self._told[name] = now
             far = "" if event.fraction != event.fraction else f", {event.fraction:.0%} done"
             text = f"{name}: {event.stage}{far}"
