@@ -22,6 +22,7 @@ from workbench.datatree import to_tree
 from workbench.fit import Fit
 from workbench.inference import EM, Gibbs
 from workbench.inference.evidence.pareto import pareto_k
+from workbench.inference.method import Context
 from workbench.models.mixture import stacked
 from workbench.problem import Problem
 from workbench.study.ledger import ledger
@@ -268,3 +269,17 @@ def test_a_row_that_draws_depend_on_is_told_with_what_to_do() -> None:
     assert float(row["value"]) > 0.7
     assert row["verdict"] == "warning"
     assert row["advice"].startswith("1 row has a k-hat above 0.7")
+
+
+def test_a_full_covariance_takes_more_rows_than_its_cells_say() -> None:
+    """Four columns and four rows far from thirty: sixteen cells are more than fourteen parameters, and yet have no covariance."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(size=(30, 4)), 50.0 + rng.normal(size=(4, 4))])
+    verdicts = {}
+    for covariance in ("full", "diagonal"):
+        problem = Problem(x, n_components=2, covariance=covariance)
+        context = dataclasses.replace(Context.default(problem), estimates=False)
+        fit = Gibbs(draws=100, tune=100).fit(problem, context)
+        table = assemble([Cell({}, problem, fits={"gibbs": fit})])["diagnostics"].set_index("quantity")
+        verdicts[covariance] = (table.loc["prior_dominated_components", "value"], table.loc["prior_dominated_components", "verdict"])
+    assert verdicts == {"full": ("1", "warning"), "diagonal": ("0", "ok")}

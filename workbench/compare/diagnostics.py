@@ -118,14 +118,21 @@ def _of_approximation(fit: Fit) -> Iterator[Row]:
 
 def _prior_dominated(problem: Problem, fit: Fit, settled: Settled | None) -> Iterator[Row]:
     """Components of draws, once aligned, whose rows have fewer cells than a component has parameters: of independent features each row
-    tells of all at once."""
+    tells of all at once. A full covariance takes D + 1 rows, without which the data alone have none (statistics, section 3)."""
     if settled is None or fit.estimate == "point":
         return
     own = (problem.n_parameters - (problem.n_components - 1)) / problem.n_components
     rows = (settled.rows.mean * problem.data.counts[:, None]).sum(axis=0)
-    few = int((rows * problem.data.n_features < own).sum())
+    few = int((rows < max(own / problem.data.n_features, _rows_of_covariance(problem))).sum())
     advice = "their parameters are told more by the prior than by rows: lower n_components, or look at how `prior` changes them"
     yield check("prior_dominated_components", few, 0.0, few == 0, advice)
+
+
+def _rows_of_covariance(problem: Problem) -> int:
+    """D + 1 of the widest full covariance of a component; 0 without one."""
+    parts = [(block.family, len(block.columns)) for block in getattr(problem.family, "blocks", ())]
+    parts = parts or [(problem.family, problem.data.n_features)]
+    return max((size + 1 for family, size in parts if getattr(family, "covariance", "") == "full"), default=0)
 
 
 def _of_sample(fit: Fit, settled: Settled | None) -> Iterator[Row]:

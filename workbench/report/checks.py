@@ -41,7 +41,7 @@ MEANINGS = {
     "basins_disagreement": "Largest difference between two chains in the share of draws that climb to one optimum, in its standard error.",
     "basins_elsewhere": "Of the draws, those that climb to no optimum that restarts found.",
     "unused_components": "Components to which less than one row is expected to belong.",
-    "prior_dominated_components": "Components whose rows, over the draws, have fewer cells than a component has parameters.",
+    "prior_dominated_components": "Components whose rows, over the draws, have fewer cells than a component has parameters, or are too few for a full covariance.",
     "replicated_distance": "How far, in standard deviations, data made by the fit are from the data in their worst feature.",
     "rhat": "Between chains against within: 1 where they agree.",
     "ess_bulk": "Independent draws that tell as much of the middle.",
