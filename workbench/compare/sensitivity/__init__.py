@@ -29,7 +29,7 @@ LONGER = 5
 """Times as many sweeps where its chains disagree at first, if that is still a matter of seconds."""
 MOST_DRAWS = 500
 """Of each chain of a fit, evenly spaced ones if there are more."""
-MOST_CELLS = 12_000
+MOST_CELLS = 6_000
 """Cells of data times components up to which it takes a second or a few."""
 RHAT = 1.05
 OVERLAP = 0.1
