@@ -124,6 +124,20 @@ def test_chains_that_disagree_are_not_called_known(monkeypatch: pytest.MonkeyPat
     assert pd.isna(table.loc["mean_strength / 100", "probability"])
 
 
+def test_chains_that_stand_still_apart_are_not_called_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    still = np.repeat(np.array([[-1.0], [-2.0], [-1.0], [-2.0]]), 100, axis=1)
+    found = bridged(np.random.default_rng(1).normal(-1.5, 0.5, (4, 100)), still)
+    assert not (found.rhat <= 1.05 and found.mcse <= 0.25)
+
+    def failing(*_: object) -> Ratio:
+        raise FloatingPointError("a row has no density")
+
+    problem = Problem(EIGHT, "gaussian", 2)
+    monkeypatch.setattr(sensitivity, "ratio_of", failing)
+    table = assemble([Cell({KEY: 2}, problem, fits={"exact": Exact(chains=2, draws=50).fit(problem)})])["prior_sensitivity"]
+    assert table["note"].iloc[1].startswith("the sampler under the other prior failed (a row has no density)")
+
+
 def test_bridge_of_two_normals() -> None:
     """Draws of N(0, 1) and N(1, 1), the second unnormalised by exp(-3)."""
     rng = np.random.default_rng(1)

@@ -91,7 +91,7 @@ def _of_group(group: Sequence[tuple[Cell, Row]]) -> Iterator[Row]:
 
 def _frozen(rows: Sequence[Row], numbers: Sequence[int]) -> int:
     """Whose scale all K get: that of the K that BIC prefers, which looks at no prior; else of the smallest above one."""
-    rough = [float(row.get("bic_probability") or math.nan) for row in rows]
+    rough = [float(row.get("bic_probability", math.nan)) for row in rows]
     if all(map(math.isfinite, rough)):
         return int(np.argmax(rough))
     return min(range(len(numbers)), key=lambda i: (numbers[i] < 2, numbers[i]))
@@ -138,14 +138,17 @@ def _measured(problem: Problem, base: Fit, change: Change) -> Change:
     other = changed(problem, change.numbers)
     if other.numbers() == problem.prior.numbers():
         return dataclasses.replace(change, ratio=Ratio(0.0, 0.0, 1.0, math.inf, 1.0))
-    ratio = ratio_of(problem, base, other)
-    if ratio.rhat > RHAT and problem.data.x.size * problem.n_components <= MOST_CELLS / LONGER:
+    try:
+        ratio = ratio_of(problem, base, other)
+    except (FloatingPointError, np.linalg.LinAlgError) as error:
+        return dataclasses.replace(change, why=f"the sampler under the other prior failed ({error}); {ADVICE}")
+    if not ratio.rhat <= RHAT and problem.data.x.size * problem.n_components <= MOST_CELLS / LONGER:
         ratio = ratio_of(problem, base, other, LONGER)
-    if ratio.rhat > RHAT:
+    if not ratio.rhat <= RHAT:  # nan where chains have stood still apart
         why = f"chains under one of the two priors disagree (R-hat {ratio.rhat:.2f}, above {RHAT})"
     elif ratio.overlap < OVERLAP or not math.isfinite(ratio.value):
         why = f"the posteriors under the two priors hardly overlap ({ratio.overlap:.2g})"
-    elif ratio.mcse > LARGEST_ERROR:
+    elif not ratio.mcse <= LARGEST_ERROR:
         why = f"the change has an error of {ratio.mcse:.2g} nats, above {LARGEST_ERROR}"
     else:
         return dataclasses.replace(change, ratio=ratio)

@@ -97,7 +97,10 @@ def _error(values: np.ndarray) -> tuple[float, float]:
     of the chains' means, whichever says more error, as a chain that has stood still elsewhere is seen by the second alone."""
     if np.ptp(values) <= 1e-12 * values.max():
         return 0.0, float(values.size)
-    within = float(_statistics().ess(values, chain_axis=0, draw_axis=1, method="mean"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        within = float(_statistics().ess(values, chain_axis=0, draw_axis=1, method="mean"))
+    if not within > 0.0:
+        return math.nan, 1.0
     error = float(values.std(ddof=1)) / math.sqrt(min(within, values.size))
     if values.shape[0] >= FEWEST_CHAINS:
         error = max(error, float(values.mean(axis=1).std(ddof=1)) / math.sqrt(values.shape[0]))
@@ -107,7 +110,8 @@ def _error(values: np.ndarray) -> tuple[float, float]:
 def _rhat(values: np.ndarray) -> float:
     if np.ptp(values) <= 1e-9 * max(1.0, abs(float(values.max()))) or values.shape[0] < 2:
         return 1.0
-    return float(_statistics().rhat(values, chain_axis=0, draw_axis=1))
+    with np.errstate(divide="ignore", invalid="ignore"):  # chains that stand still have no spread of their own
+        return float(_statistics().rhat(values, chain_axis=0, draw_axis=1))
 
 
 def _statistics() -> Any:
