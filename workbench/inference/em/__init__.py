@@ -54,7 +54,8 @@ class EM(Kind):
     - With `objective: posterior`, log p(x) by Laplace's approximation: the normal about each mode over unconstrained coordinates
       (which is another point than that over natural ones: Newton's method goes there), summed over the modes and over the K!
       relabellings of each, which are so many modes. To second order only, so never trusted by itself; where it is cheap,
-      importance sampling from t densities about the modes says whether it may be.
+      importance sampling about the modes stands beside it: from p(theta | x, z) averaged over labels drawn there (Lee & Robert
+      2016), places with empty components among them, or without a closed form from t densities.
 
     References
     ----------
@@ -84,7 +85,7 @@ class EM(Kind):
     """
 
     kind: ClassVar[str] = "em"
-    revision: ClassVar[int] = 8
+    revision: ClassVar[int] = 9
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"

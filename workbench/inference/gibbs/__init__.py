@@ -73,7 +73,7 @@ class Gibbs:
 
     kind: ClassVar[str] = "gibbs"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 

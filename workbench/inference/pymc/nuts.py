@@ -55,6 +55,8 @@ class NUTS:
       labellings, with parts about modes that EM finds, and places with empty components, where no chain has been. Without a closed form
       (kind: independent, above four components, broken counts) the proposal is a mixture of t densities fitted to the draws. What
       denies an estimate stands beside it: chains that disagree, no overlap, a part of the posterior that no chain has visited.
+    - The gradient of log p(x | theta) is that of EM's expected complete log likelihood with its statistics held fixed (Fisher's
+      identity): the compiled E step gives value and gradient in one pass.
 
     References
     ----------
@@ -69,7 +71,7 @@ class NUTS:
 
     kind: ClassVar[str] = "nuts"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc", "nutpie")
     compiles: ClassVar[bool] = True
 
