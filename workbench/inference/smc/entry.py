@@ -45,9 +45,17 @@ class Entry:
         """All units."""
         return float(self.data.counts.sum())
 
-    def blocks(self) -> list[np.ndarray]:
-        """How many units of each row, (N,), have entered by the end of each block; the last is all."""
-        found, units, early = [], 0.0, float(self.data.counts[~self.late].sum())
+    def singly(self, most: int) -> list[np.ndarray]:
+        """How many units of each row, (N,), have entered after one, two, .. up to ``most`` units, late ones left out."""
+        early = float(self.data.counts[~self.late].sum())
+        found: list[np.ndarray] = []
+        while len(found) < min(most, early):
+            found.append(self._at(len(found) + 1.0))
+        return found
+
+    def blocks(self, units: float = 0.0) -> list[np.ndarray]:
+        """How many units of each row, (N,), have entered by the end of each block, from the first so many on; the last is all."""
+        found, early = [], float(self.data.counts[~self.late].sum())
         while units < self.total:
             growth, end = (GROWTH, early) if units < early else (LATE_GROWTH, self.total)
             entered = self._at(min(end, units + max(1.0, np.floor(growth * units))))

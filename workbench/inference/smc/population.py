@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,11 +11,14 @@ import numpy as np
 
 from workbench.fit import Trace
 from workbench.inference.gibbs.augmentation import relabelled
+from workbench.inference.smc.collapsed import Labelled
 from workbench.inference.smc.entry import Entry
 from workbench.inference.smc.islands import effective_share, log_mean, resampled
-from workbench.inference.smc.stage import NONE, Stage, log_likelihood
+from workbench.inference.smc.stage import NONE, Parts, Stage, log_likelihood
 from workbench.models import Family, Mixture, Prior
 
+FIRST = 40
+"""Units that enter one by one with their labels: later ones find components that rows have told of."""
 FORGOTTEN = 0.5
 """Correlation over particles with where they began a stage, of numbers without names, below which they have moved enough."""
 HALVINGS = 60
@@ -55,8 +59,8 @@ class Population:
     def travel(self, entry: Entry, progress: Callable[[float], None]) -> None:
         """Let all rows enter, block by block."""
         began = time.perf_counter()
-        rows, units = NONE, np.zeros(entry.data.n_rows)
-        for entered in entry.blocks():
+        rows, units = self._begun(entry, began)
+        for entered in entry.blocks(float(units.sum())):
             entering, whole = entry.rows(entered - units), entry.rows(entered)
             before, more = float(units.sum()), float((entered - units).sum())
             power, inside = 0.0, log_likelihood(self.particles, entering, self.threads)
@@ -70,6 +74,29 @@ class Population:
                 self.history.append(Step(before + power * more, time.perf_counter() - began, self.log_evidences))
                 progress((before + power * more) / entry.total)
             rows, units = whole, entered
+
+    def _begun(self, entry: Entry, began: float) -> tuple[Parts, np.ndarray]:
+        """Let the first rows enter with their labels, the parameters integrated out where the prior allows that (Kong, Liu & Wong
+        1994); the rows that are in, and how many units of each."""
+        rows, units = NONE, np.zeros(entry.data.n_rows)
+        if not self.prior.conjugate:
+            return rows, units
+        labelled = Labelled.nothing(self.family, self.prior, self.particles.weights.shape[0])
+        any_mixture, log_weights = self.particles.take(slice(0, 1)), np.zeros(labelled.log_normaliser.size)
+        states = entry.singly(FIRST)
+        for number, entered in enumerate(states, 1):
+            row = dataclasses.replace(entry.data.take(np.flatnonzero(entered - units)), counts=np.ones(1))
+            labelled, gains = labelled.joined(row, any_mixture, self.rng)
+            log_weights, units, rows = log_weights + gains, entered, entry.rows(entered)
+            if number == len(states) or effective_share(log_weights) < self.ess:
+                labelled = labelled.take(self._reweighed(log_weights))
+                self.particles, log_weights = labelled.parameters(self.rng), np.zeros(log_weights.size)
+                stage = Stage(self.family, self.prior, rows, NONE, 1.0, self.threads)
+                self._moved(stage, log_weights)
+                ((statistics, _),) = stage.labelled(self.particles, self.rng)
+                labelled = Labelled.of(self.family, self.prior, statistics)
+                self.history.append(Step(float(number), time.perf_counter() - began, self.log_evidences))
+        return rows, units
 
     def trace(self) -> Trace:
         """Every island's log evidence of the rows so far."""

@@ -77,7 +77,7 @@ class Stage:
 
     def _drawn(self, mixture: Mixture, rng: np.random.Generator) -> Mixture:
         """Labels and cells, then theta given them; from the prior where no row is in."""
-        found = list(self._labelled(mixture, rng))
+        found = list(self.labelled(mixture, rng))
         if not found:
             return self.prior.sample(rng, mixture.batch_shape)
         (statistics, labels), *rest = found
@@ -85,7 +85,7 @@ class Stage:
             statistics, labels = statistics.merge(more), labels + others
         return self.prior.drawn_there_and_back(labels, statistics, mixture, rng)
 
-    def _labelled(self, mixture: Mixture, rng: np.random.Generator) -> Iterator[tuple[Statistics, PerComponent]]:
+    def labelled(self, mixture: Mixture, rng: np.random.Generator) -> Iterator[tuple[Statistics, PerComponent]]:
         """Statistics of rows under drawn labels, so far as they count for the components, and the numbers of labels."""
         from workbench.fast import expectation
 
