@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from workbench.fit import Evidence
 
+APART = 4.0
+"""Combined errors by which another estimate may be above."""
+ROUNDING = 1e-9
 SPREAD = 0.5
 """Standard deviation over islands, in nats, up to which their log evidences may be averaged."""
 
@@ -43,6 +49,20 @@ def evidence_of(log_evidences: np.ndarray) -> Evidence:
     if not spread <= SPREAD:
         note = f"the islands' log evidences differ by {spread:.2f} (standard deviation, above {SPREAD}): raise draws, then sweeps"
     return Evidence("smc", float(log_mean(log_evidences)), error, not note, note)
+
+
+def unless_opposed(own: Evidence, others: Sequence[Evidence]) -> Evidence:
+    """The same, but denied where importance sampling, which looks where EM has found modes, is above it by more than both errors allow.
+
+    A mean weight may be too low, but hardly too high: where all islands have missed the same part, their spread does not say so.
+    """
+    for other in others:
+        if other.estimator == "importance" and np.isfinite(other.log_evidence):
+            gap = other.log_evidence - own.log_evidence
+            if gap > APART * float(np.hypot(own.mcse, np.nan_to_num(other.mcse))) + ROUNDING * abs(own.log_evidence):
+                note = f"importance sampling by the draws and by modes that EM has found is {gap:.2f} nats above: all islands miss a part"
+                return replace(own, trusted=False, note="; ".join(filter(None, (own.note, f"{note}; use gibbs or nuts, or raise draws"))))
+    return own
 
 
 def shared_out(log_evidences: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
