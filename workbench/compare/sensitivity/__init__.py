@@ -26,12 +26,13 @@ AS_GIVEN = "as given"
 CHAINS, TUNE, DRAWS = 8, 300, 200
 """Of the Gibbs sampler under the changed prior."""
 LONGER = 5
-"""Times as many sweeps where its chains disagree at first, if that is still a matter of seconds."""
+"""Times as many sweeps where its chains disagree or tell little at first, if that is still a matter of seconds."""
 MOST_DRAWS = 500
 """Of each chain of a fit, evenly spaced ones if there are more."""
 MOST_CELLS = 6_000
 """Cells of data times components up to which it takes a second or a few."""
 RHAT = 1.05
+ESS = 400.0
 OVERLAP = 0.1
 LARGEST_ERROR = 0.25
 """Nats beyond which the change is not called known."""
@@ -142,7 +143,8 @@ def _measured(problem: Problem, base: Fit, change: Change) -> Change:
         ratio = ratio_of(problem, base, other)
     except (FloatingPointError, np.linalg.LinAlgError) as error:
         return dataclasses.replace(change, why=f"the sampler under the other prior failed ({error}); {ADVICE}")
-    if not ratio.rhat <= RHAT and problem.data.x.size * problem.n_components <= MOST_CELLS / LONGER:
+    unsure = not ratio.rhat <= RHAT or ratio.effective < ESS
+    if unsure and problem.data.x.size * problem.n_components <= MOST_CELLS / LONGER:
         ratio = ratio_of(problem, base, other, LONGER)
     if not ratio.rhat <= RHAT:  # nan where chains have stood still apart
         why = f"chains under one of the two priors disagree (R-hat {ratio.rhat:.2f}, above {RHAT})"

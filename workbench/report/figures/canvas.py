@@ -48,6 +48,8 @@ TICK_ROOM = 0.17
 """Share of the axis between two ticks, so that their numbers stay apart."""
 FEWEST_TICKS = 3
 FONTS = re.compile(r"font-family: [^;\"]*;? ?")
+NOT_TURNED = re.compile(r' transform="rotate\(-?0 [^)"]*\)"')
+LINES = re.compile(r"[ML] \S+ \S+(?: \nL [^\s\"]+ [^\s\"]+)+")
 LONG = re.compile(r"(?<![\w.])-?\d+\.\d{3,}\b")
 MOST_MARKS = 1500  # more than this many points are drawn as a picture inside the SVG
 
@@ -91,7 +93,8 @@ def slimmed(svg: str) -> str:
     """Without the fonts that the page replaces, with two decimals of a point, each style once for marks that share it; words between
     the tags stay as they are."""
     svg = re.sub(r"<(?!image)[^>]*>", lambda tag: LONG.sub(lambda number: f"{float(number[0]):.2f}", FONTS.sub("", tag[0])), svg)
-    svg = re.sub(r">\s+<", "><", svg.replace("xlink:href", "href"))
+    svg = re.sub(r">\s+<", "><", NOT_TURNED.sub("", svg.replace("xlink:href", "href")))
+    svg = LINES.sub(lambda run: run[0].replace(" \nL ", " "), svg)  # a point after a point is a line to it
     return re.sub(r"<g([^>]*)>((?:<use [^>]*/>)+)</g>", _styled_once, svg)
 
 
