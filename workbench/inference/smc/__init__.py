@@ -36,7 +36,7 @@ class SMC:
 
     Notes
     -----
-    - Rows are in a random order. The first 40 units enter one by one with their labels, drawn from p(z_n | x_n, labels and rows so far)
+    - Rows are in a random order. The first 300 units enter one by one with their labels, drawn from p(z_n | x_n, labels and rows so far)
       with the parameters integrated out (Kong, Liu & Wong 1994), where the prior is conjugate; there no component has to be found by
       chance among draws of a vague prior.
     - Path from there on: p(theta) p(rows so far | theta) p(entering rows | theta)^b, labels summed out; half as many rows enter at a
@@ -80,7 +80,7 @@ class SMC:
 
     kind: ClassVar[str] = "smc"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 

@@ -17,7 +17,7 @@ from workbench.inference.smc.islands import effective_share, log_mean, resampled
 from workbench.inference.smc.stage import NONE, Parts, Stage, log_likelihood
 from workbench.models import Family, Mixture, Prior
 
-FIRST = 40
+FIRST = 300
 """Units that enter one by one with their labels: later ones find components that rows have told of."""
 FORGOTTEN = 0.5
 """Correlation over particles with where they began a stage, of numbers without names, below which they have moved enough."""
