@@ -26,6 +26,7 @@ from workbench.models.shapes import Coordinates, PerFit
 from workbench.problem import Problem
 
 if TYPE_CHECKING:
+    from workbench.inference.evidence.conditionals import Conditionals
     from workbench.inference.evidence.laplace import Mode
     from workbench.inference.evidence.places import Place
     from workbench.inference.evidence.symmetry import Symmetry
@@ -47,6 +48,8 @@ ABOUT_MODES = Limits(pareto_k=0.5, efficiency=0.3)
 0.38 to 0.81) is 4.9 stated errors too low on average, galaxies K = 4 (0.00 to 0.04, 0.64 to 1.26) 5.1."""
 MOST_ABOUT_MODES = 10_000
 """Draws from p(theta | x, z) about modes."""
+ABOUT_PLACES = 0.4
+"""Share of the draws that are about modes and places with empty components, beside those of an approximation."""
 WITHOUT_Q = "use nuts, gibbs or smc"
 SECOND = 300_000_000
 """Cells of data times components that the compiled E step sees in about a second."""
@@ -199,7 +202,7 @@ def at_optima(problem: Problem, ends: Mixture, context: Context, *, noise: int) 
 def _about_modes(target: CompiledTarget, symmetry: Symmetry, found: list[Mode], context: Context, rng: np.random.Generator) -> Evidence:
     """Importance sampling about modes, which are those that an end of MAP-EM has climbed to."""
     from workbench.inference.evidence.conditionals import Labeller
-    from workbench.inference.evidence.importance import DRAWS, importance, seen, weighed
+    from workbench.inference.evidence.importance import DRAWS, importance, seen
     from workbench.inference.evidence.laplace import about
     from workbench.inference.evidence.places import Place
     from workbench.inference.evidence.symmetry import Region
@@ -211,9 +214,41 @@ def _about_modes(target: CompiledTarget, symmetry: Symmetry, found: list[Mode], 
         estimate, log_q = importance(target, symmetry, proposal, rng, DRAWS, ABOUT_MODES, WITHOUT_Q)
     else:
         q = labeller.about([*(Place.about(target, mode) for mode in found), *_emptied(target, context)], rng)
-        u = q.sample(rng, min(MOST_ABOUT_MODES, BY_SQUARE // target.prior.n_components**2))
-        estimate, log_q = weighed(target.log_density(u) - q.log_density(u), ONE_Q, WITHOUT_Q), q.log_density
+        estimate, log_q = by_labels(target, q, rng), q.log_density
     return seen(estimate, target, log_q, sought(target, symmetry, context), WITHOUT_Q) if estimate.trusted else estimate
+
+
+def with_labels(target: CompiledTarget, draws: Coordinates, context: Context, rng: np.random.Generator) -> Evidence | None:
+    """Importance sampling from p(theta | x, z), labels z drawn given draws of an approximation, about modes, and with empty components.
+
+    Parameters
+    ----------
+    draws : (n, dim), of the approximation
+
+    Returns
+    -------
+    None where there is no such proposal, or modes would take too long to find.
+    """
+    from workbench.inference.evidence.conditionals import Labeller
+    from workbench.inference.evidence.places import Place
+    from workbench.inference.evidence.symmetry import Symmetry
+
+    symmetry = Symmetry.of(target.prior)
+    labeller = Labeller.of(target, symmetry.exchangeable)
+    known = None if labeller is None else sought(target, symmetry, context)
+    if labeller is None or known is None:
+        return None
+    places = [*(Place.about(target, mode) for mode in known), *_emptied(target, context)]
+    q = labeller.from_draws(draws, rng)
+    return by_labels(target, q.beside(labeller.about(places, rng), ABOUT_PLACES) if places else q, rng)
+
+
+def by_labels(target: CompiledTarget, q: Conditionals, rng: np.random.Generator) -> Evidence:
+    """Importance sampling from an average of p(theta | x, z)."""
+    from workbench.inference.evidence.importance import weighed
+
+    u = q.sample(rng, min(MOST_ABOUT_MODES, max(AT_LEAST, BY_SQUARE // target.prior.n_components**2)))
+    return weighed(target.log_density(u) - q.log_density(u), ONE_Q, WITHOUT_Q)
 
 
 @contextmanager

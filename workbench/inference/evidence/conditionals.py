@@ -7,7 +7,7 @@ own kind: as skewed, and with its tails, where a density fitted to draws has nei
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,6 +66,11 @@ class Conditionals:
     def sample(self, rng: np.random.Generator, size: int) -> Coordinates:
         chosen = rng.choice(self.shares.size, size=size, p=self.shares)
         return self.prior.flatten(self.prior.posterior(self.statistics.take(chosen)).sample(rng, (size,)))[0]
+
+    def beside(self, other: Conditionals, share: float) -> Conditionals:
+        """Both together, ``other`` with a share of the draws."""
+        statistics = type(self.statistics).joined([self.statistics, other.statistics])
+        return replace(self, statistics=statistics, shares=np.concatenate([(1.0 - share) * self.shares, share * other.shares]))
 
     def lost(self, u: Coordinates) -> np.ndarray:
         """Which draws the average over the labellings does not know: none."""

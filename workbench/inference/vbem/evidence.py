@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from workbench.fit import Evidence
-from workbench.inference.evidence import sought
+from workbench.inference.evidence import sought, with_labels
 from workbench.inference.evidence.importance import Limits, affordable, seen, weighed
 from workbench.inference.evidence.symmetry import Symmetry
 from workbench.inference.method import Context
@@ -30,6 +30,8 @@ WIDER = 0.6
 """Rows that a proposal's q is updated by, as a share: the posterior's tails are heavier than q's."""
 TAILS = {0.2: 0.1, 0.05: 0.1, 0.0: 0.05}
 """Shares of the draws from still wider ones about the best optimum, the last of which is the prior: weights are then bounded."""
+OF_OPTIMA = 200
+"""Draws of optima that labels are drawn for."""
 AT_LEAST = 0.1
 """Share of the other draws that all optima divide alike."""
 LIMITS = Limits(pareto_k=0.7, efficiency=0.2)
@@ -65,6 +67,8 @@ def _importance(steps: VariationalSteps, ends: Ends, context: Context, noise: in
     parts, shares = _proposal(steps, ends)
     counts = rng.multinomial(affordable(target), shares)
     draws = gathered([q.sample(rng, (int(count),)) for q, count in zip(parts, counts, strict=True)])
+    if len(parts) > 1 and (better := _with_labels(steps, target, parts, shares, context, rng)) is not None:
+        return better
 
     def log_q(mixture: Mixture) -> PerFit:
         each = np.stack([q.relabelled_log_density(mixture) for q in parts], axis=-1)
@@ -80,6 +84,18 @@ def _importance(steps: VariationalSteps, ends: Ends, context: Context, noise: in
         if not found.trusted or len(parts) == 1:
             return found
         return seen(found, target, log_q_of_coordinates, sought(target, Symmetry.of(target.prior), context), ADVICE)
+
+
+def _with_labels(
+    steps: VariationalSteps, target: CompiledTarget, parts: list[Prior], shares: np.ndarray, context: Context, rng: np.random.Generator
+) -> Evidence | None:
+    """From p(theta | x, z), labels z drawn given draws of the optima's q: that has the posterior's own tails."""
+    optima = shares[: -len(TAILS)] / shares[: -len(TAILS)].sum()
+    counts = rng.multinomial(OF_OPTIMA, optima)
+    draws = gathered([q.sample(rng, (int(count),)) for q, count in zip(parts, counts, strict=False)])
+    with np.errstate(all="ignore"):  # of a component that nothing belongs to
+        u = rng.permutation(steps.own_prior.flatten(draws)[0])
+        return with_labels(target, u[np.isfinite(u).all(axis=-1)], context, rng)
 
 
 def _proposal(steps: VariationalSteps, ends: Ends) -> tuple[list[Prior], np.ndarray]:
