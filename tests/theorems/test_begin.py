@@ -10,7 +10,7 @@ from examples import every_case, problem_of
 
 from workbench.data.builtin import load_built_in
 from workbench.inference import ADVI, EM, NUTS, Context
-from workbench.inference.em.apart import _masses, apart
+from workbench.inference.em.apart import _different, _normals, apart
 from workbench.inference.em.begin import begin, unbegun
 from workbench.inference.target import CompiledTarget
 from workbench.models import Mixture
@@ -57,44 +57,64 @@ def test_starts_do_not_depend_on_each_other() -> None:
         np.testing.assert_array_equal(begin(problem, init, [6])[0][0], together[1])
 
 
-def test_chains_begin_at_the_best_different_optima() -> None:
+@pytest.mark.parametrize(("name", "n_components", "count"), [("galaxies", 4, 1), ("old_faithful", 3, 4)])
+def test_chains_begin_where_the_mass_is(name: str, n_components: int, count: int) -> None:
     """Galaxies, K = 4: of three optima, however often each is found, one has nearly all of the posterior, though another is not far
-    below it; Old Faithful, K = 3: four chains at four optima."""
-    for name, n_components, count in (("galaxies", 4, 1), ("old_faithful", 3, 4)):
-        problem = Problem(load_built_in(name), "gaussian", n_components)
-        context = Context.default(problem, 1)
-        u, (said,) = apart(problem, [context.start_seed(i) for i in range(20)], 4)
-        mixture = problem.coordinates.unflatten(u)[0]
-        heights = problem.log_likelihood(mixture) + problem.log_prior(mixture)
-        fit = EM(restarts=20, init="random_rows", objective="posterior").fit(problem, context)
-        assert fit.restarts is not None
-        assert np.abs(heights[:, None] - fit.restarts.objective).min(axis=1).max() < 0.01
-        assert np.unique(np.round(heights, 3)).size == count
-        assert f"chains begin, in turn, at {count} of " in said
+    below it; Old Faithful, K = 3: four chains at four optima. Each begins within a few standard deviations of its own."""
+    problem = Problem(load_built_in(name), "gaussian", n_components)
+    context = Context.default(problem, 1)
+    places = apart(problem, [context.start_seed(i) for i in range(20)], 4)
+    assert f"chains begin, in turn, at {count} of " in places.said[0]
+    assert places.factors is not None
+    assert np.unique(np.round(places.factors[:, 0, 0], 9)).size == count
+    optima, _ = begin(problem, "em", [context.start_seed(i) for i in range(20)])
+    steps = [
+        np.linalg.norm(np.linalg.solve(factor, (u - optima).T), axis=0).min() for u, factor in zip(places.u, places.factors, strict=True)
+    ]
+    assert max(steps) < 3.0 * problem.prior.dim**0.5  # type: ignore[union-attr]
 
 
 def test_optima_are_weighed_by_the_posterior_about_them() -> None:
     """Old Faithful, K = 2, has one optimum, and many rows: the normal's mass over both labellings is nearly the evidence, -1168.08 by
-    bridge sampling."""
+    bridge sampling; and the factor is that of the inverse of minus the Hessian."""
     problem = Problem(load_built_in("old_faithful"), "gaussian", 2)
     u, _ = begin(problem, "em", [1])
-    assert float(_masses(CompiledTarget.of(problem), u)[0]) + np.log(2.0) == pytest.approx(-1168.08, abs=0.2)
+    target = CompiledTarget.of(problem)
+    masses, factors = _normals(target, u)
+    assert float(masses[0]) + np.log(2.0) == pytest.approx(-1168.08, abs=0.2)
+    ahead, behind = (target.value_and_gradient(u + sign * 1e-5 * factors[0].T)[1] for sign in (1.0, -1.0))
+    np.testing.assert_allclose(-(ahead - behind) @ factors[0] / 2e-5, np.eye(u.shape[1]), atol=1e-4)
 
 
 def test_mirror_images_are_different_optima() -> None:
     """Data that are their own mirror image, and a fit that is not: equal heights, and chains at both."""
     x = np.array([-4.0, -3.9, -0.1, 0.0, 0.1, 3.9, 4.0])
     problem = Problem(x, "gaussian", 2, prior={"mean": [0.0], "mean_strength": 0.01, "dof": 3.0, "scale": [[0.05]]})
-    u, _ = apart(problem, list(range(20)), 2)
-    means = np.sort(problem.coordinates.unflatten(u)[0].components.means[..., 0], axis=1)  # type: ignore[attr-defined]
+    target, (u, _) = CompiledTarget.of(problem), begin(problem, "em", list(range(20)))
+    ends = u[_different(target, u)[:2]]
+    means = np.sort(problem.coordinates.unflatten(ends)[0].components.means[..., 0], axis=1)  # type: ignore[attr-defined]
     np.testing.assert_allclose(means[0], -means[1][::-1], atol=1e-3)
     assert abs(means[0].sum()) > 0.5
+
+
+def test_chains_that_move_in_other_coordinates_have_the_same_posterior() -> None:
+    """The density that nutpie was told is that of the draws, with factors and without; and what it finds is the same."""
+    problem = Problem(load_built_in("old_faithful"), "gaussian", 2)
+    context = Context.default(problem, 1)
+    means = []
+    for init in ("em", "random_rows"):
+        fit = NUTS(init=init, draws=500, tune=300).fit(problem, context)  # type: ignore[arg-type]
+        assert problem.prior is not None
+        assert fit.draws is not None
+        np.testing.assert_allclose(problem.target().log_density(problem.prior.flatten(fit.draws)[0]), fit.sample_stats["lp"], rtol=1e-10)
+        means.append(fit.sample_stats["lp"].mean())
+    assert means[0] == pytest.approx(means[1], abs=0.5)  # sd 2.3, a thousand effective draws each: an error of 0.1
 
 
 def test_a_chain_begins_by_its_own_seed_and_knows_nothing_of_others() -> None:
     problem = Problem(load_built_in("galaxies"), "gaussian", 2)
     context = Context.default(problem, 1)
-    starts, _ = NUTS(chains=3, init="random_rows")._starts(problem, context)
+    starts = NUTS(chains=3, init="random_rows")._places(problem, context).u
     np.testing.assert_array_equal(starts, begin(problem, "random_rows", [context.start_seed(i) for i in range(3)])[0])
     one, three = (NUTS(chains=chains, draws=20, tune=50, init="random_rows").fit(problem, context).draws for chains in (1, 3))
     assert one is not None

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 DOUBLES = numba.types.CPointer(numba.types.double)
 SIGNATURE = numba.types.int64(numba.types.uint64, DOUBLES, DOUBLES, DOUBLES, numba.types.CPointer(numba.types.int64))
-"""(dim, u, gradient, value, data) -> 0, or 3 where something is not finite, which rejects the step."""
+"""(dim, v, gradient, value, data) -> 0, or 3 where something is not finite, which rejects the step."""
 
 
 @intrinsic
@@ -26,26 +26,47 @@ def pointer(typing: Any, address: Any) -> Any:
 
 
 def density_callback(density: Callable[..., Any], dim: int, ranks: Sequence[int]) -> Any:
-    """Compile a C function that evaluates ``density(u, *arrays) -> (value (), gradient (dim,))``.
+    """Compile a C function that evaluates ``density(u, *arrays) -> (value (), gradient (dim,))`` at u = factor v, by v.
 
-    The arrays (float64, C order, of the given ranks) are found through ``addresses(arrays)``, so that other data need no
-    compilation. A loop copies the gradient: ``out[...] = gradient`` alone costs four seconds, for its error message.
+    ``factor`` is the last array, (dim, dim), or (0, 0) where u is v. The arrays (float64, C order, of the given ranks, and the factor)
+    are found through ``addresses(arrays)``, so that other data need no compilation. A loop copies the gradient:
+    ``out[...] = gradient`` alone costs four seconds, for its error message.
     """
-    lines, at = [f"def callback(dim, u_, gradient_, value_, data_):\n    data = carray(data_, ({sum(ranks) + len(ranks)},))"], 0
+    ranks = (*ranks, 2)
+    lines, at = [f"def callback(dim, v_, gradient_, value_, data_):\n    data = carray(data_, ({sum(ranks) + len(ranks)},))"], 0
     for i, rank in enumerate(ranks):
         shape = "".join(f"data[{at + 1 + axis}]," for axis in range(rank))
         lines.append(f"    a{i} = carray(pointer(data[{at}]), ({shape}), float64)")
         at += 1 + rank
-    names = ", ".join(f"a{i}" for i in range(len(ranks)))
+    names = ", ".join(f"a{i}" for i in range(len(ranks) - 1))
     lines.append(f"""
-    value, gradient = density(carray(u_, ({dim},)), {names})
+    factor = a{len(ranks) - 1}
+    turned = factor.shape[0] > 0
+    u = empty({dim})
+    for i in range({dim}):
+        u[i] = 0.0 if turned else v_[i]
+        if turned:
+            for j in range({dim}):
+                u[i] += factor[i, j] * v_[j]
+    value, gradient = density(u, {names})
     value_[0] = value.item()
     good = isfinite(value_[0])
     for i in range({dim}):
-        gradient_[i] = gradient[i]
         good = good and isfinite(gradient[i])
+        gradient_[i] = 0.0 if turned else gradient[i]
+    if turned:
+        for i in range({dim}):
+            for j in range({dim}):
+                gradient_[j] += factor[i, j] * gradient[i]
     return 0 if good else 3""")
-    scope = {"carray": numba.carray, "pointer": pointer, "float64": np.float64, "isfinite": np.isfinite, "density": density}
+    scope = {
+        "empty": np.empty,
+        "carray": numba.carray,
+        "pointer": pointer,
+        "float64": np.float64,
+        "isfinite": np.isfinite,
+        "density": density,
+    }
     exec("\n".join(lines), scope)  # numba needs one argument an array, and their number depends on the model
     return numba.cfunc(SIGNATURE)(scope["callback"])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from workbench.inference.em.begin import begin
@@ -20,40 +22,70 @@ MOST = 12
 """Optima that are weighed."""
 SHARE = 0.05
 """Least part of the posterior, by the normal about each optimum, that a chain begins at."""
+WIDEST = 10.0
+"""Largest standard deviation of a normal: beyond, coordinates are boundaries' and no curvature is to be believed."""
 STEP = 1e-4
 """Of the central differences of the gradient."""
 MOST_CELLS = 20_000_000_000
 """Points times rows, columns and components that the weighing may see: about a minute."""
 
 
-def apart(problem: Problem, seeds: list[int], chains: int, threads: int = 1) -> tuple[Coordinates, tuple[str, ...]]:
-    """Unconstrained coordinates (chain, dim) of the starts of chains at different optima, and sentences about them.
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where chains begin.
+
+    Attributes
+    ----------
+    u : ndarray (chain, dim), unconstrained coordinates
+    factors : ndarray (chain, dim, dim), of the covariance of the normal about each chain's optimum; None where it is not known
+    said : sentences about them
+    """
+
+    u: Coordinates
+    factors: np.ndarray | None = None
+    said: tuple[str, ...] = ()
+
+
+def apart(problem: Problem, seeds: list[int], chains: int, threads: int = 1) -> Places:
+    """Starts of chains at different optima.
 
     Parameters
     ----------
-    seeds : of the starts from which MAP-EM climbs
+    seeds : of the starts from which MAP-EM climbs; chain i's own noise is drawn by the i-th
     chains : how many begin
     threads : that the weighing may use
 
     Notes
     -----
     Optima are weighed by the normal about each, log p(x, u) + dim / 2 log 2 pi - log det(-H) / 2 + g' (-H)^-1 g / 2 with gradient g
-    and Hessian H over unconstrained coordinates. Chain i begins at the i-th heaviest, and at the heaviest again when all have been
-    given; optima of less than a twentieth are left out, as a chain that does not leave one would count for as much as the others.
-    Where there are too many rows and coordinates for Hessians, optima are taken by their height.
+    and Hessian H over unconstrained coordinates. Chain i begins at a draw from the normal about the i-th heaviest, and about the
+    heaviest again when all have been given; optima of less than a twentieth are left out, as a chain that does not leave one would
+    count for as much as the others. Where there are too many rows and coordinates for Hessians, optima are taken by their height, and
+    chains begin there.
     """
     u, _ = begin(problem, "em", seeds)
     target = CompiledTarget.of(problem, threads)
     found = u[_different(target, u)]
     dear = 2.0 * target.dim * len(found) * problem.data.x.size * problem.n_components > MOST_CELLS
-    weights = _heights(target, found) if dear else _masses(target, found)
+    weights, factors = (_heights(target, found), None) if dear else _normals(target, found)
     order = np.argsort(-weights, kind="stable")
     shares = np.exp(weights[order] - np.logaddexp.reduce(weights))
     count = max(1, int((shares[:chains] >= SHARE).sum()))
     told = ", ".join(f"{share:.2g}" for share in shares[:count])
     how = "height" if dear else "the normal about each"
     said = f"chains begin, in turn, at {count} of {len(found)} optima of MAP-EM, with shares of {told} by {how}"
-    return found[order[np.arange(chains) % count]], (said,)
+    own = order[np.arange(chains) % count]
+    if factors is None:
+        return Places(found[own], None, (said,))
+    return Places(_drawn(target, found[own], factors[own], seeds), factors[own], (said,))
+
+
+def _drawn(target: CompiledTarget, u: Coordinates, factors: np.ndarray, seeds: list[int]) -> Coordinates:
+    """A draw from the normal about each point; where the density is nothing there, or absurdly low, the point itself."""
+    noise = np.stack([np.random.default_rng([seed, 1]).standard_normal(u.shape[1]) for seed in seeds[: len(u)]])
+    there = u + np.einsum("cij,cj->ci", factors, noise)
+    lost = np.asarray(target.log_density(u)) - np.asarray(target.log_density(there))
+    return np.where((lost < 5.0 * u.shape[1])[:, None], there, u)
 
 
 def _heights(target: CompiledTarget, u: Coordinates) -> np.ndarray:
@@ -73,17 +105,19 @@ def _different(target: CompiledTarget, u: Coordinates) -> list[int]:
     return found
 
 
-def _masses(target: CompiledTarget, u: Coordinates) -> np.ndarray:
-    """log of the integral of the normal about each point (n, dim); where the density is not curved like one, of one as wide as it is
-    curved, whatever the sign."""
+def _normals(target: CompiledTarget, u: Coordinates) -> tuple[np.ndarray, np.ndarray]:
+    """log of the integral of the normal about each point (n, dim), and a factor of its covariance (n, dim, dim).
+
+    Where the density is not curved like a normal's, of one as wide as it is curved, whatever the sign, and at most ``WIDEST``.
+    """
     size = u.shape[-1]
     steps = STEP * np.eye(size)
     points = u[:, None, None] + np.stack([steps, -steps])  # (n, 2, dim, dim)
     slopes = target.value_and_gradient(points.reshape(-1, size))[1].reshape(points.shape)
     curvature = -(slopes[:, 0] - slopes[:, 1]) / (2.0 * STEP)
     eigenvalues, axes = np.linalg.eigh((curvature + np.swapaxes(curvature, 1, 2)) / 2.0)
-    eigenvalues = np.maximum(np.abs(eigenvalues), 1e-8)
+    eigenvalues = np.maximum(np.abs(eigenvalues), WIDEST**-2)
     value, slope = target.value_and_gradient(u)
     along = np.einsum("nij,ni->nj", axes, slope)
     found = value + size / 2.0 * np.log(2.0 * np.pi) - np.log(eigenvalues).sum(axis=1) / 2.0
-    return np.asarray(found + np.minimum(along**2 / eigenvalues, 1.0).sum(axis=1) / 2.0)
+    return found + np.minimum(along**2 / eigenvalues, 1.0).sum(axis=1) / 2.0, axes / np.sqrt(eigenvalues)[:, None]
