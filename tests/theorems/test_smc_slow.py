@@ -56,4 +56,5 @@ def test_errors_are_honest(n_components: int) -> None:
     found = [SMC(chains=12, draws=64).fit(problem, context).evidence[0] for context in contexts]
     scores = np.array([(each.log_evidence - wanted) / each.mcse for each in found])
     assert 0.8 < scores.std() < 1.3
-    assert abs(scores.mean()) < 0.35
+    ratios = np.exp([each.log_evidence - wanted for each in found])  # without bias, but for steps that look at the weights
+    assert abs(ratios.mean() - 1.0) < 4.0 * ratios.std() / math.sqrt(200)
