@@ -49,6 +49,11 @@ def test_the_finding_says_what_else_prefers_another_k_and_when_the_sweep_is_too_
     assert line == "P(K | x) is highest for K = 2: 0.700; it is the largest K of the sweep, and larger ones may have more."
 
 
+def test_the_finding_says_whom_the_errors_do_not_tell_apart() -> None:
+    (line,) = findings(cells_of(row(1, probability=0.51, lower=0.25, upper=0.75), row(2, probability=0.49, lower=0.25, upper=0.75)))
+    assert "K = 1: 0.510, between 0.250 and 0.750 by the errors of the log evidences, which do not tell it from K = 2" in line
+
+
 def test_where_it_is_not_known_the_page_says_why_and_what_follows() -> None:
     unknown = {"probability": None, "lower": None, "upper": None}
     lost = row(2, **unknown) | {

@@ -58,6 +58,24 @@ def test_the_finding_says_whether_the_prior_decides() -> None:
     assert line == "K = 2 is the most probable under every prior that is known: as given and mean_strength / 100."
 
 
+def test_no_cause_is_made_of_noise() -> None:
+    def loose(each: dict[str, Any]) -> dict[str, Any]:
+        return each | {"lower": 0.25, "upper": 0.75}
+
+    wide = [
+        loose(row(k, prior, -9.0, p)) for prior, p in (("as given", 0.51), ("mean_strength x 100", 0.49)) for k, p in ((2, p), (3, 1 - p))
+    ]
+    (line,) = findings(cells_of(*wide))
+    assert line == (
+        "Which K is the most probable: with the prior as given the errors leave open whether it is K = 2 or K = 3 and "
+        "with mean_strength x 100 the errors leave open whether it is K = 3 or K = 2."
+    )
+    (line,) = findings(cells_of(*GIVEN, *map(loose, STRONGER)))
+    assert line == (
+        "K = 2 is the most probable under the prior as given. With mean_strength x 100 the errors leave open whether it is K = 1 or K = 2."
+    )
+
+
 def test_what_is_not_known_says_why_once() -> None:
     lost = [row(k, "mean_strength x 100", math.nan, math.nan, note="chains disagree; run the sweep") for k in (1, 2)]
     cells = cells_of(*GIVEN, *lost)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
@@ -140,12 +140,20 @@ def findings(cells: list[Slice]) -> Iterator[str]:
             yield from known(group, where)
 
 
+def leaders(rows: Mapping[object, Row]) -> list[object]:
+    """The most probable K, and those that the errors do not tell from it: their intervals reach into its own."""
+    best = max(rows, key=lambda k: rows[k].number("probability"))
+    return [best, *(k for k, row in rows.items() if k != best and row.number("upper") >= rows[best].number("lower"))]
+
+
 def most_probable(group: list[tuple[Slice, Row]], where: str) -> str:
     """`P(K | x) is highest for K = 3: 0.62 (...). BIC prefers K = 2.`"""
     cell, row = max(group, key=lambda pair: pair[1].number("probability"))
     text = f"P(K | x){where} is highest for K = {cell.values[KEY]}: {fraction(row.number('probability'))}"
     if " to " in between(row):
         text += f", between {between(row).replace(' to ', ' and ')} by the errors of the log evidences"
+    if rivals := [f"K = {k}" for k in leaders({own.values[KEY]: each for own, each in group}) if k != cell.values[KEY]]:
+        text += f", which do not tell it from {listed(rivals)}"
     if cell.values[KEY] == max(figure(str(own.values[KEY])) for own, _ in group):
         text += "; it is the largest K of the sweep, and larger ones may have more"
     others: dict[object, list[str]] = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.report.blocks import Block, Field, Grid, Head, Listing, Panel, Plate
 from workbench.report.figures.probabilities import Bar, bars
 from workbench.report.numerals import DASH, estimated, fraction, listed
-from workbench.report.probabilities import KEY, between, groups, within
+from workbench.report.probabilities import KEY, between, groups, leaders, within
 from workbench.report.slices import Row, records
 from workbench.report.wording import sentence
 
@@ -116,20 +116,38 @@ def frozen(rows: dict[object, Row]) -> str:
 
 
 def findings(cells: list[Slice]) -> Iterator[str]:
-    """Whether the most probable K is the same under every prior that is known."""
+    """Whether the most probable K is the same under every prior that is known, as far as errors let it be told."""
     for group in groups(cells):
-        best = {prior: max(rows, key=lambda k: rows[k].number("probability")) for prior, rows in told(group).items() if known(rows)}
-        where = f" ({within(group)})" if within(group) else ""
-        if AS_GIVEN not in best or len(best) < 2:
-            continue
-        by: dict[object, list[str]] = {}
-        for prior, k in best.items():
-            by.setdefault(k, []).append(prior)
-        if len(by) == 1:
-            yield f"K = {best[AS_GIVEN]} is the most probable under every prior that is known{where}: {listed(list(best))}."
-        else:
-            parts = [
-                f"K = {k} with {listed(['the prior ' + prior if prior == AS_GIVEN else prior for prior in priors])}"
-                for k, priors in by.items()
-            ]
-            yield f"The prior decides how many components are most probable{where}: {'; '.join(parts)}."
+        best = {prior: leaders(rows) for prior, rows in told(group).items() if known(rows)}
+        if AS_GIVEN in best and len(best) > 1:
+            where = f" ({within(group)})" if within(group) else ""
+            yield _decided({prior: found[0] for prior, found in best.items() if len(found) == 1}, where) + _open(best)
+
+
+def _decided(best: dict[str, object], where: str) -> str:
+    """What the priors prefer under which one K is the most probable beyond the errors."""
+    by: dict[object, list[str]] = {}
+    for prior, k in best.items():
+        by.setdefault(k, []).append(prior)
+    if len(by) == 1:
+        every = "every prior that is known" if len(best) > 1 else "the prior " + next(iter(best))
+        return f"K = {next(iter(by))} is the most probable under {every}{where}" + (f": {listed(list(best))}." if len(best) > 1 else ".")
+    parts = [f"K = {k} with {listed([_spoken(prior) for prior in priors])}" for k, priors in by.items()]
+    return f"The prior decides how many components are most probable{where}: {'; '.join(parts)}." if parts else ""
+
+
+def _open(best: dict[str, list[object]]) -> str:
+    """The priors under which errors leave several K to be the most probable."""
+    parts = [
+        f"with {_spoken(prior)} the errors leave open whether it is {' or '.join(f'K = {k}' for k in found)}"
+        for prior, found in best.items()
+        if len(found) > 1
+    ]
+    if not parts:
+        return ""
+    whole = f"{listed(parts)}."
+    return f" {whole[:1].upper()}{whole[1:]}" if len(parts) < len(best) else f"Which K is the most probable: {whole}"
+
+
+def _spoken(prior: str) -> str:
+    return f"the prior {prior}" if prior == AS_GIVEN else prior

@@ -132,10 +132,10 @@ class Population:
     def _moved(self, stage: Stage, inside: np.ndarray) -> np.ndarray:
         """Sweep until the particles have moved enough, or the sweeps run out; the log likelihoods of what enters."""
         self.particles = relabelled(self.particles, self.prior, self.rng)
-        first = self._marks(inside)
+        first, watched = self._marks(inside), slice(None) if stage.entering != NONE else slice(-1)  # nothing enters: it cannot move
         for _ in range(self.sweeps):
             self.particles, inside = stage.moved(self.particles, inside, self.rng)
-            if (np.abs(correlations(first, self._marks(inside))) < FORGOTTEN).all():
+            if (np.abs(correlations(first, self._marks(inside))[watched]) < FORGOTTEN).all():
                 return inside
         self.capped += 1
         return inside
