@@ -96,7 +96,7 @@ def weighing(cell: Cell, held: Mapping[str, Basins]) -> Basins | None:
 
     def rank(label: str) -> int:
         fit = cell.fits[label]
-        believed = any(each.trusted for each in fit.evidence)
+        believed = any(each.trusted for each in fit.evidence if each.estimator == "smc")  # its bridges know no more than chains do
         return 0 if fit.kind == "exact" else 1 if fit.kind == "smc" and believed else 2
 
     return held[min(held, key=rank)] if held else None
