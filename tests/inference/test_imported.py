@@ -111,7 +111,9 @@ def test_what_is_written_is_read(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_gradient_samplers_statistics_come_along(tmp_path: Path) -> None:
     problem = problem_of("full")
-    fit = NUTS(chains=2, draws=50, tune=100).fit(problem, quiet(problem))
+    fit = NUTS(chains=2, draws=50, tune=100, init="random_rows").fit(
+        problem, quiet(problem)
+    )  # from optima it says which: no matter of draws
     read = same_tables(problem, fit, write_netcdf(problem, fit, tmp_path / "draws.nc"))
     assert {"divergences", "e_bfmi"} <= set(tables(problem, read)["diagnostics"]["quantity"])
 
