@@ -29,6 +29,8 @@ STANDINGS = {
     "bound": "a lower bound",
     "rough": "rough",
 }
+AGREE = 2.5
+"""Combined errors up to which two estimates agree."""
 FAINT = ("denied", "opposed", "rough")
 
 
@@ -113,16 +115,31 @@ def weighed(cell: Slice) -> Iterator[str]:
     found, known = rows(cell), reference(cell)
     if known is not None:
         text = f"The log evidence is {value(known)} nats by {name(known)}"
-        agreeing = [f"{name(row)} ({value(row)})" for row in found if row.text("standing") == "trusted"]
+        others = [row for row in found if row.text("standing") == "trusted"]
+        agreeing = [f"{name(row)} ({value(row)})" for row in others if apart(row, known)[1] <= AGREE]
         yield f"{text}; {listed(agreeing)} {'agrees' if len(agreeing) == 1 else 'agree'}." if agreeing else f"{text}."
+        for row in others:
+            if apart(row, known)[1] > AGREE:
+                yield f"{name(row)} ({value(row)}) is {distance(row, known)} from it: more than its errors mostly leave open."
         for row in found:
             if row.text("standing") == "opposed":
-                yield f"{name(row)} says {value(row)}, far below: it has missed a part of the posterior."
+                yield f"{name(row)} ({value(row)}) is {distance(row, known)} from it, and too low by its own errors: what it has not met is missing."
     elif denied := [row for row in found if row.text("standing") == "denied"]:
         yield f"No estimate of the log evidence is trusted. {name(denied[0])} would be {value(denied[0])}: {sentence(denied[0].text('note') or 'it is denied')}"
     for row in found:
         if row.text("estimator") == "elbo" and math.isfinite(row.number("kl")):  # the bound that is named, not one with labels in q
             yield price(row)
+
+
+def apart(row: Row, known: Row) -> tuple[float, float]:
+    """How far an estimate is from the reference, in nats and in combined errors."""
+    gap, error = abs(row.number("log_evidence") - known.number("log_evidence")), math.hypot(row.number("mcse"), known.number("mcse"))
+    return gap, gap / error if error > 0.0 else (math.inf if gap > 1e-9 * abs(known.number("log_evidence")) else 0.0)
+
+
+def distance(row: Row, known: Row) -> str:
+    gap, errors = apart(row, known)
+    return f"{gap:.2g} nats ({errors:.1f} combined errors)" if math.isfinite(errors) else f"{gap:.2g} nats"
 
 
 def price(row: Row) -> str:

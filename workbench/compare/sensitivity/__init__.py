@@ -125,11 +125,17 @@ def _base(cell: Cell, row: Row) -> tuple[Fit | None, str]:
             None,
             f"{problem.data.n_rows} rows of {problem.data.n_features} features and K = {problem.n_components} are too many for tables",
         )
-    trusted = {label for label, fit in cell.fits.items() if fit.estimate == "sample" and any(each.trusted for each in fit.evidence)}
+    trusted = {label for label, fit in cell.fits.items() if fit.estimate == "sample" and _believed(fit)}
     label = next((each for each in (row["method"], *cell.fits) if each in trusted), None)
     if label is None:
         return None, "no method here has draws from the posterior and an evidence that is trusted; add gibbs or nuts"
     return cell.fits[label], ""
+
+
+def _believed(fit: Fit) -> bool:
+    """Whether draws stand for the posterior: every estimate by their own shares of it is trusted (importance sampling needs no shares)."""
+    own = [each for each in fit.evidence if each.estimator != "importance"]
+    return bool(own) and all(each.trusted for each in own)
 
 
 def _measured(problem: Problem, base: Fit, change: Change) -> Change:
