@@ -81,11 +81,14 @@ def apart(problem: Problem, seeds: list[int], chains: int, threads: int = 1) -> 
 
 
 def _drawn(target: CompiledTarget, u: Coordinates, factors: np.ndarray, seeds: list[int]) -> Coordinates:
-    """A draw from the normal about each point; where the density is nothing there, or absurdly low, the point itself."""
+    """A draw from the normal about each point, but along axes that no curvature bounds; the point itself where the density falls to
+    less than such draws have, or its gradient is no number."""
     noise = np.stack([np.random.default_rng([seed, 1]).standard_normal(u.shape[1]) for seed in seeds[: len(u)]])
+    noise *= np.linalg.norm(factors, axis=1) < 0.5 * WIDEST
     there = u + np.einsum("cij,cj->ci", factors, noise)
-    lost = np.asarray(target.log_density(u)) - np.asarray(target.log_density(there))
-    return np.where((lost < 5.0 * u.shape[1])[:, None], there, u)
+    value, slope = target.value_and_gradient(there)
+    good = (np.asarray(target.log_density(u)) - value < 2.0 * u.shape[1]) & np.isfinite(slope).all(axis=1)
+    return np.where(good[:, None], there, u)
 
 
 def _heights(target: CompiledTarget, u: Coordinates) -> np.ndarray:
