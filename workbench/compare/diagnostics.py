@@ -153,7 +153,8 @@ def _of_sample(fit: Fit, settled: Settled | None) -> Iterator[Row]:
         chains = fit.log_posterior.shape
         numbers = [value.reshape(*chains, -1) for value in settled.draws.parameters().values()]
         yield from _convergence("aligned_parameters", np.concatenate(numbers, axis=-1), more)
-        drawn = [value.reshape(*chains, -1) for value in settled.fit.draws.parameters().values()] if settled.fit.draws is not None else []
+        assert settled.fit.draws is not None  # what is settled has draws
+        drawn = [value.reshape(*chains, -1) for value in settled.fit.draws.parameters().values()]
         yield from _mixing("parameters_as_drawn", np.concatenate(drawn, axis=-1))
         yield check("relabelled_share", settled.rows.relabelled_share, None, None, "")
         yield check("relabelling_loss", settled.rows.loss, None, None, "")

@@ -131,14 +131,12 @@ def _told(candidates: Sequence[Candidate]) -> list[Row]:
 def _one_sided(candidates: Sequence[Candidate], i: int, lone: bool) -> Row:
     """The end of P(K | x) of one K that follows without the log evidence of some."""
     each = candidates[i]
+    logs = [other.lowest if other.found is None else other.found[1].log_evidence for other in candidates]
+    errors = [0.0 if other.found is None else other.found[1].mcse for other in candidates]
     if each.found is not None:
-        logs = [other.lowest if other.found is None else other.found[1].log_evidence for other in candidates]
-        errors = [0.0 if other.found is None else other.found[1].mcse for other in candidates]
         return {"upper": float(intervals(logs, errors)[1, i])}
     if not lone or each.bound is None or len(candidates) == 1:
         return {}
-    logs = [other.lowest if other.found is None else other.found[1].log_evidence for other in candidates]
-    errors = [0.0 if other.found is None else other.found[1].mcse for other in candidates]
     return {"lower": float(intervals(logs, errors)[0, i])}
 
 

@@ -133,6 +133,11 @@ class Dataset:
         return not bool(np.isnan(self.x).any())
 
     @functools.cached_property
+    def counts_are_whole(self) -> bool:
+        """Whether every row stands for a whole number of units, which can each have a label of its own."""
+        return not bool((self.counts % 1.0 != 0.0).any())
+
+    @functools.cached_property
     def n_observed_rows(self) -> float:
         """N of the information criteria: rows with an observed cell, counts counted (statistics, section 6)."""
         return float(self.counts[~np.isnan(self.x).all(axis=1)].sum())

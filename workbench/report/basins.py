@@ -65,7 +65,7 @@ def weighed(cell: Slice) -> tuple[str, list[Weighed]] | None:
     climbed = list(dict.fromkeys(table["climbs"]))
     if not climbed:
         return None
-    point = min(climbed, key=lambda method: _objective(cell, method) != "log_posterior")
+    point = min(climbed, key=lambda method: cell.objective_name(method) != "log_posterior")
     found = []
     for sample, rows in table[table["climbs"] == point].groupby("method", sort=False):
         wide = rows.assign(optimum=rows["optimum"].fillna(math.inf)).pivot_table(index="chain", columns="optimum", values="share")
@@ -88,7 +88,7 @@ def grids(cell: Slice) -> Iterator[Grid]:
     if noted.size > len(shown):
         rows.append((Head("the others"), (Field(""), *(Field(fraction(float(share))) for _, share in rest))))
     rows.append((Head("none of them"), (Field(""), *(Field(_share(each, -1)) for each in samples))))
-    heads = (Head(axis(_objective(cell, point))), *(Head(each.sample, method=each.sample) for each in samples))
+    heads = (Head(axis(cell.objective_name(point))), *(Head(each.sample, method=each.sample) for each in samples))
     yield Grid(f"Which optimum of {point} do draws climb to?", heads, tuple(rows), (NOTE, CHAINS), "basins")
 
 
@@ -164,11 +164,6 @@ def _knows(cell: Slice, sample: str, kind: str) -> bool:
         return False
     own = cell.rows("evidence", sample)
     return bool(own[own["estimator"] == kind]["standing"].isin(["reference", "trusted"]).any())
-
-
-def _objective(cell: Slice, method: str) -> str:
-    names = cell.rows("restarts", method)["objective_name"]
-    return str(names.iloc[0]) if len(names) else "objective"
 
 
 def _heights(cell: Slice, point: str) -> dict[int, float]:

@@ -42,8 +42,7 @@ def optima(cell: Slice) -> Iterator[Block]:
 
 
 def optima_of(cell: Slice, method: str, table: pd.DataFrame) -> Grid:
-    names = cell.rows("restarts", method)["objective_name"]
-    heads = [axis(names.iloc[0] if len(names) else "objective"), "gap to the best", "restarts", "share", "kind of end"]
+    heads = [axis(cell.objective_name(method)), "gap to the best", "restarts", "share", "kind of end"]
     optional = {"local_maximum": "local maximum", "posterior_share": "share of draws"}
     extra = [column for column in optional if table[column].notna().any()]
     every = records(table)

@@ -108,6 +108,11 @@ class Slice:
         ledger = self.rows("decomposition", method)
         return float(ledger["restart"].iloc[0]) if len(ledger) else math.nan
 
+    def objective_name(self, method: str) -> str:
+        """What the method's restarts climbed."""
+        names = self.rows("restarts", method)["objective_name"]
+        return str(names.iloc[0]) if len(names) else "objective"
+
     @property
     def single(self) -> bool:
         """One component: responsibilities are all 1 and nothing about them is news."""

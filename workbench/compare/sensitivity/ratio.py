@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from workbench.compare.predictive import array_statistics
 from workbench.inference.gibbs.augmentation import Augmented, labelled_statistics
 from workbench.models import Mixture, Prior
 from workbench.problem import Problem
@@ -98,7 +98,7 @@ def _error(values: np.ndarray) -> tuple[float, float]:
     if np.ptp(values) <= 1e-12 * values.max():
         return 0.0, float(values.size)
     with np.errstate(divide="ignore", invalid="ignore"):
-        within = float(_statistics().ess(values, chain_axis=0, draw_axis=1, method="mean"))
+        within = float(array_statistics().ess(values, chain_axis=0, draw_axis=1, method="mean"))
     if not within > 0.0:
         return math.nan, 1.0
     error = float(values.std(ddof=1)) / math.sqrt(min(within, values.size))
@@ -111,11 +111,7 @@ def _rhat(values: np.ndarray) -> float:
     if np.ptp(values) <= 1e-9 * max(1.0, abs(float(values.max()))) or values.shape[0] < 2:
         return 1.0
     with np.errstate(divide="ignore", invalid="ignore"):  # chains that stand still have no spread of their own
-        return float(_statistics().rhat(values, chain_axis=0, draw_axis=1))
-
-
-def _statistics() -> Any:
-    return importlib.import_module("arviz_stats.base").array_stats
+        return float(array_statistics().rhat(values, chain_axis=0, draw_axis=1))
 
 
 def _log_marginal(prior: Prior, statistics: Any, n_components: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.inference.em.begin import begin
+from workbench.inference.evidence.laplace import hessian
 from workbench.inference.evidence.symmetry import Symmetry
 from workbench.inference.target import CompiledTarget
 from workbench.models.shapes import Coordinates
@@ -24,8 +25,6 @@ SHARE = 0.05
 """Least part of the posterior, by the normal about each optimum, that a chain begins at."""
 WIDEST = 10.0
 """Largest standard deviation of a normal: beyond, coordinates are boundaries' and no curvature is to be believed."""
-STEP = 1e-4
-"""Of the central differences of the gradient."""
 MOST_CELLS = 20_000_000_000
 """Points times rows, columns and components that the weighing may see: about a minute."""
 
@@ -114,11 +113,7 @@ def _normals(target: CompiledTarget, u: Coordinates) -> tuple[np.ndarray, np.nda
     Where the density is not curved like a normal's, of one as wide as it is curved, whatever the sign, and at most ``WIDEST``.
     """
     size = u.shape[-1]
-    steps = STEP * np.eye(size)
-    points = u[:, None, None] + np.stack([steps, -steps])  # (n, 2, dim, dim)
-    slopes = target.value_and_gradient(points.reshape(-1, size))[1].reshape(points.shape)
-    curvature = -(slopes[:, 0] - slopes[:, 1]) / (2.0 * STEP)
-    eigenvalues, axes = np.linalg.eigh((curvature + np.swapaxes(curvature, 1, 2)) / 2.0)
+    eigenvalues, axes = np.linalg.eigh(-hessian(target, u))
     eigenvalues = np.maximum(np.abs(eigenvalues), WIDEST**-2)
     value, slope = target.value_and_gradient(u)
     along = np.einsum("nij,ni->nj", axes, slope)

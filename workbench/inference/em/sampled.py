@@ -65,7 +65,7 @@ class SampledEM(Kind):
     burn_in: Annotated[float, Ge(0), Lt(1)] = 0.5
 
     def refuses(self, problem: Problem) -> str | None:
-        if (problem.data.counts % 1.0 != 0.0).any():
+        if not problem.data.counts_are_whole:
             return "sampled_em draws a label for each row and the counts are not whole numbers; use em"
         return super().refuses(problem)
 

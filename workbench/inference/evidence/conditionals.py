@@ -97,9 +97,12 @@ class Labeller:
         more relabellings than can be summed."""
         from workbench.inference.gibbs.augmentation import Augmented
 
-        whole = not (target.problem.data.counts % 1.0 != 0.0).any()
         few = not exchangeable or target.prior.n_components <= MOST_PERMUTED
-        return cls(target.prior, Augmented.of(target.problem), exchangeable) if whole and few and target.prior.conjugate else None
+        return (
+            cls(target.prior, Augmented.of(target.problem), exchangeable)
+            if target.problem.data.counts_are_whole and few and target.prior.conjugate
+            else None
+        )
 
     def from_draws(self, u: Coordinates, rng: np.random.Generator) -> Conditionals:
         """By labels given some of the points (n, dim), evenly spaced, all alike."""

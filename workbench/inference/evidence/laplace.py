@@ -115,7 +115,7 @@ def _climbed(target: CompiledTarget, start: Coordinates) -> tuple[Coordinates, n
         if not going.size:
             break
         height, slope = target.value_and_gradient(u[going])
-        curvature, axes = np.linalg.eigh(-_hessian(target, u[going]))
+        curvature, axes = np.linalg.eigh(-hessian(target, u[going]))
         along = np.einsum("nij,ni->nj", axes, slope) / np.maximum(np.abs(curvature), 1e-8)
         direction = np.einsum("nij,nj->ni", axes, along)
         rise = (slope * direction).sum(axis=-1)
@@ -139,7 +139,7 @@ class _Height:
         return _Height(self.value[index])
 
 
-def _hessian(target: CompiledTarget, u: Coordinates) -> np.ndarray:
+def hessian(target: CompiledTarget, u: Coordinates) -> np.ndarray:
     """Of log p(x, u) at points (n, dim), by central differences of the exact gradient, made symmetric."""
     size = u.shape[-1]
     steps = STEP * np.eye(size)
@@ -151,7 +151,7 @@ def _hessian(target: CompiledTarget, u: Coordinates) -> np.ndarray:
 
 
 def _mode(target: CompiledTarget, symmetry: Symmetry, u: Coordinates) -> Mode | None:
-    information = -_hessian(target, u[None])[0]
+    information = -hessian(target, u[None])[0]
     try:
         factor = np.linalg.cholesky(information)
     except np.linalg.LinAlgError:

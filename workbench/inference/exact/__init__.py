@@ -74,7 +74,7 @@ class Exact:
         if (reason := problem.family.no_closed_form(problem.data)) is not None:
             return reason
         data, n_components = problem.data, problem.n_components
-        if (data.counts % 1.0 != 0.0).any():
+        if not data.counts_are_whole:
             return "exact shares out each row's units and the counts are not whole numbers; use nuts"
         if n_components > MOST_COMPONENTS:
             return f"exact sums over labellings of at most {MOST_COMPONENTS} components, and there are {n_components}; use gibbs"

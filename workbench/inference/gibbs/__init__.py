@@ -91,7 +91,7 @@ class Gibbs:
         """No prior, a start that there is not, or counts that are no numbers of rows."""
         if problem.prior is None:
             return problem.no_prior
-        if (problem.data.counts % 1.0 != 0.0).any():
+        if not problem.data.counts_are_whole:
             return "gibbs draws a label for each row and the counts are not whole numbers; use nuts"
         return unbegun(problem, self.init)
 

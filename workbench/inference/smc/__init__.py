@@ -96,7 +96,7 @@ class SMC:
         """No prior, or counts that are no numbers of rows."""
         if problem.prior is None:
             return problem.no_prior
-        if (problem.data.counts % 1.0 != 0.0).any():
+        if not problem.data.counts_are_whole:
             return "smc draws a label for each row and the counts are not whole numbers; use nuts"
         return None
 
