@@ -117,3 +117,10 @@ def test_a_k_whose_every_method_failed_is_a_row_with_its_reason() -> None:
     assert found[KEY].tolist() == [2, 3]
     assert found["probability"].isna().all()
     assert found["note"].tolist() == ["", "exact gave no fit: ran out of memory"]
+
+
+@pytest.mark.parametrize(("k_hat", "said"), [(0.65, "elpd_loo"), (0.75, "elpd_loo (Pareto k-hat above 0.7)")])
+def test_leave_one_out_with_a_high_k_hat_in_any_cell_prefers_nothing(k_hat: float, said: str) -> None:
+    scores = {1: {"elpd_loo": -110.0, "pareto_k_max": k_hat}, 2: {"elpd_loo": -100.0, "pareto_k_max": 0.2}}
+    rows = table([estimate(k, "nuts", "bridge", -10.0, 0.1) for k in (1, 2)], nuts=scores)
+    assert [row["preferred_by"] for row in rows] == ["", said]

@@ -103,7 +103,12 @@ def test_without_draws_that_may_be_believed_nothing_is_called_known() -> None:
     problem = Problem(EIGHT, "gaussian", 2)
     point = EM(restarts=3, objective="posterior").fit(problem)
     believed = dataclasses.replace(point, evidence=(Evidence("importance", -21.9, 0.01),))
+    denied = (Evidence("importance", -21.9, 0.01), Evidence("bridge", -22.4, 0.01, trusted=False))
     for fit, why in (
+        (
+            dataclasses.replace(Exact(chains=1, draws=20).fit(problem), evidence=denied),
+            "no draws to start from, as bridge of em_map is not trusted",
+        ),
         (dataclasses.replace(point, evidence=()), "as given is not known"),
         (believed, "no method here has draws from the posterior"),
     ):

@@ -8,7 +8,7 @@ from typing import Any
 import made
 import pandas as pd
 
-from workbench.report import write
+from workbench.report import sweeps, write
 from workbench.report.probabilities import findings, grids, plates
 from workbench.report.slices import Slice, slices
 
@@ -103,3 +103,23 @@ def test_a_sweep_over_k_has_the_section(tmp_path: Path) -> None:
         made.PROVENANCE,
     )
     assert "<h3>How many components? P(K | x)</h3>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_sweep_says_what_approximations_cost_and_whom_their_elbos_mislead() -> None:
+    rows = [row(1, probability=0.2, lower=0.1, upper=0.3, preferred_by="bic"), row(2, probability=0.8, lower=0.7, upper=0.9)]
+    likelihoods = [{KEY: k, "method": "advi", "estimate": "approximation", "elbo": elbo} for k, elbo in ((1, -10.0), (2, -13.0))]
+    evidence = [
+        {KEY: k, "method": "advi", "estimator": estimator, "log_evidence": 0.0, "kl": kl, "kl_mcse": 0.01}
+        for k, kl in ((1, 0.004), (2, 3.81))
+        for estimator in ("elbo_symmetrised", "elbo")
+    ]
+    tables = {"model_probabilities": rows, "likelihoods": likelihoods, "evidence": evidence}
+    cells = slices({name: pd.DataFrame(each) for name, each in tables.items()}, [made.cell(DATA, model__n_components=k) for k in (1, 2)])
+    lines = list(sweeps.findings(cells))
+    assert "What approximations cost over model.n_components = 1 and 2, KL from the posterior in nats: advi < 0.01 and 3.8." in lines
+    assert (
+        "By its ELBO advi would choose model.n_components = 1, the log evidence model.n_components = 2: what an approximation costs changes with K."
+    ) in lines
+    assert not any(line.startswith("BIC prefers") for line in lines), "said beside P(K | x)"
+    costs = next(grid for grid in sweeps.grids(cells) if grid.title == "KL(q ‖ posterior)")
+    assert [[field.text for field in fields] for _, fields in costs.rows] == [["0.004 ± 0.010"], ["3.810 ± 0.010"]]

@@ -83,6 +83,15 @@ def test_a_class_defined_anew_takes_its_place_and_its_text_is_part_of_the_key() 
     assert METHODS["patient"] is again
 
 
+def test_a_faulty_class_defined_anew_leaves_the_one_that_is_known() -> None:
+    keys(CONFIG, mine=Patient())
+    again = dataclasses.make_dataclass("Patient", [], namespace={"kind": "patient"}, frozen=True)
+    again.__module__, again.__qualname__ = Patient.__module__, Patient.__qualname__
+    with pytest.raises(ConfigError, match="is no method"):
+        load(CONFIG, methods={"mine": again()})
+    assert METHODS["patient"] is Patient
+
+
 def test_a_class_that_no_other_process_finds_stays_here() -> None:
     local = dataclasses.make_dataclass("Local", [], bases=(EM,), namespace={"kind": "local"}, frozen=True)
     local.__qualname__ = "somewhere.<locals>.Local"

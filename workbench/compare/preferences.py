@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from workbench.compare.predictive import PARETO_K
 from workbench.fit import Evidence
 
 SCORES = {"bic": False, "icl": False, "elpd_loo": True, "held_out_lpd": True}
@@ -35,13 +36,18 @@ def chosen(column: str, scores: Sequence[Scores], found: Sequence[tuple[str, Evi
 
 
 def preferred(by: Mapping[str, str], scores: Sequence[Scores]) -> list[list[str]]:
-    """For each cell the scores that are best there, of the cells that have them; predictions that are too close to tell say so."""
+    """For each cell the scores that are best there, of the cells that have them; predictions that are too close to tell say so, and
+    so does leave-one-out where some cell's k-hat denies it."""
     found: list[list[str]] = [[] for _ in scores]
     for column, label in by.items():
         sign = 1.0 if SCORES[column] else -1.0
         values = sorted(((sign * each[column][label], i) for i, each in enumerate(scores) if label in each[column]), reverse=True)
         if len(values) < 2:
             continue
-        close = column in PREDICTIVE and values[0][0] - values[1][0] < ALIKE
-        found[values[0][1]].append(f"{column} (by less than {ALIKE:g} nats)" if close else column)
+        why = []
+        if column in PREDICTIVE and values[0][0] - values[1][0] < ALIKE:
+            why.append(f"by less than {ALIKE:g} nats")
+        if column == "elpd_loo" and any(each.get("pareto_k_max", {}).get(label, 0.0) > PARETO_K for each in scores):
+            why.append(f"Pareto k-hat above {PARETO_K:g}")
+        found[values[0][1]].append(f"{column} ({'; '.join(why)})" if why else column)
     return found

@@ -75,7 +75,7 @@ def candidate(values: Mapping[str, object], likelihoods: Sequence[Row], evidence
     bound = max(floors(known), key=lambda pair: pair[1].log_evidence, default=None)
     found = named_reference(known)
     reason = "" if found is not None else _untrusted(known, bound, likelihoods)
-    scores = {column: {row["method"]: _number(row.get(column)) for row in likelihoods} for column in (*SCORES, "aic")}
+    scores = {column: {row["method"]: _number(row.get(column)) for row in likelihoods} for column in (*SCORES, "aic", "pareto_k_max")}
     return Candidate(values, found, bound, reason, {column: _finite(each) for column, each in scores.items()})
 
 

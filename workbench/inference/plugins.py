@@ -132,11 +132,12 @@ def register_class(method: type[Any]) -> None:
     known = METHODS.get(getattr(method, "kind", ""))
     if known is method:
         return
-    if known is not None and (known.__module__, known.__qualname__) == (method.__module__, method.__qualname__):
-        del METHODS[known.kind]
-    if (fault := fault_of(method)) is not None:
-        raise PluginError(f"is no method: {fault}")
-    METHODS[method.kind] = method
+    with _all_or_nothing():
+        if known is not None and (known.__module__, known.__qualname__) == (method.__module__, method.__qualname__):
+            del METHODS[known.kind]
+        if (fault := fault_of(method)) is not None:
+            raise PluginError(f"is no method: {fault}")
+        METHODS[method.kind] = method
     if "source_digest" not in vars(method) and (digest := _text_of(method)) is not None:
         method.source_digest = digest
 

@@ -40,12 +40,13 @@ class Grid:
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """One drawing as SVG text; `stem` is its file's name and the prefix of its inner names."""
+    """One drawing as SVG text; `stem` is its file's name and the prefix of its inner names; a `wide` one has a line of its own."""
 
     title: str
     stem: str
     svg: str
     method: str = ""
+    wide: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -100,9 +100,9 @@ def plates(cell: Slice, prefix: str) -> Iterator[Plate]:
     caption = (
         "Dots with error bars (two standard errors) may stand for the log evidence. Arrows are lower bounds, pointing where it must be"
     )
-    caption += f"; the line is the reference, {name(known)}, and the number on an arrow the KL." if known is not None else "."
+    caption += f"; the line is the reference, {name(known)}, and the numbers at the right are the KLs." if known is not None else "."
     caption += " Grey and hollow: not trusted, or rough. What lies beyond the axis stands at its edge with its value."
-    yield Plate((Panel("Log evidence and its bounds", stem, ladder(stem, rungs, cell.looks)),), caption, "evidence")
+    yield Plate((Panel("Log evidence and its bounds", stem, ladder(stem, rungs, cell.looks), wide=True),), caption, "evidence")
 
 
 def rung(row: Row) -> Rung:

@@ -29,7 +29,7 @@ def difference(value: float) -> str:
 
 def estimated(value: float, error: float) -> str:
     """A number with its Monte-Carlo error, both to the error's second digit."""
-    if not (math.isfinite(value) and math.isfinite(error) and error > 0):
+    if not (math.isfinite(value) and math.isfinite(error) and error >= 5e-7):  # what six decimals would not show
         return nats(value)
     decimals = min(6, max(0, 1 - math.floor(math.log10(error))))
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"

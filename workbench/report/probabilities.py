@@ -41,6 +41,16 @@ def groups(cells: list[Slice]) -> list[list[tuple[Slice, Row]]]:
     return list(found.values())
 
 
+def decided(cells: list[Slice]) -> bool:
+    """Whether K is swept and every P(K | x) is known."""
+    found = groups(cells)
+    return bool(found) and all(known_group(group) for group in found)
+
+
+def known_group(group: list[tuple[Slice, Row]]) -> bool:
+    return len(group) > 1 and all(math.isfinite(row.number("probability")) for _, row in group)
+
+
 def grids(cells: list[Slice]) -> Iterator[Grid]:
     """A table a group: log evidence, its estimator, probability, what BIC makes of it, and what prefers this K."""
     for group in groups(cells):
@@ -134,7 +144,7 @@ def findings(cells: list[Slice]) -> Iterator[str]:
     """The most probable K of each group, or what is known where no probability is; and what else prefers another."""
     for group in groups(cells):
         where = f" with {within(group)}" if within(group) else ""
-        if all(math.isfinite(row.number("probability")) for _, row in group) and len(group) > 1:
+        if known_group(group):
             yield most_probable(group, where)
         else:
             yield from known(group, where)

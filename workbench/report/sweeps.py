@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
 from workbench.report.figures.sweep import BENT, curve
 from workbench.report.findings import ALIKE
-from workbench.report.numerals import DASH, counted, difference, listed, nats
+from workbench.report.numerals import DASH, counted, difference, estimated, listed, nats
+from workbench.report.probabilities import decided, groups
 from workbench.report.probabilities import findings as probable
 from workbench.report.sensitivity import findings as sensitive
+from workbench.report.slices import Row, records
 from workbench.report.wording import capital
 
 if TYPE_CHECKING:
@@ -24,15 +26,30 @@ SCORES = {
     "elpd_loo": ("leave-one-out log density", True, "Higher is better."),
     "log_evidence": ("log evidence", True, "Higher is better; it depends on the prior."),
     "elbo": ("ELBO", True, "A bound of the log evidence, not the evidence: a gap that differs between cells can mislead."),
+    "kl": ("KL(q ‖ posterior)", False, "What an approximation costs in nats: the reference of each cell less the ELBO."),
 }
+ERRORS = {"log_evidence": "log_evidence_mcse", "elbo": "elbo_mcse", "kl": "kl_mcse"}
+"""Column of a score's Monte-Carlo error."""
 PREDICTIVE = ("held-out log predictive density", "leave-one-out log density")
+
+IDEAL = {"kl": 0.0}
+"""What a score of no fault has, where there is such a number."""
 
 
 def scores(cells: list[Slice], column: str) -> dict[str, list[float]]:
     """By method, the score in each cell; methods without any are left out."""
     methods = dict.fromkeys(method for cell in cells for method in cell.methods)
-    found = {method: [cell.row(method).number(column) if method in cell.methods else math.nan for cell in cells] for method in methods}
+    found = {method: [score(cell, method, column) for cell in cells] for method in methods}
     return {method: values for method, values in found.items() if any(map(math.isfinite, values))}
+
+
+def score(cell: Slice, method: str, column: str) -> float:
+    """A number of likelihoods.csv, or of the ELBO's row in evidence.csv where its KL is asked for."""
+    if method not in cell.methods:
+        return math.nan
+    if not column.startswith("kl"):
+        return cell.row(method).number(column)
+    return next((row[column] for row in records(cell.rows("evidence", method)) if row["estimator"] == "elbo"), math.nan)
 
 
 def findings(cells: list[Slice]) -> Iterator[str]:
@@ -42,10 +59,46 @@ def findings(cells: list[Slice]) -> Iterator[str]:
         yield f"{counted(len(lost), 'fit')} gave no result, with the reason in the section of the cell: {listed(lost[:8])}{' and others' if len(lost) > 8 else ''}."
     yield from probable(cells)
     yield from sensitive(cells)
+    told = ("held_out_lpd",) if decided(cells) else ("held_out_lpd", "bic")  # P(K | x) says what BIC prefers
     for column, (name, more, _) in SCORES.items():
         table = scores(cells, column)
-        if column in ("bic", "held_out_lpd") or not any(c in ("bic", "held_out_lpd") and scores(cells, c) for c in SCORES):
+        if column in told or not (column in ("bic", "kl") or any(scores(cells, other) for other in ("bic", "held_out_lpd"))):
             yield from preferred(cells, table, name, more)
+    yield from cost(cells)
+    yield from misled(cells)
+
+
+def cost(cells: list[Slice]) -> Iterator[str]:
+    """`What approximations cost over n_components = 1, 2 and 3, KL in nats: vbem < 0.01, 0.71 and 3.8.`"""
+    table = scores(cells, "kl")
+    known = [i for i in range(len(cells)) if any(math.isfinite(values[i]) for values in table.values())]
+    if len(known) < 2:
+        return
+    key, names = keys(cells)
+    where = f"{key} = {listed([names[i] for i in known])}" if key else listed([cells[i].title for i in known])
+    each = [f"{method} {listed([gap(values[i]) for i in known])}" for method, values in table.items()]
+    yield f"What approximations cost over {where}, KL from the posterior in nats: {'; '.join(each)}."
+
+
+def gap(kl: float) -> str:
+    """To what it tells; a dash where it is not known."""
+    return DASH if not math.isfinite(kl) else "< 0.01" if kl < 0.01 else difference(kl)
+
+
+def misled(cells: list[Slice]) -> Iterator[str]:
+    """Approximations whose ELBO prefers another K than log evidences that are all trusted."""
+    if len(groups(cells)) != 1 or not decided(cells):
+        return
+    wanted = max(range(len(cells)), key=lambda i: Row(records(cells[i].tables["model_probabilities"])[0]).number("probability"))
+    astray: dict[int, list[str]] = {}
+    for method, values in scores(cells, "elbo").items():
+        if all(map(math.isfinite, values)) and (best := max(range(len(values)), key=lambda i: values[i])) != wanted:
+            astray.setdefault(best, []).append(method)
+    for best, methods in astray.items():
+        yield (
+            f"By {'its ELBO' if len(methods) == 1 else 'their ELBOs'} {listed(methods)} would choose {cells[best].title}, the log evidence "
+            f"{cells[wanted].title}: what an approximation costs changes with K."
+        )
 
 
 def preferred(cells: list[Slice], table: dict[str, list[float]], name: str, more: bool) -> Iterator[str]:
@@ -98,7 +151,16 @@ def plates(cells: list[Slice]) -> Iterator[Plate]:
                 Panel(
                     name,
                     f"sweep-{column}",
-                    curve(f"sweep-{column}", names, table, cells[0].looks, name, key or listed(list(cells[0].values)), more=more),
+                    curve(
+                        f"sweep-{column}",
+                        names,
+                        table,
+                        cells[0].looks,
+                        name,
+                        key or listed(list(cells[0].values)),
+                        more=more,
+                        ideal=IDEAL.get(column),
+                    ),
                 )
             )
             words.append(f"{capital(name)}: {note[:1].lower()}{note[1:]}")
@@ -115,7 +177,11 @@ def grids(cells: list[Slice]) -> Iterator[Grid]:
     for column, (name, _, note) in SCORES.items():
         table = scores(cells, column)
         if table:
-            rows = tuple((Head(cell.title), tuple(Field(nats(values[i])) for values in table.values())) for i, cell in enumerate(cells))
+            error = ERRORS.get(column, "")
+            rows = tuple(
+                (Head(cell.title), tuple(Field(estimated(values[i], score(cell, method, error))) for method, values in table.items()))
+                for i, cell in enumerate(cells)
+            )
             holes = any(field.text == DASH for _, fields in rows for field in fields)
             notes = (note, f"{DASH}: the method has no such number in that cell; its status says why.") if holes else (note,)
             yield Grid(capital(name), tuple(Head(method, method=method) for method in table), rows, notes, "likelihoods")

@@ -128,8 +128,22 @@ def _base(cell: Cell, row: Row) -> tuple[Fit | None, str]:
     trusted = {label for label, fit in cell.fits.items() if fit.estimate == "sample" and _believed(fit)}
     label = next((each for each in (row["method"], *cell.fits) if each in trusted), None)
     if label is None:
-        return None, "no method here has draws from the posterior and an evidence that is trusted; add gibbs or nuts"
+        return None, _distrusted(cell)
     return cell.fits[label], ""
+
+
+def _distrusted(cell: Cell) -> str:
+    """Which estimates of which samples are not trusted, so that their draws are no base."""
+    samples = {label: fit for label, fit in cell.fits.items() if fit.estimate == "sample"}
+    denied = [
+        each.estimator if each.estimator == label else f"{each.estimator} of {label}"
+        for label, fit in samples.items()
+        for each in fit.evidence
+        if each.estimator != "importance" and not each.trusted
+    ]
+    if not denied:
+        return "no method here has draws from the posterior and an evidence that is trusted; add gibbs or nuts"
+    return f"no draws to start from, as {' and '.join(denied)} {'is' if len(denied) == 1 else 'are'} not trusted; more draws may mend that"
 
 
 def _believed(fit: Fit) -> bool:

@@ -1,4 +1,4 @@
-"""A ladder of estimates of the log evidence and of its bounds: nats along, a rung each."""
+"""A ladder of estimates of the log evidence and of its bounds: nats along, a rung each, the KL of a bound at the right."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
-from workbench.report.figures.canvas import panel, shortened
+from workbench.report.figures.canvas import drawing, shortened
 from workbench.report.palette import GREY, INK, PAPER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from workbench.report.palette import Look
 
 STANDS = ("reference", "trusted")
 FAR = 25.0
 """Nats below the highest estimate beyond which a bound stands at the edge."""
+WIDE = 6.2
+"""Inches: names at the left and the KLs at the right leave the middle to the nats."""
+NUMBERS = 8.0
 BARS = 2.0
 """Standard errors to each side."""
 
@@ -39,7 +43,8 @@ def ladder(stem: str, rungs: Sequence[Rung], looks: Mapping[str, Look]) -> str:
     """The rungs from top to bottom; a line through the reference."""
     low, high = limits(rungs)
 
-    def paint(axes: Axes) -> None:
+    def paint(figure: Figure) -> None:
+        axes = figure.add_subplot()
         axes.set_xlim(low, high)
         axes.set_ylim(len(rungs) - 0.4, -0.6)
         truth = next((rung.value for rung in rungs if rung.standing == "reference"), math.nan)
@@ -49,13 +54,13 @@ def ladder(stem: str, rungs: Sequence[Rung], looks: Mapping[str, Look]) -> str:
             if low <= rung.value <= high:
                 inside(axes, y, rung, looks[rung.method].colour, truth)
             else:
-                beyond(axes, y, rung, low, high)
-        axes.set_yticks(range(len(rungs)), [shortened(rung.name, 30) for rung in rungs])
+                beyond(axes, y, rung, low)
+        axes.set_yticks(range(len(rungs)), [shortened(rung.name, 40) for rung in rungs])
         axes.tick_params(axis="y", length=0)
         axes.locator_params(axis="x", nbins=4)
         axes.set_xlabel("nats")
 
-    return panel(stem, 0.7 + 0.27 * len(rungs), paint)
+    return drawing(stem, 0.7 + 0.27 * len(rungs), paint, WIDE)
 
 
 def inside(axes: Axes, y: int, rung: Rung, colour: str, truth: float) -> None:
@@ -63,7 +68,7 @@ def inside(axes: Axes, y: int, rung: Rung, colour: str, truth: float) -> None:
     if rung.standing == "bound":
         if math.isfinite(truth):
             axes.hlines(y, rung.value, truth, color=colour, linewidth=0.8, alpha=0.7)
-            axes.text((rung.value + truth) / 2, y - 0.12, rung.kl, ha="center", va="bottom", fontsize=7.5)
+            beside(axes, y, rung.kl, INK)
         axes.plot(rung.value, y, ">", color=colour, markersize=5.5)
         return
     believed = rung.standing in STANDS
@@ -73,12 +78,17 @@ def inside(axes: Axes, y: int, rung: Rung, colour: str, truth: float) -> None:
     axes.plot(rung.value, y, "x" if rung.standing == "rough" else "o", color=ink, markersize=5, markerfacecolor=ink if believed else PAPER)
 
 
-def beyond(axes: Axes, y: int, rung: Rung, low: float, high: float) -> None:
+def beyond(axes: Axes, y: int, rung: Rung, low: float) -> None:
     """The value of a rung that the axis does not reach, at the edge where it would be."""
-    left = rung.value < low
-    text = f"← {rung.value:.1f}" if left else f"{rung.value:.1f} →"
-    room = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8}
-    axes.text(low if left else high, y, text, ha="left" if left else "right", va="center", fontsize=7.5, color=GREY, bbox=room)
+    if rung.value > low:
+        beside(axes, y, f"{rung.value:.1f} \N{RIGHTWARDS ARROW}", GREY)
+    else:
+        axes.text(low, y, f"\N{LEFTWARDS ARROW} {rung.value:.1f}", ha="left", va="center", fontsize=NUMBERS, color=GREY)
+
+
+def beside(axes: Axes, y: int, text: str, colour: str) -> None:
+    """Text to the right of the axes, where no line crosses it."""
+    axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), ha="left", va="center", fontsize=NUMBERS, color=colour)
 
 
 def limits(rungs: Sequence[Rung]) -> tuple[float, float]:

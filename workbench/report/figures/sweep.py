@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from workbench.report.figures.canvas import panel, shortened
+from workbench.report.figures.canvas import drawing, key, key_height, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from workbench.report.palette import Look
 
@@ -25,21 +25,24 @@ def curve(
     scores: Mapping[str, Sequence[float]],
     looks: Mapping[str, Look],
     label: str,
-    key: str,
+    axis: str,
     *,
     more: bool = True,
+    ideal: float | None = None,
 ) -> str:
     """One line a method over the cells in their order; a gap where a cell has no score.
 
-    Scores are drawn by their distance from the best of all, which has ``more`` or less than all others; of a range above ``BENT``
-    the distance's inverse hyperbolic sine.
+    Scores are drawn by their distance from the best of all, which has ``more`` or less than all others, or from an ``ideal``; of a
+    range above ``BENT`` the distance's inverse hyperbolic sine.
     """
     finite = [value for values in scores.values() for value in values if math.isfinite(value)]
-    best = (max if more else min)(finite, default=math.nan)
+    labels = [shortened(method) for method in scores]
+    best = (max if more else min)(finite, default=math.nan) if ideal is None else ideal
 
-    def paint(axes: Axes) -> None:
+    def paint(figure: Figure) -> None:
         from matplotlib.ticker import NullLocator
 
+        axes = figure.add_subplot()
         for method, values in scores.items():
             look, gaps = looks[method], [value - best for value in values]
             axes.plot(
@@ -54,11 +57,10 @@ def curve(
         axes.set_xticks(
             range(len(names)), [shortened(name, 14) for name in names], rotation=60 if long else 0, ha="right" if long else "center"
         )
-        axes.set(xlabel=key, ylabel=f"from the best, {best:.1f}" if finite else label)
-        if finite:
-            axes.legend(loc="best")
+        axes.set(xlabel=axis, ylabel=f"from the best, {best:.1f}" if finite and ideal is None else label)
+        key(figure, labels)
 
-    return panel(stem, 2.9, paint)
+    return drawing(stem, 2.9 + key_height(labels), paint)
 
 
 def _ticks(farthest: float, sign: int) -> tuple[list[float], list[str]]:
