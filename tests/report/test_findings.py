@@ -143,6 +143,7 @@ def test_sampler() -> None:
     rows = [
         {"method": "nuts", "quantity": "divergences", "value": 0, "threshold": 0, "verdict": "ok", "advice": ""},
         {"method": "nuts", "quantity": "rhat_aligned_parameters", "value": 1.003, "threshold": 1.01, "verdict": "ok", "advice": ""},
+        {"method": "nuts", "quantity": "rhat_parameters_as_drawn", "value": 2.4, "threshold": None, "verdict": "note", "advice": ""},
     ]
     assert "nuts: no divergences and R-hat 1.003." in said(likelihoods=[draws("nuts")], diagnostics=rows)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from workbench.compare.bounds import elbo
+from workbench.compare.calibration.quantities import of_parameters
 from workbench.compare.curvature import Curvature
 from workbench.compare.identification import of_identification
 from workbench.compare.imputations import left_out
@@ -49,7 +50,7 @@ def diagnostic_rows(
     for row in itertools.chain(of_identification(problem), left_out(problem) if settled is not None else ()):
         yield {"method": label, **row}
     approximation = itertools.chain(_of_restarts(fit, found), _of_approximation(fit))
-    makers = {"point": _of_restarts(fit, found), "approximation": approximation, "sample": _of_sample(fit, settled)}
+    makers = {"point": _of_restarts(fit, found), "approximation": approximation, "sample": _of_sample(problem, fit, settled)}
     for row in itertools.chain(makers[fit.estimate], _prior_dominated(problem, fit, settled)):
         yield {"method": label, **row}
     if fit.estimate == "point":
@@ -135,7 +136,7 @@ def _rows_of_covariance(problem: Problem) -> int:
     return max((size + 1 for family, size in parts if getattr(family, "covariance", "") == "full"), default=0)
 
 
-def _of_sample(fit: Fit, settled: Settled | None) -> Iterator[Row]:
+def _of_sample(problem: Problem, fit: Fit, settled: Settled | None) -> Iterator[Row]:
     stats = fit.sample_stats
     if "diverging" in stats:
         count = int(np.asarray(stats["diverging"]).sum())
@@ -151,6 +152,8 @@ def _of_sample(fit: Fit, settled: Settled | None) -> Iterator[Row]:
     yield from _convergence("log_posterior", fit.log_posterior[..., None], more)
     if settled is not None and settled.rows.draws.size == fit.log_posterior.size:
         chains = fit.log_posterior.shape
+        free = of_parameters(problem, settled.draws).values()
+        yield from _convergence("label_free_quantities", np.stack([value.reshape(chains) for value in free], axis=-1), more)
         numbers = [value.reshape(*chains, -1) for value in settled.draws.parameters().values()]
         yield from _convergence("aligned_parameters", np.concatenate(numbers, axis=-1), more)
         assert settled.fit.draws is not None  # what is settled has draws

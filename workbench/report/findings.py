@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 ALIKE = 4.0
 """Sums of log predictive densities closer than that are no finding (Sivula, Magnusson, Matamoros & Vehtari 2020)."""
 MOST_WARNINGS = 6
+DRAWN = "_as_drawn"
+"""How quantities end that depend on what components were called: no measure of mixing."""
 TOLD = ("unseen_optimum", "share_singular")
 """Warnings that the findings about restarts have told."""
 
@@ -81,10 +83,12 @@ def held_out(cell: Slice) -> Iterator[str]:
 
 
 def sampled(cell: Slice) -> Iterator[str]:
-    """Did the chains mix: divergences, the worst R-hat and the fewest effective draws of diagnostics.csv."""
+    """Did the chains mix: divergences, the worst R-hat and the fewest effective draws of diagnostics.csv, labels as they were drawn apart."""
     for method in cell.estimates("sample"):
         rows = cell.rows("diagnostics", method)
-        values = {quantity: figure(value) for quantity, value in zip(rows["quantity"], rows["value"], strict=True)}
+        values = {
+            quantity: figure(value) for quantity, value in zip(rows["quantity"], rows["value"], strict=True) if not quantity.endswith(DRAWN)
+        }
         parts = []
         if "divergences" in values:
             parts.append("no divergences" if values["divergences"] == 0 else counted(values["divergences"], "divergence"))

@@ -24,7 +24,12 @@ def quantities(problem: Problem, mixtures: Mixture) -> dict[str, np.ndarray]:
     ``FEATURES`` features, and ``log_determinant`` of the covariance within components, pooled by the weights.
     """
     densities = {"log_likelihood": problem.log_likelihood(mixtures), "log_prior": problem.log_prior(mixtures)}
-    found = {name: np.asarray(values) for name, values in densities.items()}
+    return {name: np.asarray(values) for name, values in densities.items()} | of_parameters(problem, mixtures)
+
+
+def of_parameters(problem: Problem, mixtures: Mixture) -> dict[str, np.ndarray]:
+    """Those of `quantities` that need no pass over the rows."""
+    found = {}
     if problem.n_components > 1:
         found["largest_weights"] = mixtures.weights.max(axis=-1)
     if problem.n_components > 2:
