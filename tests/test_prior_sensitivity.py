@@ -156,6 +156,34 @@ def test_bridge_of_two_normals() -> None:
     assert found.overlap == pytest.approx(shared, abs=0.02)
 
 
+@pytest.mark.parametrize("upto", [0.0, 0.8])
+def test_draws_that_lack_a_part_of_one_posterior_tell_by_the_estimates_of_either_side(upto: float) -> None:
+    """Of N(0, 1) what is above ``upto`` is missing; the other posterior is N(1, 1)."""
+    refused = {}
+    for name, limit in (("cut", upto), ("whole", math.inf)):
+        refused[name] = 0
+        for seed in range(20):
+            rng = np.random.default_rng(seed)
+            own = np.stack([chain[chain < limit][:1000] for chain in rng.standard_normal((4, 4000))])
+            found = bridged(own - 0.5, rng.standard_normal((8, 500)) + 0.5)
+            refused[name] += abs(found.apart) > sensitivity.ONE_SIDED * max(found.apart_mcse, found.mcse)
+            if name == "cut":
+                assert abs(found.value) > 5.0 * found.mcse
+    assert refused == {"cut": 20, "whole": 0}
+
+
+def test_the_change_from_draws_that_lack_a_part_is_not_called_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As their bridge is denied there is no sample to start from; and where it is not, both sides are compared."""
+    problem = Problem(EIGHT, "gaussian", 2)
+    fit = Exact(chains=2, draws=50).fit(problem)
+    monkeypatch.setattr(sensitivity, "ratio_of", lambda *_: Ratio(-1.0, 0.01, 1.0, 2000.0, 0.9, 0.2, 0.02))
+    notes = assemble([Cell({KEY: 2}, problem, fits={"exact": fit})])["prior_sensitivity"].set_index("prior")["note"]
+    assert notes["mean_strength / 100"].startswith("by draws of the one posterior the change is 0.2 nats away from that by the other's")
+    denied = dataclasses.replace(fit, evidence=(*fit.evidence, Evidence("bridge", -21.9, 0.01, False, "importance sampling is above")))
+    notes = assemble([Cell({KEY: 2}, problem, fits={"exact": denied})])["prior_sensitivity"].set_index("prior")["note"]
+    assert "no method here has draws from the posterior and an evidence that is trusted" in notes["mean_strength / 100"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("n_components", [2, 3, 4, 5])
 @pytest.mark.parametrize("factor", [100.0, 0.01])

@@ -133,6 +133,32 @@ def test_chains_that_agree_on_wrong_shares_are_found_out_by_importance_sampling(
     assert abs(posterior.scores((importance,))[0]) < 4.0
 
 
+def four_and_four() -> Posterior:
+    """The eight rows with means held a hundred times as strongly: 82 % of the posterior labels them four and four."""
+    return Posterior(Problem(EIGHT, "gaussian", 2, {"mean_strength": 1.0}))
+
+
+def cut(posterior: Posterior, seed: int) -> Mixture:
+    """Draws from that part alone, which is the labelling of the most weight."""
+    logs = posterior.log_weights
+    only = np.where(logs == logs.max(), logs, -np.inf)
+    return posterior.enumeration.sample(np.random.default_rng([9, seed]), 2000, only).reshaped(4, 500)
+
+
+def test_draws_that_lack_a_fifth_of_the_posterior_are_found_out_by_importance_sampling() -> None:
+    """Even where its own diagnostics deny it, as they do for the first seed."""
+    posterior = four_and_four()
+    share = math.exp(posterior.log_weights.max() - np.logaddexp.reduce(posterior.log_weights))
+    assert share == pytest.approx(0.82, abs=0.01)
+    for seed in range(2):
+        (bridge, _), (whole, _) = (
+            posterior.estimated(draws, seed) for draws in (cut(posterior, seed), posterior.drawn(seed, 2000).reshaped(4, 500))
+        )
+        assert not bridge.trusted
+        assert "importance sampling from the same proposals is" in bridge.note
+        assert whole.trusted, whole.note
+
+
 def test_few_effective_draws_are_not_enough() -> None:
     posterior = Posterior(tiny("eight2"))
     short = posterior.estimated(posterior.drawn(3, 80).reshaped(4, 20), 3)[0]

@@ -34,6 +34,8 @@ MOST_CELLS = 6_000
 RHAT = 1.05
 ESS = 400.0
 OVERLAP = 0.1
+ONE_SIDED = 3.0
+"""Errors, of theirs and of the change's, by which estimates by draws of the one and of the other posterior may be apart."""
 LARGEST_ERROR = 0.25
 """Nats beyond which the change is not called known."""
 ADVICE = "to know, run the sweep with this row's numbers in `model: {prior: ...}`"
@@ -64,7 +66,7 @@ def sensitivity_rows(cells: Sequence[Cell], told: Iterable[Row]) -> Iterator[Row
     the other prior, whose chains begin where EM ends from random rows (:mod:`workbench.compare.sensitivity.ratio`). Over the eight
     rows of the statistics, K = 2 to 5, against exact enumeration, z-scores over seeds have sd 0.8 to 1.3, and less where next to
     nothing is unsure. It is not called known where the chains of either side disagree (R-hat above 1.05), the two posteriors hardly
-    overlap, or the error is above a quarter of a nat.
+    overlap, estimates that rest on the draws of one side are more than three errors apart, or the error is above a quarter of a nat.
     """
     groups: dict[tuple[object, ...], list[tuple[Cell, Row]]] = {}
     rows = {tuple(row[key] for key in cell.values): row for cell in cells[:1] for row in told}
@@ -170,6 +172,8 @@ def _measured(problem: Problem, base: Fit, change: Change) -> Change:
         why = f"chains under one of the two priors disagree (R-hat {ratio.rhat:.2f}, above {RHAT})"
     elif ratio.overlap < OVERLAP or not math.isfinite(ratio.value):
         why = f"the posteriors under the two priors hardly overlap ({ratio.overlap:.2g})"
+    elif abs(ratio.apart) > ONE_SIDED * max(ratio.apart_mcse, ratio.mcse):
+        why = f"by draws of the one posterior the change is {abs(ratio.apart):.2g} nats away from that by the other's: draws lack a part"
     elif not ratio.mcse <= LARGEST_ERROR:
         why = f"the change has an error of {ratio.mcse:.2g} nats, above {LARGEST_ERROR}"
     else:

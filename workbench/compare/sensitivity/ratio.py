@@ -17,6 +17,8 @@ MAX_ITER = 1000
 SETTLED = 1e-10
 FEWEST_CHAINS = 4
 """Whose means' spread is an error."""
+ONE_SIDED = 0.05
+"""Share of the other posterior's draws in a bridge that is all but one-sided: its terms are bounded, by twenty, and so is their error."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Ratio:
     rhat : the larger of both sides' R-hat of the log ratio given the labels
     effective : the smaller of both sides' effective numbers of draws for it
     overlap : 1 where the two posteriors are one, 0 where no draw of one could be of the other
+    apart, apart_mcse : by how much the estimate that all but rests on draws of the one posterior is above that of the other, in nats:
+        nothing but for its error if each side's draws are of its whole posterior
     """
 
     value: float
@@ -36,6 +40,8 @@ class Ratio:
     rhat: float
     effective: float
     overlap: float
+    apart: float = 0.0
+    apart_mcse: float = 0.0
 
 
 def log_ratios(problem: Problem, draws: Mixture, before: Prior, after: Prior, rng: np.random.Generator) -> np.ndarray:
@@ -73,7 +79,28 @@ def bridged(before: np.ndarray, after: np.ndarray) -> Ratio:
     own, other = (np.exp(logs - logs.max()) for logs in _terms(before, after, value, share))
     sides = [_error(side) for side in (own, other)]
     rhat, effective = max(_rhat(before), _rhat(after)), min(sides[0][1], sides[1][1])
-    return Ratio(value, math.hypot(sides[0][0], sides[1][0]), rhat, effective, _overlap(before, after, value))
+    return Ratio(
+        value, math.hypot(sides[0][0], sides[1][0]), rhat, effective, _overlap(before, after, value), *_apart(before, after, value)
+    )
+
+
+def _apart(before: np.ndarray, after: np.ndarray, value: float) -> tuple[float, float]:
+    """By how much the estimate from draws of the one posterior is above that from draws of the other, and the error of that.
+
+    Every bridge r / (s1 + s2 r / R) has the same ratio R as its end, whatever s1 + s2 = 1 (Meng & Wong 1996, section 3), if each
+    side's draws are of its whole posterior. Where they are of a part A of it, the end at s1 = 1 is off by the log of what share of
+    the *other* posterior is in A over the share of its own: the two ends tell. They are taken at 1 - s1 and s1 of a twentieth, where
+    each term is bounded; the difference is of means over the same draws, so its error is that of the difference of their terms.
+    """
+    near, far = math.log1p(-ONE_SIDED), math.log(ONE_SIDED)
+    ends = [_terms(before, after, value, share) for share in ((near, far), (far, near))]
+    gaps, squares = [], []
+    for one, other in zip(*ends, strict=True):  # draws of the one posterior, then of the other
+        means = _log_mean(one), _log_mean(other)
+        relative = np.exp(one - means[0]) - np.exp(other - means[1])  # to first order
+        gaps.append(means[0] - means[1])
+        squares.append(_standard_error(relative)[0] ** 2)
+    return gaps[0] - gaps[1], math.sqrt(sum(squares))
 
 
 def _terms(before: np.ndarray, after: np.ndarray, value: float, share: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -93,9 +120,15 @@ def _overlap(before: np.ndarray, after: np.ndarray, value: float) -> float:
 
 
 def _error(values: np.ndarray) -> tuple[float, float]:
-    """Relative standard error of a mean over (chain, draw), and the effective number of draws: by autocorrelation, or by the spread
-    of the chains' means, whichever says more error, as a chain that has stood still elsewhere is seen by the second alone."""
-    if np.ptp(values) <= 1e-12 * values.max():
+    """Relative standard error of a mean over (chain, draw), and the effective number of draws."""
+    error, effective = _standard_error(values)
+    return error / float(values.mean()), effective
+
+
+def _standard_error(values: np.ndarray) -> tuple[float, float]:
+    """Of a mean over (chain, draw), and the effective number of draws: by autocorrelation, or by the spread of the chains' means,
+    whichever says more error, as a chain that has stood still elsewhere is seen by the second alone."""
+    if np.ptp(values) <= 1e-12 * np.abs(values).max():
         return 0.0, float(values.size)
     with np.errstate(divide="ignore", invalid="ignore"):
         within = float(array_statistics().ess(values, chain_axis=0, draw_axis=1, method="mean"))
@@ -104,7 +137,7 @@ def _error(values: np.ndarray) -> tuple[float, float]:
     error = float(values.std(ddof=1)) / math.sqrt(min(within, values.size))
     if values.shape[0] >= FEWEST_CHAINS:
         error = max(error, float(values.mean(axis=1).std(ddof=1)) / math.sqrt(values.shape[0]))
-    return error / float(values.mean()), float(values.var(ddof=1)) / error**2
+    return error, float(values.var(ddof=1)) / error**2
 
 
 def _rhat(values: np.ndarray) -> float:

@@ -73,7 +73,7 @@ class Gibbs:
 
     kind: ClassVar[str] = "gibbs"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 

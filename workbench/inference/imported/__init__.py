@@ -57,7 +57,7 @@ class Imported:
 
     kind: ClassVar[str] = "imported"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 

@@ -73,7 +73,7 @@ class NUTS:
 
     kind: ClassVar[str] = "nuts"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
     packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc", "nutpie")
     compiles: ClassVar[bool] = True
 
