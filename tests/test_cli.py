@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.cli import _Lines
+from workbench.cli.display import Lines
 from workbench.experiment.events import Line, Progress, Started
 from workbench.experiment.schema import schema
 
@@ -29,7 +29,7 @@ def workbench(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]
 def test_a_long_fit_says_now_and_then_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     """Outside of a terminal: at most one line in so many seconds, and what begins and ends at once."""
     seconds = iter([0.0, 3.0, 17.0, 20.0, 32.0, 33.0])
-    lines = _Lines(clock=lambda: next(seconds))
+    lines = Lines(clock=lambda: next(seconds))
     lines.report(Started("nuts"))
     for event in (Progress("nuts", "compiling", math.nan), Progress("nuts", "sampling", 0.1), Progress("nuts", "sampling", 0.2)):
         lines.report(event)

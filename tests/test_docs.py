@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.cli import _parser, main
+from workbench.cli import main, parser
 from workbench.experiment.pages import KINDS, page
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +30,7 @@ def test_command(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         return
     words = shlex.split(command.removeprefix("uv run "))
     assert words[0] == "workbench", f"{command} is no command that this test knows"
-    options = _parser().parse_args(words[1:])  # exits with an error where a word is off
+    options = parser().parse_args(words[1:])  # exits with an error where a word is off
     if words[1] in ("check", "list", "schema") and all(Path(path).exists() for path in getattr(options, "configs", [])):
         assert main(words[1:]) == 0
         assert capsys.readouterr().out
