@@ -70,6 +70,15 @@ def by_cell(buckets: np.ndarray, members: np.ndarray, n_cells: int) -> np.ndarra
 
 
 @compiled
+def add_by_cell(buckets: np.ndarray, members: np.ndarray, n_cells: int, own: np.ndarray, at: int) -> None:
+    """Add sums by known cell to ``own`` from ``at`` on; slices would compile the text of an error of shapes, four seconds."""
+    n_components, sums = buckets.shape[0], by_cell(buckets, members, n_cells)
+    for cell in range(n_cells):
+        for k in range(n_components):
+            own[at + cell * n_components + k] += sums[cell, k]
+
+
+@compiled
 def matrix_rows(
     size: tuple[int, ...],
     y: np.ndarray,
@@ -229,7 +238,7 @@ def matrix_e_step(
                     if n_seen:
                         moved = (lowers[m], slopes[m], centres[fit, k], origins[fit, k])
                         missing.complete_sums(sums, k * per, order, n_seen, *moved, own, k * per)
-            own[cells_at : cells_at + n_cells * n_components] += by_cell(buckets, members, n_cells)[:n_cells].copy().reshape(-1)
+            add_by_cell(buckets, members, n_cells, own, cells_at)
 
 
 @compiled
@@ -267,5 +276,6 @@ def axis_e_step(
             one = slice(fit, fit + 1)
             terms = (constant[one], constants[one], centres[one], roots[one], origins[one])
             sums = axis_rows(*rows, *terms, codes[begin:end], table, how, fit, begin, totals, buckets)
-            own[:cells_at] += sums[:cells_at]
-            own[cells_at : cells_at + n_cells * n_components] += by_cell(buckets, members, n_cells)[:n_cells].copy().reshape(-1)
+            for i in range(cells_at):
+                own[i] += sums[i]
+            add_by_cell(buckets, members, n_cells, own, cells_at)

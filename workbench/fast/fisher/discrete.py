@@ -76,6 +76,7 @@ def value_and_gradient(
     """By log_weights (K), probs, rates and levels; counts (N')."""
     cells = log_cells(probs, rates, levels, kind, column, value)
     constant = np.full(cells.shape[1], -np.inf)
-    constant[: log_weights.size] = log_weights
+    for k in range(log_weights.size):
+        constant[k] = log_weights[k]
     total, summed, sums = expectation(cells, constant, codes.astype(np.int64) * WIDTH, members.astype(np.int64), counts)
     return (np.array(total), summed[: log_weights.size].copy(), *slopes(sums, probs, rates, levels, kind, column, value))

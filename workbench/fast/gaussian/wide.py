@@ -143,7 +143,9 @@ def padded_columns(points: np.ndarray) -> np.ndarray:
     """(K, D) with zeros up to D4 columns."""
     size = points.shape[1]
     result = np.zeros((points.shape[0], (size + TILE - 1) // TILE * TILE))
-    result[:, :size] = points
+    for k in range(points.shape[0]):
+        for d in range(size):  # slices would compile the text of an error of shapes, four seconds
+            result[k, d] = points[k, d]
     return result
 
 
@@ -152,7 +154,10 @@ def padded_rows(matrices: np.ndarray) -> np.ndarray:
     """(M, D, D) with zeros up to D4 rows."""
     size = matrices.shape[1]
     result = np.zeros((matrices.shape[0], (size + TILE - 1) // TILE * TILE, size))
-    result[:, :size] = matrices
+    for m in range(matrices.shape[0]):
+        for i in range(size):
+            for j in range(size):
+                result[m, i, j] = matrices[m, i, j]
     return result
 
 
@@ -210,5 +215,6 @@ def packed(sums: np.ndarray, n_components: int, size: int) -> np.ndarray:
                     tile = row * (row + 1) // 2 + column
                     place = at + TILE * TILE * tile + TILE * (i % TILE) + j % TILE
                     result[f, to + 1 + size + i * (i + 1) // 2 + j] = sums[f, place]
-        result[f, n_components * theirs :] = sums[f, sums.shape[1] - WIDTH :]
+        for i in range(WIDTH):
+            result[f, n_components * theirs + i] = sums[f, sums.shape[1] - WIDTH + i]
     return result
