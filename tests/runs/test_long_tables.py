@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from workbench.compare.assembly import COLUMNS, frame
-from workbench.runs import LONGEST_CSV, Run, run, write_table
+from workbench.runs import Run, run
+from workbench.runs.files import LONGEST_CSV, write_table
 
 
 def assignments(n_rows: int) -> pd.DataFrame:

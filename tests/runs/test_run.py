@@ -15,7 +15,8 @@ from workbench.experiment.config import load
 from workbench.experiment.events import Ended, Event, Started
 from workbench.experiment.store import Store
 from workbench.inference import EM, Context
-from workbench.runs import Run, command_of, run
+from workbench.runs import Run, run
+from workbench.runs.provenance import command_of
 
 CONFIG: dict[str, Any] = {
     "name": "small",

@@ -96,7 +96,8 @@ def predict_command(options: Any) -> int:
     from pathlib import Path
 
     from workbench.data import DataError
-    from workbench.runs import Run, write_rows
+    from workbench.runs import Run
+    from workbench.runs.files import write_rows
 
     out = None if options.out is None else Path(options.out)
     if out is not None and out.suffix not in (".csv", ".parquet"):

@@ -109,7 +109,7 @@ def doctor_command(options: Any) -> int:
     import importlib.metadata
     import platform
 
-    from workbench.runs import VERSIONS
+    from workbench.runs.provenance import VERSIONS
 
     print(f"python     {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
     for name in VERSIONS:
