@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,15 @@ SEMICONJUGATE: list[tuple[str, dict[str, Any]]] = [
     ("gaussian", {"covariance": structure, "prior": {"kind": "independent"}}) for structure in ("full", "tied", "diagonal", "spherical")
 ]
 """Means and covariances independent a priori."""
+SHAPES = os.environ.get("WORKBENCH_SHAPES") == "1"
+long = pytest.mark.skipif(SHAPES, reason="iterates to the end: nothing to be learnt about shapes that shorter tests do not show")
+
+
+def few(number: int) -> int:
+    """So many; a few in the pass with shapes, which the first steps show."""
+    return min(number, 8) if SHAPES else number
+
+
 INDEPENDENT = [case for case in CASES if case[1].get("covariance") not in ("full", "tied") and case[0] != "product"]
 every_case = pytest.mark.parametrize(("name", "options"), CASES, ids=[options.get("covariance", name) for name, options in CASES])
 

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from examples import long
 
 from workbench.compare.assembly import assemble
 from workbench.compare.cell import Cell
@@ -27,6 +28,7 @@ def faithful(n_components: int = 3) -> Problem:
     return Problem(load_built_in("old_faithful"), "gaussian", n_components)
 
 
+@long
 def test_annealing_from_beta_1_is_em() -> None:
     problem = faithful()
     fit, em = AnnealedEM(restarts=4, beta=1.0).fit(problem), EM(restarts=4).fit(problem)
@@ -36,6 +38,7 @@ def test_annealing_from_beta_1_is_em() -> None:
     np.testing.assert_allclose(fit.restarts.objective, em.restarts.objective, atol=1e-4)
 
 
+@long
 def test_annealing_as_it_runs_never_falls_at_one_temperature_and_books_no_shaken_step() -> None:
     method = AnnealedEM(restarts=6)
     fit = method.fit(faithful())
@@ -113,6 +116,7 @@ def test_rows_without_a_cell_are_no_centres() -> None:
     assert (np.abs(means[:, 0] - means[:, 1]).max(axis=-1) > 0).all()
 
 
+@long
 def test_the_maximum_of_the_likelihood_does_not_see_the_prior() -> None:
     data = load_built_in("old_faithful")
     fits = [
@@ -204,6 +208,7 @@ def test_all_equal_is_a_saddle_that_em_stays_on() -> None:
     assert curvature(problem, fit, found).is_maximum(0) is False
 
 
+@long
 @pytest.mark.parametrize(("init", "n_components"), [("em_short", 3), ("kmeans", 3), ("prior", 2)])
 def test_more_starts_end_at_known_optima(init: str, n_components: int) -> None:
     restarts = 150 if init == "em_short" else 30  # which finds the best optimum for three components 16 times in 400
@@ -213,6 +218,7 @@ def test_more_starts_end_at_known_optima(init: str, n_components: int) -> None:
     assert reached.item() == pytest.approx(known, abs=1e-5)
 
 
+@long
 @pytest.mark.parametrize("acceleration", ["none", "squarem", "anderson"])
 @pytest.mark.parametrize(("name", "family"), [("old_faithful", "gaussian"), ("house_votes", "bernoulli")])
 def test_no_extrapolated_step_of_a_partial_m_step_is_booked_as_one(acceleration: str, name: str, family: str) -> None:
@@ -223,6 +229,7 @@ def test_no_extrapolated_step_of_a_partial_m_step_is_booked_as_one(acceleration:
     assert "M" in book.half_step
 
 
+@long
 @pytest.mark.parametrize("kind", [name for name, method in METHODS.items() if method.estimate == "point"])
 def test_advice_names_options_that_the_kind_has(kind: str) -> None:
     """On groups with an outlier, where most ends are singular: whatever else is advised is said to be of another method."""

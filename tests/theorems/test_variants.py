@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from examples import every_case, problem_of
+from examples import every_case, few, long, problem_of
 
 from workbench.data.builtin import load_built_in
 from workbench.fit import Ledger, Status
@@ -68,7 +68,7 @@ def start_of(problem: Problem, count: int = RESTARTS, init: str = "mixed") -> Mi
 
 
 def climbed(problem: Problem, kind: Kind, steps: Steps, max_iter: int = 40) -> Climb:
-    return climb(kind(start_of(problem), steps, False), RESTARTS, steps, Stop(max_iter=max_iter))
+    return climb(kind(start_of(problem), steps, False), RESTARTS, steps, Stop(max_iter=few(max_iter)))
 
 
 def assert_never_falls(run: Climb) -> None:
@@ -103,7 +103,7 @@ def test_the_sum_of_squares_never_rises(structure: str, missing: float) -> None:
 
 
 def books(problem: Problem, kind: Kind, n_iterations: int = 12) -> Ledger:
-    return ledger(problem, kind(start_of(problem, 1), Steps(problem), True), n_iterations)
+    return ledger(problem, kind(start_of(problem, 1), Steps(problem), True), few(n_iterations))
 
 
 @missing_or_not
@@ -168,6 +168,7 @@ def clear(name: str) -> Problem:
     return Problem(np.where(rng.random(x.shape) < 0.1, np.nan, x), name, 2)
 
 
+@long
 @every_case
 def test_all_that_climb_the_likelihood_end_at_its_optima(name: str, options: dict[str, Any]) -> None:
     """From near an optimum of EM's, at that one, but for what the curvature where they stopped says was left.
@@ -218,6 +219,7 @@ def e_steps(scheme: Callable[[Mixture, Steps], Scheme], problem: Problem, start:
     raise AssertionError
 
 
+@long
 def test_accelerations_need_a_tenth_of_the_e_steps_where_em_is_slow() -> None:
     """Death notices (Hasselblad 1969): the optimum is -1989.9458598830315 by BFGS from 200 starts; within 1e-9 of it."""
     problem = Problem(load_built_in("death_notices"), "poisson", 2)
@@ -275,6 +277,7 @@ def easy(seed: int = 0) -> Problem:
     return Problem(x, "gaussian", 3)
 
 
+@long
 def test_what_wanders_ends_near_the_optimum_of_em() -> None:
     problem = easy()
     best = EM(restarts=10).fit(problem).log_likelihood.item()
@@ -284,6 +287,7 @@ def test_what_wanders_ends_near_the_optimum_of_em() -> None:
         assert best - loss < fit.log_likelihood.item() <= best + 1e-9
 
 
+@long
 def test_what_is_restricted_ends_below_the_optimum_of_em() -> None:
     """By little on data that are easy; its own objective is below the log likelihood."""
     problem = easy()
@@ -294,6 +298,7 @@ def test_what_is_restricted_ends_below_the_optimum_of_em() -> None:
         assert best - 2.0 < fit.log_likelihood.item() < best
 
 
+@long
 @pytest.mark.parametrize(
     "method", [Gradient(restarts=20), IncrementalEM(restarts=20), EM(restarts=3, m_step="gradient", acceleration="anderson")], ids=str
 )
@@ -304,6 +309,7 @@ def test_other_ways_to_the_maximum_end_at_that_of_em(method: Any) -> None:
     assert fit.status is Status.CONVERGED
 
 
+@long
 def test_gradient_reaches_the_mode_of_the_posterior() -> None:
     problem = Problem(load_built_in("old_faithful"), "gaussian", 2)
     wanted, fit = (method.fit(problem) for method in (EM(restarts=10, objective="posterior"), Gradient(restarts=10, objective="posterior")))
@@ -324,6 +330,7 @@ def test_batching_changes_no_bit(kind: str) -> None:
     np.testing.assert_array_equal(many.trace.objective[mine], alone.trace.objective)
 
 
+@long
 def test_gradient_names_a_singular_end() -> None:
     """A component on a tie runs away along the gradient too."""
     x = np.concatenate([np.zeros(5), np.random.default_rng(0).normal(5, 1, 20)])

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from examples import INDEPENDENT, every_prior, mixtures_of, problem_of, rows_of
+from examples import INDEPENDENT, every_prior, few, long, mixtures_of, problem_of, rows_of
 
 from workbench.data.builtin import load_built_in
 from workbench.inference.em.climb import Stop
@@ -32,6 +32,7 @@ def some_statistics(problem: Problem, count: int = 3) -> Statistics:
     return BOOK.expect(mixtures_of(problem, count)[1], problem.data).statistics
 
 
+@long
 @every_prior
 @pytest.mark.parametrize(("engine", "acceleration"), [("fast", "none"), ("fast", "anderson"), ("book", "none")])
 def test_elbo_never_falls(name: str, options: dict[str, Any], engine: Literal["fast", "book"], acceleration: Acceleration) -> None:
@@ -118,13 +119,14 @@ def test_compiled_is_the_book(name: str, options: dict[str, Any]) -> None:
     problem = problem_of(name, options, 0.2)
     ours = theirs = some_statistics(problem)
     fast, book = steps_of(problem, fast=True), steps_of(problem)
-    for _ in range(30):
+    for _ in range(few(30)):
         mine, other = fast.believe(ours), book.believe(theirs)
         np.testing.assert_allclose(mine.objective, other.objective, rtol=1e-10)
         ours, theirs = mine.expectation.statistics, other.expectation.statistics
     np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-7, atol=1e-8)
 
 
+@long
 @every_prior
 def test_permuted_starts_give_permuted_ends(name: str, options: dict[str, Any]) -> None:
     problem = problem_of(name, options, 0.2)
@@ -143,6 +145,7 @@ def test_permuted_starts_give_permuted_ends(name: str, options: dict[str, Any]) 
         np.testing.assert_allclose(value, turned[parameter], rtol=1e-6, atol=1e-8)
 
 
+@long
 @pytest.mark.parametrize("covariance", ["full", "tied"])
 @pytest.mark.parametrize("missing", [0.0, 0.2])
 def test_affine_maps_move_the_elbo_by_their_jacobian(covariance: str, missing: float) -> None:
@@ -158,6 +161,7 @@ def test_affine_maps_move_the_elbo_by_their_jacobian(covariance: str, missing: f
     assert other == pytest.approx(one - jacobian, abs=1e-6)
 
 
+@long
 @every_prior
 def test_counts_are_rows_one_by_one(name: str, options: dict[str, Any]) -> None:
     problem = problem_of(name, options, 0.2, n_rows=30)
@@ -172,6 +176,7 @@ def test_counts_are_rows_one_by_one(name: str, options: dict[str, Any]) -> None:
     assert other == pytest.approx(one, rel=1e-11)
 
 
+@long
 @every_prior
 def test_polished_ends_are_fixed_points(name: str, options: dict[str, Any]) -> None:
     """Of coordinate ascent, to eight digits of every expected statistic."""
@@ -182,6 +187,7 @@ def test_polished_ends_are_fixed_points(name: str, options: dict[str, Any]) -> N
     assert gaps.max() < 1e-6
 
 
+@long
 def test_anderson_finds_the_same_optima_in_fewer_steps() -> None:
     """Slow ones, of components that overlap."""
     problem = Problem(load_built_in("old_faithful"), n_components=3)
