@@ -21,8 +21,8 @@ from workbench.experiment.validation import build, shown
 from workbench.experiment.words import unknown_key
 from workbench.inference.method import Method
 from workbench.models.families import FAMILIES, Family
+from workbench.models.hyperparameters import PriorError
 from workbench.models.mixture import Mixture
-from workbench.models.prior import PriorError
 from workbench.problem import Problem
 
 

@@ -2,8 +2,9 @@
 
 from workbench.models.components import Components, Regularity
 from workbench.models.families import FAMILIES, Bernoulli, Categorical, Family, Gaussian, Poisson, Product
+from workbench.models.hyperparameters import PriorError
 from workbench.models.mixture import Mixture
-from workbench.models.prior import Prior, PriorError
+from workbench.models.prior import Prior
 from workbench.models.terms import Expectation, Statistics, Terms
 
 __all__ = [

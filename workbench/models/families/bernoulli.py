@@ -12,7 +12,8 @@ from workbench.data import Dataset
 from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, still_zero, sums, with_zeros
 from workbench.models.families.family import EMPTY, Family, Scale, first_cell
-from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior, plain, positive
+from workbench.models.hyperparameters import plain, positive
+from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior
 from workbench.models.shapes import (
     Coordinates,
     Labels,

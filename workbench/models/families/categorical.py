@@ -18,7 +18,8 @@ from workbench.data.levels import with_levels
 from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, still_zero, with_zeros
 from workbench.models.families.family import EMPTY, Address, Family, Scale
-from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior, PriorError, numeric
+from workbench.models.hyperparameters import PriorError, numeric
+from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior
 from workbench.models.shapes import (
     Coordinates,
     Labels,

@@ -15,8 +15,9 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.data.spelling import advice
 from workbench.models.components import Components, beyond
+from workbench.models.hyperparameters import PriorError, positive
 from workbench.models.mixture import Mixture
-from workbench.models.prior import ComponentsPrior, Prior, PriorError, positive
+from workbench.models.prior import ComponentsPrior, Prior
 from workbench.models.shapes import Responsibilities, Rows
 from workbench.models.terms import Statistics
 

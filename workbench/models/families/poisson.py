@@ -12,7 +12,8 @@ from workbench.data import Dataset
 from workbench.models.components import Components, Outside, beyond
 from workbench.models.families.discrete import BoundedComponents, Sums, finite_log, still_zero, sums, with_zeros
 from workbench.models.families.family import EMPTY, Family, Scale, first_cell
-from workbench.models.prior import ComponentsPrior, Prior, PriorError, plain, positive
+from workbench.models.hyperparameters import PriorError, plain, positive
+from workbench.models.prior import ComponentsPrior, Prior
 from workbench.models.shapes import (
     Coordinates,
     Labels,

@@ -21,7 +21,8 @@ from workbench.models.families.gaussian.quadratic import FullTerms
 from workbench.models.families.gaussian.spherical import SPHERICAL
 from workbench.models.families.gaussian.structure import Structure
 from workbench.models.families.gaussian.tied import TIED
-from workbench.models.prior import ComponentsPrior, Prior, PriorError
+from workbench.models.hyperparameters import PriorError
+from workbench.models.prior import ComponentsPrior, Prior
 from workbench.models.shapes import Responsibilities, Rows
 from workbench.models.terms import Statistics
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.models.prior import ComponentsPrior, plain
+from workbench.models.hyperparameters import plain
+from workbench.models.prior import ComponentsPrior
 
 
 @dataclass(frozen=True, eq=False)

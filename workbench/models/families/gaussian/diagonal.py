@@ -15,7 +15,7 @@ from workbench.models.families.gaussian.conjugate import ConjugatePrior
 from workbench.models.families.gaussian.independent import DiagonalStatistics, DiagonalTerms
 from workbench.models.families.gaussian.missing import LOG_2PI
 from workbench.models.families.gaussian.structure import Structure
-from workbench.models.prior import numeric, positive
+from workbench.models.hyperparameters import numeric, positive
 from workbench.models.shapes import Cells, Coordinates, Flags, Labels, Means, PerComponent, PerFit, Rows, Variances, Weights
 
 

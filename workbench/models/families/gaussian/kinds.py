@@ -16,7 +16,8 @@ from workbench.models.families.gaussian.semiconjugate import (
     TiedNormalAndInverseWishart,
 )
 from workbench.models.families.gaussian.structure import Structure
-from workbench.models.prior import ComponentsPrior, numeric, positive
+from workbench.models.hyperparameters import numeric, positive
+from workbench.models.prior import ComponentsPrior
 
 Numbers = Mapping[str, Any]
 INFLATED = 100.0

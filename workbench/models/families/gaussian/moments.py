@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.models.families.gaussian.single import SMALLEST_CORRELATION_EIGENVALUE, single
-from workbench.models.prior import PriorError
+from workbench.models.hyperparameters import PriorError
 
 SMALLEST_SQUARE = 1e8 * np.finfo(float).tiny
 """A range whose square is below leaves too few digits to the variance of a component that is a small part of it."""

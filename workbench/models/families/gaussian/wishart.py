@@ -13,7 +13,7 @@ from workbench.models.families.gaussian.conjugate import ConjugatePrior
 from workbench.models.families.gaussian.missing import LOG_2PI
 from workbench.models.families.gaussian.quadratic import FullStatistics, FullTerms
 from workbench.models.families.gaussian.triangular import cholesky, diagonal, inverse, transposed
-from workbench.models.prior import PriorError, numeric, positive
+from workbench.models.hyperparameters import PriorError, numeric, positive
 from workbench.models.shapes import Factors, Means, PerComponent
 
 Pulls = tuple[np.ndarray, np.ndarray]

@@ -19,8 +19,9 @@ from workbench.models.families.gaussian import Gaussian
 from workbench.models.families.poisson import Poisson
 from workbench.models.families.product.components import Layout, ProductComponents, ProductStatistics, block_data
 from workbench.models.families.product.prior import ProductPrior
+from workbench.models.hyperparameters import PriorError
 from workbench.models.mixture import Mixture
-from workbench.models.prior import ComponentsPrior, Prior, PriorError
+from workbench.models.prior import ComponentsPrior, Prior
 from workbench.models.shapes import Responsibilities, Rows
 
 PARTS: dict[str, type[Family]] = {"gaussian": Gaussian, "bernoulli": Bernoulli, "categorical": Categorical, "poisson": Poisson}
