@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
@@ -17,9 +16,6 @@ from workbench.inference.method import Context
 from workbench.inference.options import check_options
 from workbench.problem import Problem
 
-if TYPE_CHECKING:
-    from workbench.inference.smc.population import Population
-
 
 @dataclass(frozen=True)
 class SMC:
@@ -29,14 +25,15 @@ class SMC:
 
     Parameters
     ----------
-    chains : islands of particles, which do not meet; their spread is the error of log p(x)
+    chains : islands of particles, which share nothing; their spread is the error of log p(x), told by four or more
     draws : particles of each island
     ess : effective share of the particles that a step of the path may leave; nearer to 1 is slower and more precise
     sweeps : sweeps of Gibbs after each step at most; fewer where the particles have forgotten where they began
 
     Notes
     -----
-    - Rows are in a random order. The first 300 units enter one by one with their labels, drawn from p(z_n | x_n, labels and rows so far)
+    - Rows are in a random order, of each island its own, and so are the steps: an order in which a rare part is missed, that all islands
+      had in common, their spread would not tell. The first 300 units enter one by one with their labels, drawn from p(z_n | x_n, labels and rows so far)
       with the parameters integrated out (Kong, Liu & Wong 1994), where the prior is conjugate; there no component has to be found by
       chance among draws of a vague prior.
     - Path from there on: p(theta) p(rows so far | theta) p(entering rows | theta)^b, labels summed out; half as many rows enter at a
@@ -47,12 +44,13 @@ class SMC:
       and count b times for theta, which is accepted by the ratio of (sum_k w_k p_k(x))^b and sum_k w_k p_k(x)^b at both ends.
     - Systematic resampling at every step, within islands. Sweeps end when the evenness of the weights, the log prior density and the
       log likelihood of the entering rows correlate by less than 0.5 with what they were.
-    - log p(x) = log mean over islands of the product of mean weights, each without bias but for the common choice of steps; its error
-      by the islands' spread. Where their logs differ by a standard deviation above 0.5 it is shown and not trusted; nor where importance
+    - log p(x) = log mean over islands of the product of mean weights, each without bias but for its choice of steps; its error by the
+      islands' spread, times the standard deviation of Student's t for as many (Student 1908). Where their evidences differ by a
+      standard deviation above half of their mean it is shown and not trusted; nor where importance
       sampling by the draws and by modes that EM finds is above it by more than four errors: what all islands miss (a component that
       only many rows together pay for, under a vague prior), their spread does not know. Bridge sampling by the same draws beside it.
-    - Draws: the particles at the end, islands in proportion to their evidence. Kin stand side by side, so that R-hat and effective
-      sample sizes see how few ancestors there are.
+    - Draws: the particles at the end, islands in proportion to their evidence, one after the other, cut into chains. Kin stand side by
+      side, so that R-hat and effective sample sizes see how few ancestors there are.
     - Missing cells: independent features leave them out. Full and tied covariances draw them given the label, theta and the cells that
       were seen, as `gibbs` does; such rows enter last, fifteen of a hundred units at a time, and no proposal knows of them until they
       count in full. `counts` are whole numbers; a row that counts c times is c labels, and c rows where cells are drawn.
@@ -66,6 +64,7 @@ class SMC:
     - Neal, R. M. (2001). Annealed importance sampling. Statistics and Computing 11, 125-139.
     - Del Moral, P., Doucet, A. & Jasra, A. (2006). Sequential Monte Carlo samplers. Journal of the Royal Statistical Society B 68,
       411-436.
+    - Student (1908). The probable error of a mean. Biometrika 6, 1-25.
     - Kitagawa, G. (1996). Monte Carlo filter and smoother for non-Gaussian nonlinear state space models. Journal of Computational and
       Graphical Statistics 5, 1-25 (systematic resampling).
 
@@ -80,7 +79,7 @@ class SMC:
 
     kind: ClassVar[str] = "smc"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 
@@ -110,24 +109,15 @@ class SMC:
         FloatingPointError
             If all particles of an island give a row no density.
         """
-        from workbench.inference.smc.entry import Entry
-        from workbench.inference.smc.islands import evidence_of, shared_out, unless_opposed
-        from workbench.inference.smc.population import Population
+        from workbench.inference.smc.archipelago import travelled
+        from workbench.inference.smc.islands import evidence_of, unless_opposed
 
         context = context or Context.default(problem)
         if (reason := self.refuses(problem)) is not None:
             raise ValueError(reason)
-        assert problem.prior is not None
-        rng = np.random.default_rng(context.noise_seed(0))
         with context.clock("run"), np.errstate(all="ignore"):  # far draws from the prior may well be impossible: then they are -inf
-            entry = Entry.of(problem, rng)
-            start = problem.prior.sample(rng, (self.chains * self.draws,))
-            population = Population(
-                problem.family, problem.prior, start, rng, np.zeros(self.chains), self.ess, self.sweeps, context.threads
-            )
-            population.travel(entry, lambda share: context.progress("entering rows", share))
-            chosen = shared_out(population.log_evidences, self.draws, rng)
-            draws = population.particles.take(chosen.reshape(-1)).reshaped(self.chains, self.draws)
+            islands = travelled(problem, self, context)
+            draws = islands.draws
             log_likelihood, log_posterior = densities(problem, draws, context.threads)
             others = sampled(problem, draws, context, noise=1, log_posterior=log_posterior)
         return Fit.sample(
@@ -140,13 +130,7 @@ class SMC:
             status=Status.SAMPLED,
             seconds=context.clock.seconds,
             options=dataclasses.asdict(self),
-            evidence=(unless_opposed(evidence_of(population.log_evidences), others), *others),
-            trace=population.trace(),
-            messages=tuple(_remarks(population)),
+            evidence=(unless_opposed(evidence_of(islands.log_evidences), others), *others),
+            trace=islands.trace,
+            messages=islands.remarks,
         )
-
-
-def _remarks(population: Population) -> Iterator[str]:
-    capped, steps = population.capped, len(population.history)
-    if capped:
-        yield f"at {capped} of {steps} steps particles still resembled what they began from when the sweeps ran out; raise sweeps"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,13 +47,15 @@ class Entry:
         """All units."""
         return float(self.data.counts.sum())
 
-    def singly(self, most: int) -> list[np.ndarray]:
-        """How many units of each row, (N,), have entered after one, two, .. up to ``most`` units, late ones left out."""
-        early = float(self.data.counts[~self.late].sum())
-        found: list[np.ndarray] = []
-        while len(found) < min(most, early):
-            found.append(self._at(len(found) + 1.0))
-        return found
+    def singly(self, most: int) -> np.ndarray:
+        """Row numbers of the first units to enter, one after the other, up to ``most`` of them; late ones left out."""
+        early = np.flatnonzero(~self.late)
+        counts, offsets = self.data.counts[early], self.offsets[early]
+        near = np.argsort((1.0 - offsets) / counts, kind="stable")[:most]  # no unit is in before its row's first
+        unit = np.arange(1.0, most + 1.0)
+        times = np.where(unit <= counts[near, None], (unit - offsets[near, None]) / counts[near, None], np.inf)
+        order = np.argsort(times, axis=None, kind="stable")[: int(min(most, counts.sum()))]
+        return np.asarray(early[near[order // most]])
 
     def blocks(self, units: float = 0.0) -> list[np.ndarray]:
         """How many units of each row, (N,), have entered by the end of each block, from the first so many on; the last is all."""
@@ -65,6 +69,8 @@ class Entry:
 
     def _at(self, units: float) -> np.ndarray:
         """The first state with at least so many units."""
+        if (self.data.counts == 1.0).all():
+            return np.asarray(np.bincount(self._order[: math.ceil(units)], minlength=self.data.n_rows), float)
         low, high = 0.0, 2.0
         while True:
             middle = (low + high) / 2.0
@@ -74,6 +80,11 @@ class Entry:
                 high = middle
             else:
                 low = middle
+
+    @functools.cached_property
+    def _order(self) -> np.ndarray:
+        """Rows that count once, as they enter."""
+        return np.argsort(np.where(self.late, 1.0, 0.0) - self.offsets, kind="stable")
 
     def _entered(self, time: float) -> np.ndarray:
         own = np.clip(np.where(self.late, time - 1.0, time), 0.0, 1.0)

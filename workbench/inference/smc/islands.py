@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +14,9 @@ APART = 4.0
 """Combined errors by which another estimate may be above."""
 ROUNDING = 1e-9
 SPREAD = 0.5
-"""Standard deviation over islands, in nats, up to which their log evidences may be averaged."""
+"""Standard deviation over islands, relative to their mean, up to which their evidences may be averaged."""
+FEWEST = 4
+"""Islands by which an error can be told: Student's t has no variance with two degrees of freedom."""
 
 
 def effective_share(log_weights: np.ndarray) -> float:
@@ -22,33 +25,44 @@ def effective_share(log_weights: np.ndarray) -> float:
     return float(weights.sum() ** 2 / (weights**2).sum() / weights.size)
 
 
-def log_mean(log_weights: np.ndarray) -> np.ndarray:
-    """log of the mean of exp over the last axis."""
-    top = log_weights.max(axis=-1)
-    return np.asarray(top + np.log(np.exp(log_weights - top[..., None]).mean(axis=-1)))
+def log_mean(log_weights: np.ndarray) -> float:
+    """log of the mean of exp."""
+    top = log_weights.max()
+    return float(top + np.log(np.exp(log_weights - top).mean()))
 
 
 def resampled(log_weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Numbers of the particles that each island (S, n) goes on with, in order, (S n,) among all: systematic (Kitagawa 1996)."""
-    islands, size = log_weights.shape
-    below = np.cumsum(np.exp(log_weights - log_weights.max(axis=1, keepdims=True)), axis=1)
-    points = (np.arange(size) + rng.random((islands, 1))) / size * below[:, -1:]
-    own = [np.searchsorted(each, point, side="right") for each, point in zip(below, points, strict=True)]
-    return np.concatenate([np.minimum(each, size - 1) + i * size for i, each in enumerate(own)])
+    """Numbers of the particles that an island (n,) goes on with, in order: systematic (Kitagawa 1996)."""
+    below = np.cumsum(np.exp(log_weights - log_weights.max()))
+    points = (np.arange(below.size) + rng.random()) / below.size * below[-1]
+    return np.asarray(np.minimum(np.searchsorted(below, points, side="right"), below.size - 1))
+
+
+def spread(log_evidences: np.ndarray) -> float:
+    """Standard deviation of the islands' evidences, relative to their mean: for small ones that of their logs, in nats.
+
+    An island that has missed much is 0 of its share, whether it is 2 nats too low or 20; one that alone has found much is seen.
+    """
+    relative = np.exp(log_evidences - log_evidences.max())
+    return float(relative.std(ddof=1) / relative.mean())
 
 
 def evidence_of(log_evidences: np.ndarray) -> Evidence:
     """log of the mean of the islands' evidences, each without bias, with its error by the delta method.
 
-    Trusted if the islands' logs differ by no more than a standard deviation of half a nat: beyond it the mean hangs on few of them.
+    The islands are independent and alike, so the mean over its error from n of them has Student's t with n - 1 degrees of freedom
+    (Student 1908): the error is that times the standard deviation of t, sqrt((n - 1) / (n - 3)), so that three errors are as seldom as they
+    say. Trusted if there are four islands or more, whose evidences differ by a standard deviation of no more than half of their mean:
+    beyond it the mean hangs on few of them.
     """
-    relative = np.exp(log_evidences - log_evidences.max())
-    error = float(relative.std(ddof=1) / relative.mean() / np.sqrt(relative.size))
-    spread = float(log_evidences.std(ddof=1))
+    count, own = log_evidences.size, spread(log_evidences)
+    error = own / math.sqrt(count) * (math.sqrt((count - 1) / (count - 3)) if count > FEWEST - 1 else 1.0)
     note = ""
-    if not spread <= SPREAD:
-        note = f"the islands' log evidences differ by {spread:.2f} (standard deviation, above {SPREAD}): raise draws, then sweeps"
-    return Evidence("smc", float(log_mean(log_evidences)), error, not note, note)
+    if not own <= SPREAD:
+        note = f"the islands' evidences differ by {own:.2f} of their mean (standard deviation, above {SPREAD}): raise draws, then sweeps"
+    elif count < FEWEST:
+        note = f"{count} islands do not tell the error: raise chains"
+    return Evidence("smc", log_mean(log_evidences), error, not note, note)
 
 
 def unless_opposed(own: Evidence, others: Sequence[Evidence]) -> Evidence:
@@ -68,21 +82,10 @@ def unless_opposed(own: Evidence, others: Sequence[Evidence]) -> Evidence:
 def shared_out(log_evidences: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Numbers (S, n) among all S n particles of those that make up the chains, islands in proportion to their evidences.
 
-    Chain i has particles of island i, in order, as far as it is due any; the rest is filled up from islands that are due more.
+    Islands one after the other, and in each particles in order, evenly spaced or several times, cut into chains: kin stay side by side, and
+    what an island has in common stays in a chain or two, so that autocorrelation and the chains' spread know of both.
     """
-    islands = log_evidences.size
     shares = np.exp(log_evidences - log_evidences.max())
-    below = np.cumsum(shares) / shares.sum()
-    points = (np.arange(islands * size) + rng.random()) / (islands * size)
-    due = np.bincount(np.minimum(np.searchsorted(below, points, side="right"), islands - 1), minlength=islands)
-    picks = [i * size + ((np.arange(count) + rng.random()) * size / max(int(count), 1)).astype(int) for i, count in enumerate(due)]
-    kept = [pick if pick.size <= size else pick[_spread_out(pick.size, size)] for pick in picks]
-    over = [np.delete(pick, _spread_out(pick.size, size)) for pick in picks if pick.size > size]
-    left = rng.permutation(np.concatenate(over)) if over else np.empty(0, int)
-    cuts = np.cumsum([size - each.size for each in kept])[:-1]
-    return np.stack([np.concatenate([own, rest]) for own, rest in zip(kept, np.split(left, cuts), strict=True)])
-
-
-def _spread_out(count: int, size: int) -> np.ndarray:
-    """``size`` of 0 .. count, evenly spaced."""
-    return (np.arange(size) * count) // size
+    below = np.cumsum(np.repeat(shares / shares.sum() / size, size))
+    points = (np.arange(below.size) + rng.random()) / below.size * below[-1]
+    return np.asarray(np.minimum(np.searchsorted(below, points, side="right"), below.size - 1).reshape(shares.size, size))

@@ -1,4 +1,4 @@
-"""Islands of particles on their way from the prior to the posterior."""
+"""An island of particles on its way from the prior to the posterior."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.fit import Trace
 from workbench.inference.gibbs.augmentation import relabelled
 from workbench.inference.smc.collapsed import Labelled
 from workbench.inference.smc.entry import Entry
 from workbench.inference.smc.islands import effective_share, log_mean, resampled
 from workbench.inference.smc.stage import NONE, Parts, Stage, log_likelihood
 from workbench.models import Family, Mixture, Prior
+from workbench.problem import Problem
+
+if TYPE_CHECKING:
+    from workbench.inference.smc import SMC
 
 FIRST = 300
 """Units that enter one by one with their labels: later ones find components that rows have told of."""
@@ -26,21 +30,21 @@ HALVINGS = 60
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A distribution that the particles have come through: units that are in, seconds since they set out, log evidences (S,)."""
+    """A distribution that the particles have come through: units that are in, seconds since the fit began, log p of those units."""
 
     entered: float
     seconds: float
-    log_evidences: np.ndarray
+    log_evidence: float
 
 
 @dataclass(eq=False)
 class Population:
-    """S islands of n particles each, as one batch in the order of the islands; at the start draws from the prior.
+    """One island: n particles as one batch; at the start draws from the prior.
 
     Attributes
     ----------
-    particles : batch (S n,)
-    log_evidences : ndarray (S,), of the rows so far
+    particles : batch (n,)
+    log_evidence : of the rows so far
     history : the steps of the path so far
     capped : stages whose particles had not moved enough when the sweeps ran out
     """
@@ -49,16 +53,21 @@ class Population:
     prior: Prior
     particles: Mixture
     rng: np.random.Generator
-    log_evidences: np.ndarray
     ess: float
     sweeps: int
     threads: int
+    log_evidence: float = 0.0
     history: list[Step] = field(default_factory=list)
     capped: int = 0
 
-    def travel(self, entry: Entry, progress: Callable[[float], None]) -> None:
-        """Let all rows enter, block by block."""
-        began = time.perf_counter()
+    @classmethod
+    def at_start(cls, problem: Problem, options: SMC, rng: np.random.Generator, threads: int) -> Population:
+        assert problem.prior is not None  # refused before
+        particles = problem.prior.sample(rng, (options.draws,))
+        return cls(problem.family, problem.prior, particles, rng, options.ess, options.sweeps, threads)
+
+    def travel(self, entry: Entry, began: float, progress: Callable[[float], None]) -> None:
+        """Let all rows enter, block by block; ``began`` is when the fit did."""
         rows, units = self._begun(entry, began)
         for entered in entry.blocks(float(units.sum())):
             entering, whole = entry.rows(entered - units), entry.rows(entered)
@@ -71,43 +80,33 @@ class Population:
                 last = power == 1.0
                 stage = Stage(self.family, self.prior, whole if last else rows, NONE if last else entering, power, self.threads)
                 inside = self._moved(stage, inside[kept])
-                self.history.append(Step(before + power * more, time.perf_counter() - began, self.log_evidences))
+                self.history.append(Step(before + power * more, time.perf_counter() - began, self.log_evidence))
                 progress((before + power * more) / entry.total)
             rows, units = whole, entered
 
     def _begun(self, entry: Entry, began: float) -> tuple[Parts, np.ndarray]:
         """Let the first rows enter with their labels, the parameters integrated out where the prior allows that (Kong, Liu & Wong
         1994); the rows that are in, and how many units of each."""
-        rows, units = NONE, np.zeros(entry.data.n_rows)
+        units = np.zeros(entry.data.n_rows)
         if not self.prior.conjugate:
-            return rows, units
+            return NONE, units
         labelled = Labelled.nothing(self.family, self.prior, self.particles.weights.shape[0])
         any_mixture, log_weights = self.particles.take(slice(0, 1)), np.zeros(labelled.log_normaliser.size)
-        states = entry.singly(FIRST)
-        for number, entered in enumerate(states, 1):
-            row = dataclasses.replace(entry.data.take(np.flatnonzero(entered - units)), counts=np.ones(1))
-            labelled, gains = labelled.joined(row, any_mixture, self.rng)
-            log_weights, units, rows = log_weights + gains, entered, entry.rows(entered)
-            if number == len(states) or effective_share(log_weights) < self.ess:
+        turns = entry.singly(FIRST)
+        for number, row in enumerate(turns, 1):
+            once = dataclasses.replace(entry.data.take(turns[number - 1 : number]), counts=np.ones(1))
+            labelled, gains = labelled.joined(once, any_mixture, self.rng)
+            log_weights += gains
+            units[row] += 1.0
+            if number == turns.size or effective_share(log_weights) < self.ess:
                 labelled = labelled.take(self._reweighed(log_weights))
                 self.particles, log_weights = labelled.parameters(self.rng), np.zeros(log_weights.size)
-                stage = Stage(self.family, self.prior, rows, NONE, 1.0, self.threads)
+                stage = Stage(self.family, self.prior, entry.rows(units), NONE, 1.0, self.threads)
                 self._moved(stage, log_weights)
                 ((statistics, _),) = stage.labelled(self.particles, self.rng)
                 labelled = Labelled.of(self.family, self.prior, statistics)
-                self.history.append(Step(float(number), time.perf_counter() - began, self.log_evidences))
-        return rows, units
-
-    def trace(self) -> Trace:
-        """Every island's log evidence of the rows so far."""
-        count, islands = len(self.history), self.log_evidences.size
-        return Trace(
-            restart=np.repeat(np.arange(islands), count),
-            iteration=np.tile(np.arange(1, count + 1), islands),
-            seconds=np.tile([each.seconds for each in self.history], islands),
-            objective=np.stack([each.log_evidences for each in self.history], axis=1).reshape(-1),
-            entered=np.tile([each.entered for each in self.history], islands),
-        )
+                self.history.append(Step(float(number), time.perf_counter() - began, self.log_evidence))
+        return entry.rows(units), units
 
     def step(self, inside: np.ndarray, longest: float) -> float:
         """The longest step of the power after which the effective share of the particles is ``ess``, to a thousandth of itself."""
@@ -121,11 +120,10 @@ class Population:
 
     def _reweighed(self, log_weights: np.ndarray) -> np.ndarray:
         """Weigh and resample; the numbers of the particles that go on."""
-        each = log_weights.reshape(self.log_evidences.size, -1)
-        if not np.isfinite(each.max(axis=1)).all():
+        if not np.isfinite(log_weights.max()):
             raise FloatingPointError("no particle of an island gives a row any density; look at the data's scale and at the prior")
-        self.log_evidences = self.log_evidences + log_mean(each)
-        kept = resampled(each, self.rng)
+        self.log_evidence += log_mean(log_weights)
+        kept = resampled(log_weights, self.rng)
         self.particles = self.particles.take(kept)
         return kept
 
