@@ -33,9 +33,9 @@ class SMC:
     Notes
     -----
     - Rows are in a random order, of each island its own, and so are the steps: an order in which a rare part is missed, that all islands
-      had in common, their spread would not tell. The first 300 units enter one by one with their labels, drawn from p(z_n | x_n, labels and rows so far)
-      with the parameters integrated out (Kong, Liu & Wong 1994), where the prior is conjugate; there no component has to be found by
-      chance among draws of a vague prior.
+      had in common, their spread would not tell. The first 300 units enter one by one with their labels, drawn from
+      p(z_n | x_n, labels and rows so far) with the parameters integrated out (Kong, Liu & Wong 1994), where the prior is conjugate; there
+      no component has to be found by chance among draws of a vague prior.
     - Path from there on: p(theta) p(rows so far | theta) p(entering rows | theta)^b, labels summed out; half as many rows enter at a
       time as are in, with b from 0 to 1 in steps that leave `ess` of the particles effective. Rows that count c times enter
       unit by unit. Powers of all rows at once are no good path here: raised under the sum over components they have a transition at
