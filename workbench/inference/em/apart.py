@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.inference.em.begin import begin
+from workbench.inference.em.begin import begin, unbegun
 from workbench.inference.evidence.laplace import hessian
 from workbench.inference.evidence.symmetry import Symmetry
+from workbench.inference.method import Context
 from workbench.inference.target import CompiledTarget
 from workbench.models.shapes import Coordinates
 from workbench.problem import Problem
@@ -45,6 +47,18 @@ class Places:
     said: tuple[str, ...] = ()
 
 
+def chain_starts(problem: Problem, init: str | None, chains: int, context: Context) -> Places:
+    """Where chains begin, chain i by the i-th start seed: at starts of kind ``init``, or for ``em`` :func:`apart`.
+
+    None is ``em``, or ``random_rows`` where no interior mode is guaranteed.
+    """
+    init = init or ("random_rows" if unbegun(problem, "em") else "em")
+    if init != "em":
+        return Places(begin(problem, init, [context.start_seed(i) for i in range(chains)])[0])
+    context.progress("looking for optima", math.nan)
+    return apart(problem, [context.start_seed(i) for i in range(max(CLIMBS, chains))], chains, context.threads)
+
+
 def apart(problem: Problem, seeds: list[int], chains: int, threads: int = 1) -> Places:
     """Starts of chains at different optima.
 
@@ -66,7 +80,7 @@ def apart(problem: Problem, seeds: list[int], chains: int, threads: int = 1) -> 
     target = CompiledTarget.of(problem, threads)
     found = u[_different(target, u)]
     dear = 2.0 * target.dim * len(found) * problem.data.x.size * problem.n_components > MOST_CELLS
-    weights, factors = (_heights(target, found), None) if dear else _normals(target, found)
+    weights, factors = (_heights(target, found), None) if dear else normals(target, found)
     order = np.argsort(-weights, kind="stable")
     shares = np.exp(weights[order] - np.logaddexp.reduce(weights))
     count = max(1, int((shares[:chains] >= SHARE).sum()))
@@ -107,7 +121,7 @@ def _different(target: CompiledTarget, u: Coordinates) -> list[int]:
     return found
 
 
-def _normals(target: CompiledTarget, u: Coordinates) -> tuple[np.ndarray, np.ndarray]:
+def normals(target: CompiledTarget, u: Coordinates) -> tuple[np.ndarray, np.ndarray]:
     """log of the integral of the normal about each point (n, dim), and a factor of its covariance (n, dim, dim).
 
     Where the density is not curved like a normal's, of one as wide as it is curved, whatever the sign, and at most ``WIDEST``.

@@ -11,13 +11,14 @@ from annotated_types import Ge
 
 from workbench.fit import Estimate, Fit, Status
 from workbench.inference.densities import densities
-from workbench.inference.em.begin import begin, unbegun
+from workbench.inference.em.begin import unbegun
 from workbench.inference.evidence import sampled
 from workbench.inference.gibbs.augmentation import Augmented, relabelled, sweep
 from workbench.inference.method import Context
 from workbench.inference.options import check_options
 from workbench.models import Mixture
 from workbench.models.mixture import combined
+from workbench.models.shapes import Coordinates
 from workbench.problem import Problem
 
 Init = Literal["random_rows", "random_responsibilities", "kmeans++", "prior", "em"]
@@ -36,7 +37,9 @@ class Gibbs:
     draws : kept draws of each chain
     tune : sweeps of each chain before them, which are not kept
     thin : sweeps for each kept draw
-    init : kind of start, drawn anew for every chain
+    init : kind of start, drawn for chain i by the i-th start seed; ``em``, the default: chains in turn at the different optima of MAP-EM
+        that hold a twentieth of the posterior or more, by the normal about each; without an interior mode (a concentration below 1)
+        the default is ``random_rows``
     relabel : permute the components of each chain at random after every sweep, so that all K! copies of the posterior are visited
         alike; without it a chain keeps its names for as long as it happens to, which suits trace plots
 
@@ -44,6 +47,10 @@ class Gibbs:
     -----
     - z_n | theta ~ Categorical(r_n), r_nk = p(z_n = k | x_n, theta) over the observed cells; theta | z ~ the prior updated by the
       statistics of the labelled rows, in closed form.
+    - A chain that begins in a basin of little mass may never leave it and would count for as much as the others: from random rows one
+      of ten runs on the galaxies, K = 3, had chains that agreed on the log density (R-hat below 1.01), from optima all ten. So chains
+      begin where the mass is, and R-hat tells whether the basins they began in agree, not what is in others. Where basins are hard
+      to leave, starts in several show that: on Old Faithful, K = 3, R-hat is below 1.01 no more often than from random rows.
     - Missing cells: independent features leave them out. Full and tied covariances draw them given the label, theta and the cells
       that were seen, z_n and the cells in one step, so that complete rows update the prior. A row without any cell says nothing of
       theta and is left out.
@@ -81,7 +88,7 @@ class Gibbs:
     draws: Annotated[int, Ge(1)] = 1000
     tune: Annotated[int, Ge(0)] = 1000
     thin: Annotated[int, Ge(1)] = 1
-    init: Init = "random_rows"
+    init: Init | None = None
     relabel: bool = True
 
     def __post_init__(self) -> None:
@@ -93,7 +100,7 @@ class Gibbs:
             return problem.no_prior
         if not problem.data.counts_are_whole:
             return "gibbs draws a label for each row and the counts are not whole numbers; use nuts"
-        return unbegun(problem, self.init)
+        return None if self.init is None else unbegun(problem, self.init)
 
     def fit(self, problem: Problem, context: Context | None = None) -> Fit:
         """Run all chains side by side.
@@ -108,8 +115,11 @@ class Gibbs:
         context = context or Context.default(problem)
         if (reason := self.refuses(problem)) is not None:
             raise ValueError(reason)
+        from workbench.inference.em.apart import chain_starts
+
         with context.clock("run"):
-            draws = self._sample(problem, context)
+            places = chain_starts(problem, self.init, self.chains, context)
+            draws = self._sample(problem, places.u, context)
             log_likelihood, log_posterior = densities(problem, draws, context.threads)
             evidence = sampled(problem, draws, context, noise=1, log_posterior=log_posterior)
         return Fit.sample(
@@ -123,12 +133,12 @@ class Gibbs:
             seconds=context.clock.seconds,
             options=dataclasses.asdict(self),
             evidence=evidence,
+            messages=places.said,
         )
 
-    def _sample(self, problem: Problem, context: Context) -> Mixture:
-        """Kept draws (chain, draw)."""
+    def _sample(self, problem: Problem, u: Coordinates, context: Context) -> Mixture:
+        """Kept draws (chain, draw) of chains that begin at u (chain, dim)."""
         assert problem.prior is not None  # refused before
-        u, _ = begin(problem, self.init, [context.start_seed(i) for i in range(self.chains)])
         mixture, rows = problem.prior.unflatten(u)[0], Augmented.of(problem)
         rng, kept = np.random.default_rng(context.noise_seed(0)), []
         sweeps = self.tune + self.draws * self.thin

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Lt
 
 from workbench.fit import Estimate, Fit, Status
 from workbench.inference.densities import densities
-from workbench.inference.em.begin import begin, unbegun
+from workbench.inference.em.begin import unbegun
 from workbench.inference.evidence import sampled
 from workbench.inference.method import Context
 from workbench.inference.options import check_options
@@ -97,22 +97,13 @@ class NUTS:
         context = context or Context.default(problem)
         if (reason := self.refuses(problem)) is not None:
             raise ValueError(reason)
+        from workbench.inference.em.apart import chain_starts
+
         with context.clock("run"):
-            places = self._places(problem, context)
+            places = chain_starts(problem, self.init, self.chains, context)
         with captured() as messages:
             chains = self._run(problem, context, places)
         return self._report(problem, context, chains, (*messages, *places.said))
-
-    def _places(self, problem: Problem, context: Context) -> Places:
-        """Where the chains begin, and what is to be said of it."""
-        from workbench.inference.em.apart import CLIMBS, Places, apart
-
-        init = self.init or ("random_rows" if unbegun(problem, "em") else "em")
-        if init != "em":
-            return Places(begin(problem, init, [context.start_seed(i) for i in range(self.chains)])[0])
-
-        context.progress("looking for optima", math.nan)
-        return apart(problem, [context.start_seed(i) for i in range(max(CLIMBS, self.chains))], self.chains, context.threads)
 
     def _run(self, problem: Problem, context: Context, places: Places) -> Chains:
         context.progress("compiling", math.nan)
