@@ -45,7 +45,7 @@ def test_advi_fails_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
     real = step._compile
     monkeypatch.setattr(step, "_STEPS", {})
     monkeypatch.setattr(step, "_compile", lambda *arguments: compiled.append(arguments) or real(*arguments))
-    found = ranked_by(ADVI(restarts=1, rates=(1e-2, 1e-3), window=200, max_iter=4_000, draws=200), 80)
+    found = ranked_by(ADVI(restarts=1, rates=(1e-2, 1e-3), window=200, max_iter=4_000, draws=200), 40)
     assert len(compiled) == 1
     assert found["log_likelihood"].good is False
 
