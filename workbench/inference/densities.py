@@ -13,9 +13,14 @@ LITTLE = 1 << 22
 """Draws x rows x components below which the compiled E step is not worth loading."""
 
 
-def densities(problem: Problem, draws: Mixture, threads: int = 1) -> tuple[PerFit, PerFit]:
-    """Log likelihood, and log likelihood plus log prior density (nan without a prior), of a batch of any shape."""
-    if draws.weights.size * problem.data.n_rows < LITTLE:
+def densities(problem: Problem, draws: Mixture, threads: int = 1, *, at_hand: bool = False) -> tuple[PerFit, PerFit]:
+    """Log likelihood, and log likelihood plus log prior density (nan without a prior), of a batch of any shape.
+
+    Parameters
+    ----------
+    at_hand : the compiled E step has been loaded, and is taken however little there is to do
+    """
+    if not at_hand and draws.weights.size * problem.data.n_rows < LITTLE:
         log_likelihood = np.asarray(problem.log_likelihood(draws))
     else:
         with np.errstate(all="ignore"):  # a draw may well be impossible: then it is -inf

@@ -34,7 +34,8 @@ class NUTS:
     ----------
     chains : number of chains
     draws : kept draws of each chain
-    tune : warm-up draws of each chain, which are not kept
+    tune : warm-up draws of each chain, which are not kept; 400, as nutpie's own default: it adapts from gradients as well as from draws
+        and needs fewer than the 1000 of PyMC's sampler, which ``sampler: pymc`` may want
     init : kind of start, drawn for chain i by the i-th start seed, as other methods' starts are; ``em``, the default: chains in turn at
         the different optima of MAP-EM that hold a twentieth of the posterior or more, by the normal about each; without an interior
         mode (a concentration below 1) the default is ``random_rows``
@@ -79,7 +80,7 @@ class NUTS:
 
     chains: Annotated[int, Ge(1)] = 4
     draws: Annotated[int, Ge(1)] = 1000
-    tune: Annotated[int, Ge(1)] = 1000
+    tune: Annotated[int, Ge(1)] = 400
     init: Init | None = None
     sampler: Literal["nutpie", "pymc"] = "nutpie"
     target_accept: Annotated[float, Gt(0), Lt(1)] = 0.8
@@ -103,7 +104,7 @@ class NUTS:
             places = chain_starts(problem, self.init, self.chains, context)
         with captured() as messages:
             chains = self._run(problem, context, places)
-        return self._report(problem, context, chains, (*messages, *places.said))
+        return self._report(problem, context, chains, (*messages, *places.said), climbed=places.factors is not None)
 
     def _run(self, problem: Problem, context: Context, places: Places) -> Chains:
         context.progress("compiling", math.nan)
@@ -136,10 +137,10 @@ class NUTS:
             cores=max(1, context.threads),
         )
 
-    def _report(self, problem: Problem, context: Context, chains: Chains, messages: tuple[str, ...]) -> Fit:
+    def _report(self, problem: Problem, context: Context, chains: Chains, messages: tuple[str, ...], climbed: bool) -> Fit:
         with context.clock("run"):
             mixture = problem.target().mixture(chains.u)
-            log_likelihood, log_posterior = densities(problem, mixture, context.threads)
+            log_likelihood, log_posterior = densities(problem, mixture, context.threads, at_hand=climbed)
             evidence = sampled(problem, mixture, context, noise=self.chains, log_posterior=log_posterior)
         return Fit.sample(
             mixture,
