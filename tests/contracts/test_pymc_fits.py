@@ -30,7 +30,7 @@ def old_faithful():
 @functools.cache
 def fit_of(method, threads=1):
     problem = old_faithful()
-    return method.fit(problem, dataclasses.replace(Context.default(problem, 1), threads=threads))
+    return method.fit(problem, dataclasses.replace(Context.default(problem, 1), threads=threads, estimates=False))
 
 
 def symmetrised_elbo(problem, fit):

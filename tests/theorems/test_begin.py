@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from examples import every_case, problem_of
+from examples import every_case, problem_of, quick
 
 from workbench.data.builtin import load_built_in
 from workbench.inference import ADVI, EM, NUTS, Context, Gibbs
@@ -43,7 +43,7 @@ def test_em_starts_are_stationary(name: str, options: dict[str, Any], missing: f
 
 def test_em_starts_of_old_faithful_are_the_map_optimum() -> None:
     problem = Problem(load_built_in("old_faithful"), "gaussian", 2)
-    best = EM(restarts=20, objective="posterior").fit(problem).log_posterior.item()
+    best = EM(restarts=20, objective="posterior").fit(problem, quick(problem)).log_posterior.item()
     context = Context.default(problem)
     u, _ = begin(problem, "em", [context.start_seed(i) for i in range(8)])
     mixture = problem.coordinates.unflatten(u)[0]
@@ -64,7 +64,7 @@ def test_chains_begin_where_the_mass_is(name: str, n_components: int, count: int
     """Galaxies, K = 4: of three optima, however often each is found, one has nearly all of the posterior, though another is not far
     below it; Old Faithful, K = 3: four chains at four optima. Each begins within a few standard deviations of its own."""
     problem = Problem(load_built_in(name), "gaussian", n_components)
-    context = Context.default(problem, 1)
+    context = dataclasses.replace(Context.default(problem, 1), estimates=False)
     places = apart(problem, [context.start_seed(i) for i in range(20)], 4)
     assert f"chains begin, in turn, at {count} of " in places.said[0]
     assert places.factors is not None
@@ -102,7 +102,7 @@ def test_mirror_images_are_different_optima() -> None:
 def test_chains_that_move_in_other_coordinates_have_the_same_posterior() -> None:
     """The density that nutpie was told is that of the draws, with factors and without; and what it finds is the same."""
     problem = Problem(load_built_in("old_faithful"), "gaussian", 2)
-    context = Context.default(problem, 1)
+    context = dataclasses.replace(Context.default(problem, 1), estimates=False)
     means = []
     for init in ("em", "random_rows"):
         fit = NUTS(init=init, draws=500, tune=300).fit(problem, context)  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ def test_chains_that_move_in_other_coordinates_have_the_same_posterior() -> None
 
 def test_a_chain_begins_by_its_own_seed_and_knows_nothing_of_others() -> None:
     problem = Problem(load_built_in("galaxies"), "gaussian", 2)
-    context = Context.default(problem, 1)
+    context = dataclasses.replace(Context.default(problem, 1), estimates=False)
     starts = chain_starts(problem, "random_rows", 3, context).u
     np.testing.assert_array_equal(starts, begin(problem, "random_rows", [context.start_seed(i) for i in range(3)])[0])
     one, three = (NUTS(chains=chains, draws=20, tune=50, init="random_rows").fit(problem, context).draws for chains in (1, 3))

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from examples import quick
 
 from workbench.compare.evaluation import row_view
 from workbench.compare.labels import adjusted_rand, alignment, coclustering_difference
@@ -29,7 +30,7 @@ from workbench.study import decomposition
 )
 def test_ledger(name: str, family: str, n_components: int, objective: str) -> None:
     problem = Problem(load_built_in(name), family, n_components)
-    fit = EM(restarts=5, objective=objective).fit(problem)  # type: ignore[arg-type]
+    fit = EM(restarts=5, objective=objective).fit(problem, quick(problem))  # type: ignore[arg-type]
     steps = list(decomposition(fit))
     assert [step.half_step for step in steps] == ["E", "M"] * (len(steps) // 2) + ["E"]
     climbed = [step.bound + (step.log_prior if objective == "posterior" else 0.0) for step in steps]

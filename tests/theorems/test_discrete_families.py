@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from examples import quick
 from scipy import stats
 
 from workbench.data import Dataset
@@ -155,7 +156,8 @@ def test_a_rate_of_0_and_a_probability_of_0_are_boundaries() -> None:
 @pytest.mark.parametrize("objective", ["likelihood", "posterior"])
 def test_objective_never_falls(case: str, objective: str) -> None:
     for seed in range(3):
-        fit = EM(restarts=6, objective=objective, max_iter=200).fit(problem_of(case, seed))
+        problem = problem_of(case, seed)
+        fit = EM(restarts=6, objective=objective, max_iter=200).fit(problem, quick(problem))
         assert fit.trace is not None
         gains = np.diff(fit.trace.objective)[np.diff(fit.trace.restart) == 0]
         assert gains.size > 20
@@ -241,7 +243,7 @@ def test_a_product_of_one_block_is_its_family(name: str) -> None:
     alone, product = Problem(frame, name, 2), Problem(frame, "product", 2, blocks={name: columns})
     start = mixture_of(alone, 3)
     init = {key: value.tolist() for key, value in start.parameters().items()}
-    one, two = (EM(restarts=1, init=init, objective="posterior", engine="book").fit(p) for p in (alone, product))
+    one, two = (EM(restarts=1, init=init, objective="posterior", engine="book").fit(p, quick(p)) for p in (alone, product))
     assert two.log_posterior.item() == pytest.approx(one.log_posterior.item(), rel=1e-12)
     assert product.n_parameters == alone.n_parameters
     assert alone.prior is not None

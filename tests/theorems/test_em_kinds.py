@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from examples import long
+from examples import long, quick
 
 from workbench.compare.assembly import assemble
 from workbench.compare.cell import Cell
@@ -212,7 +212,8 @@ def test_all_equal_is_a_saddle_that_em_stays_on() -> None:
 @pytest.mark.parametrize(("init", "n_components"), [("em_short", 3), ("kmeans", 3), ("prior", 2)])
 def test_more_starts_end_at_known_optima(init: str, n_components: int) -> None:
     restarts = 150 if init == "em_short" else 30  # which finds the best optimum for three components 16 times in 400
-    fit = EM(restarts=restarts, init=init, objective="posterior" if init == "prior" else "likelihood").fit(faithful(n_components))  # type: ignore[arg-type]
+    problem = faithful(n_components)
+    fit = EM(restarts=restarts, init=init, objective="posterior" if init == "prior" else "likelihood").fit(problem, quick(problem))  # type: ignore[arg-type]
     known = {3: -1114.43987290, 2: -1157.16505342}[n_components]
     reached = fit.log_posterior if init == "prior" else fit.log_likelihood
     assert reached.item() == pytest.approx(known, abs=1e-5)

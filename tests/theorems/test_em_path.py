@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from examples import quick
 
 import workbench.inference.em as em
 from workbench.data.builtin import load_built_in
@@ -14,9 +15,9 @@ from workbench.problem import Problem
 def test_kept_and_run_again_are_the_same_bits(objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = Problem(load_built_in("iris"), "gaussian", 3)
     method = em.EM(restarts=30, objective=objective)  # type: ignore[arg-type]
-    kept = method.fit(problem).path
+    kept = method.fit(problem, quick(problem)).path
     monkeypatch.setattr("workbench.inference.em.point.PATH_NUMBERS", 100)
-    again = method.fit(problem).path
+    again = method.fit(problem, quick(problem)).path
     assert kept is not None
     assert again is not None
     assert len(set(kept.restart)) == 21

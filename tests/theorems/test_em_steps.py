@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from examples import few, long
+from examples import few, long, quick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.data import Dataset
-from workbench.inference import EM, Context
+from workbench.inference import EM
 from workbench.inference.em.starts import starts
 from workbench.inference.em.steps import e_step, expect, m_step
 from workbench.models import Mixture
@@ -38,7 +38,8 @@ def start_of(problem: Problem, seed: int = 0) -> Mixture:
 @pytest.mark.parametrize("objective", ["likelihood", "posterior"])
 def test_objective_never_falls(family: str, options: dict[str, str], objective: str) -> None:
     for seed in range(5):
-        fit = EM(restarts=10, objective=objective).fit(problem_of(family, options, seed))  # type: ignore[arg-type]
+        problem = problem_of(family, options, seed)
+        fit = EM(restarts=10, objective=objective).fit(problem, quick(problem))  # type: ignore[arg-type]
         trace = fit.trace
         assert trace is not None
         gains = np.diff(trace.objective)[np.diff(trace.restart) == 0]
@@ -89,7 +90,7 @@ def test_permuting_components_permutes_everything(family: str, options: dict[str
 @pytest.mark.parametrize(("family", "options"), MODELS)
 def test_batching_changes_no_bit(family: str, options: dict[str, str]) -> None:
     problem = problem_of(family, options, 5, n_rows=400)
-    context = Context.default(problem)
+    context = quick(problem)
     many = EM(restarts=30, max_iter=few(20)).fit(problem, context).restarts
     some = EM(restarts=3, max_iter=few(20)).fit(problem, context).restarts
     assert many is not None
@@ -101,7 +102,7 @@ def test_batching_changes_no_bit(family: str, options: dict[str, str]) -> None:
 @pytest.mark.parametrize("objective", ["likelihood", "posterior"])
 def test_one_component_is_the_closed_form_in_one_step(family: str, options: dict[str, str], objective: str) -> None:
     problem = problem_of(family, options, 6, n_components=1)
-    fit = EM(restarts=2, objective=objective).fit(problem)  # type: ignore[arg-type]
+    fit = EM(restarts=2, objective=objective).fit(problem, quick(problem))  # type: ignore[arg-type]
     prior = problem.prior if objective == "posterior" else None
     statistics = problem.family.statistics(problem.data, np.ones((problem.data.n_rows, 1)))
     closed = m_step(statistics, prior, Mixture(np.ones(1), problem.family.maximise(statistics)))
@@ -116,7 +117,7 @@ def test_duplicating_rows_leaves_the_mle() -> None:
     problem = problem_of("gaussian", {}, 7)
     twice = Problem(np.concatenate([problem.data.x, problem.data.x]), "gaussian", 3)
     init = {name: value.tolist() for name, value in start_of(problem).take(0).parameters().items()}
-    one, two = (EM(restarts=1, init=init).fit(p) for p in (problem, twice))
+    one, two = (EM(restarts=1, init=init).fit(p, quick(p)) for p in (problem, twice))
     np.testing.assert_allclose(two.mixture.components.parameters()["means"], one.mixture.components.parameters()["means"], rtol=1e-5)
     assert two.log_likelihood.item() == pytest.approx(2 * one.log_likelihood.item(), rel=1e-9)
 

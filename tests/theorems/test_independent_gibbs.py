@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from examples import problem_of
+from examples import problem_of, quick
 from scipy.special import gammaln, logsumexp
 from test_gibbs import LIMIT, run
 
@@ -99,7 +99,7 @@ def test_draws_have_the_moments_of_the_sum_over_labellings() -> None:
     counts = np.stack([(labels == k).sum(axis=1) for k in range(2)], axis=1)
     squares = ((1.5 + counts) * (2.5 + counts)).sum(axis=1) / (11.0 * 12.0)
     problem = Problem(EIGHT, "gaussian", 2, NUMBERS)
-    draws = Gibbs(chains=50, draws=100, tune=50).fit(problem).draws
+    draws = Gibbs(chains=50, draws=100, tune=50).fit(problem, quick(problem)).draws
     assert draws is not None
     found = (draws.weights**2).sum(axis=-1).mean(axis=1)
     assert abs(found.mean() - shares @ squares) < LIMIT * found.std(ddof=1) / np.sqrt(50)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import quick
 
 from workbench.compare import relabelling
 from workbench.compare.cell import Cell
@@ -73,7 +74,9 @@ def test_few_draws_are_relabelled_as_enumeration_says() -> None:
     rng = np.random.default_rng(2)
     problem = Problem(rng.normal(size=(12, 1)), "gaussian", 2)
     assert problem.prior is not None
-    draws = problem.prior.posterior(EM(restarts=3, objective="posterior").fit(problem).mixture.statistics(problem.data.x)).sample(rng, (5,))
+    draws = problem.prior.posterior(
+        EM(restarts=3, objective="posterior").fit(problem, quick(problem)).mixture.statistics(problem.data.x)
+    ).sample(rng, (5,))
     counts = rng.integers(1, 4, size=12).astype(float)
     shares = Shares.of(draws, problem.data.x, again=False)
     own = [shares[s] for s in range(5)]
@@ -87,7 +90,7 @@ def test_planted_permutations_are_undone_where_components_lie_apart(rule: Any) -
     """Both rules give each draw's permutation back, and each draw counts for as much as it did."""
     rng = np.random.default_rng(0)
     problem = Problem(load_built_in("old_faithful_missing"), "gaussian", 2)
-    fit = EM(restarts=20, objective="posterior").fit(problem)
+    fit = EM(restarts=20, objective="posterior").fit(problem, quick(problem))
     orders = np.stack([rng.permutation(2) for _ in range(40)])
     planted = stacked([fit.mixture.relabelled(order) for order in orders]).reshaped(1, 40)
     sample = dataclasses.replace(fit, estimate="sample", draws=planted, log_likelihood=np.full((1, 40), fit.log_likelihood.item()))
@@ -115,7 +118,7 @@ def test_what_is_not_held_is_worked_out_again(overlapping: tuple[Problem, Fit], 
 def test_one_component_and_a_point_have_nothing_to_relabel() -> None:
     for count in (1, 3):
         problem = Problem(load_built_in("galaxies"), "gaussian", count)
-        fit = EM(restarts=5, objective="posterior").fit(problem)
+        fit = EM(restarts=5, objective="posterior").fit(problem, quick(problem))
         settled = {rule: settle(Cell({}, problem, fits={"em": fit}, relabelling=rule))["em"].rows for rule in ("assignment", "stephens")}  # type: ignore[arg-type]
         np.testing.assert_array_equal(settled["assignment"].permutations, settled["stephens"].permutations)
         assert settled["stephens"].loss == pytest.approx(0.0, abs=1e-9)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from examples import every_case, problem_of
+from examples import every_case, problem_of, quick
 from scipy.stats import norm
 
 from workbench.compare.replicated import Replicated, replicated
@@ -90,7 +90,7 @@ def test_a_row_that_counts_twice_is_two_rows() -> None:
 def test_every_family_has_rows_and_its_copies_look_alike(name: str, options: dict[str, Any], missing: float) -> None:
     """With counts; the observed numbers are those of the rows one by one, and a mixture with its own data is never far away."""
     problem = problem_of(name, options, missing)
-    fit = EM(restarts=5, objective="posterior").fit(problem)
+    fit = EM(restarts=5, objective="posterior").fit(problem, quick(problem))
     found = replicated(problem, fit)
     assert found is not None
     features = Features(problem.data, problem.family)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from examples import INDEPENDENT, every_prior, few, long, mixtures_of, problem_of, rows_of
+from examples import INDEPENDENT, every_prior, few, long, mixtures_of, problem_of, quick, rows_of
 
 from workbench.data.builtin import load_built_in
 from workbench.inference.em.climb import Stop
@@ -43,11 +43,6 @@ def test_elbo_never_falls(name: str, options: dict[str, Any], engine: Literal["f
     rises = np.diff(fit.trace.objective)[same] / np.abs(fit.trace.objective[1:][same])
     assert rises.size > 20
     assert rises.min() >= -1e-12
-
-
-def quick(problem: Problem) -> Context:
-    """Without estimates of the evidence."""
-    return dataclasses.replace(Context.default(problem), estimates=False)
 
 
 @every_prior
