@@ -60,13 +60,13 @@ def seconds(evaluate, u, repeats):
 
 def densities(pairs):
     from workbench.inference.pymc.density import density
-    from workbench.inference.pymc.model import arrays, assign
+    from workbench.inference.pymc.model import arrays
 
     for name, (*size, target) in DENSITIES.items():
         problem = problem_of(*size)
         compiled = {likelihood: density(problem, likelihood) for likelihood in ("op", "graph")}
         for likelihood, each in compiled.items():
-            assign(each.model, arrays(problem, likelihood))
+            each.assign(arrays(problem, likelihood))
         u = problem.prior.flatten(problem.prior.sample(np.random.default_rng(2)))[0]
         values = [each.function(u) for each in compiled.values()]
         for ours, theirs in zip(*values, strict=True):

@@ -25,18 +25,18 @@ def pointer(typing: Any, address: Any) -> Any:
     return numba.types.voidptr(address), generate
 
 
-def density_callback(density: Callable[..., Any], dim: int, ranks: Sequence[int]) -> Any:
+def density_callback(density: Callable[..., Any], dim: int, kinds: Sequence[tuple[int, str]]) -> Any:
     """Compile a C function that evaluates ``density(u, *arrays) -> (value (), gradient (dim,))`` at u = factor v, by v.
 
-    ``factor`` is the last array, (dim, dim), or (0, 0) where u is v. The arrays (float64, C order, of the given ranks, and the factor)
-    are found through ``addresses(arrays)``, so that other data need no compilation. A loop copies the gradient:
+    ``factor`` is the last array, (dim, dim), or (0, 0) where u is v. The arrays (in C order, of the given ranks and dtypes, and the
+    factor) are found through ``addresses(arrays)``, so that other data need no compilation. A loop copies the gradient:
     ``out[...] = gradient`` alone costs four seconds, for its error message.
     """
-    ranks = (*ranks, 2)
+    ranks, dtypes = zip(*kinds, (2, "float64"), strict=True)
     lines, at = [f"def callback(dim, v_, gradient_, value_, data_):\n    data = carray(data_, ({sum(ranks) + len(ranks)},))"], 0
     for i, rank in enumerate(ranks):
         shape = "".join(f"data[{at + 1 + axis}]," for axis in range(rank))
-        lines.append(f"    a{i} = carray(pointer(data[{at}]), ({shape}), float64)")
+        lines.append(f"    a{i} = carray(pointer(data[{at}]), ({shape}), {dtypes[i]})")
         at += 1 + rank
     names = ", ".join(f"a{i}" for i in range(len(ranks) - 1))
     lines.append(f"""
@@ -63,7 +63,7 @@ def density_callback(density: Callable[..., Any], dim: int, ranks: Sequence[int]
         "empty": np.empty,
         "carray": numba.carray,
         "pointer": pointer,
-        "float64": np.float64,
+        **{dtype: np.dtype(dtype).type for dtype in dtypes},
         "isfinite": np.isfinite,
         "density": density,
     }

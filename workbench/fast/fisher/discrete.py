@@ -66,17 +66,17 @@ def value_and_gradient(
     probs: np.ndarray,
     rates: np.ndarray,
     levels: np.ndarray,
-    codes: np.ndarray,
+    places: np.ndarray,
     members: np.ndarray,
     kind: np.ndarray,
     column: np.ndarray,
     value: np.ndarray,
     counts: np.ndarray,
 ) -> Gradient:
-    """By log_weights (K), probs, rates and levels; counts (N')."""
+    """By log_weights (K), probs, rates and levels; counts (N'); places and members int64, as of ``Coded``."""
     cells = log_cells(probs, rates, levels, kind, column, value)
     constant = np.full(cells.shape[1], -np.inf)
     for k in range(log_weights.size):
         constant[k] = log_weights[k]
-    total, summed, sums = expectation(cells, constant, codes.astype(np.int64) * WIDTH, members.astype(np.int64), counts)
+    total, summed, sums = expectation(cells, constant, places, members, counts)
     return (np.array(total), summed[: log_weights.size].copy(), *slopes(sums, probs, rates, levels, kind, column, value))

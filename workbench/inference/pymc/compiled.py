@@ -12,6 +12,7 @@ import pytensor.tensor as pt
 from workbench.fast.codes import encode
 from workbench.fast.fisher.discrete import BINARY, COUNT, LEVEL
 from workbench.fast.gaussian.missing import sort
+from workbench.fast.lanes import WIDTH
 from workbench.inference.pymc.likelihood import LogLikelihood
 from workbench.inference.pymc.parts import Part, parts_of
 from workbench.inference.pymc.recipes import categorical, gaussian_independent, gaussian_matrices
@@ -87,5 +88,11 @@ def add(families: tuple[Family, ...], n_components: int, weights: Any, at: Coord
         nothing = pt.zeros((n_components, 0), dtype="float64")
         coordinates += [nothing if own is None else own for own in (at.probs, at.rates, at.levels)]
         names += DISCRETE
-    outputs: Any = LogLikelihood(kernel)(*coordinates, *(given[name] for name in (*names, "counts")))
+    own = {**given, **(_places(given) if kernel == "discrete" else {})}
+    outputs: Any = LogLikelihood(kernel)(*coordinates, *(own[name] for name in (*names, "counts")))
     pm.Potential("log_likelihood", outputs[0] - given["offset"] if "offset" in given else outputs[0])
+
+
+def _places(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Codes as places in a table of registers, and members, as whole numbers."""
+    return {"codes": pt.cast(given["codes"], "int64") * np.int64(WIDTH), "members": pt.cast(given["members"], "int64")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from workbench.fast.callback import density_callback
 from workbench.inference.pymc.choices import Likelihood, chosen
+from workbench.inference.pymc.hoisting import hoisted
 from workbench.inference.pymc.model import Arrays, build, shape_of
 from workbench.problem import Problem
 
@@ -32,6 +33,8 @@ class Density:
     model : the PyMC model, whose data belong to the problem that came last
     function : PyTensor function u (dim,) -> (value, gradient)
     names : the data's names in the order in which the compiled code takes them
+    known : from the model's data, what of the density depends on them alone (the priors' normalisers, say) by name: worked out once
+        a problem, and data for the compiled code
     callback : the same as a C function
     """
 
@@ -39,10 +42,17 @@ class Density:
     dim: int
     function: Any
     names: tuple[str, ...]
+    known: Callable[[Arrays], Arrays]
     callback: Any
 
     def data(self, given: Arrays) -> tuple[np.ndarray, ...]:
-        return tuple(given[name] for name in self.names)
+        found = {**given, **self.known(given)}
+        return tuple(found[name] for name in self.names)
+
+    def assign(self, given: Arrays) -> None:
+        """Give ``function`` other data: those of another problem of the same shape."""
+        for variable, array in zip(self.function.get_shared(), self.data(given), strict=True):
+            variable.set_value(array)
 
 
 _DENSITIES: dict[Hashable, Density] = {}
@@ -58,22 +68,22 @@ def density(problem: Problem, likelihood: Likelihood | None) -> Density:
 
 def _compile(problem: Problem, likelihood: Likelihood | None) -> Density:
     model = build(problem, likelihood)
-    u, value, gradient = _joined(model)
+    value, known = hoisted(model.logp(), model.value_vars)
+    u, value, gradient = _joined(model, value)
     mode = get_mode("NUMBA")
     if chosen(problem, likelihood) == "op":
         mode = mode.register((dfs_rewriter(_sliced), 1.1))  # after canonicalisation (1), which works out the sizes
     function = pm.pytensorf.compile([u], [value, gradient], mode=mode)
     function(np.full(u.type.shape, 0.1))  # numba compiles at the first call
     shared = function.get_shared()
-    callback = density_callback(function.vm.jit_fn, u.type.shape[0], [variable.type.ndim for variable in shared])
-    return Density(model, u.type.shape[0], function, tuple(variable.name for variable in shared), callback)
+    callback = density_callback(function.vm.jit_fn, u.type.shape[0], [(variable.type.ndim, variable.type.dtype) for variable in shared])
+    return Density(model, u.type.shape[0], function, tuple(variable.name for variable in shared), known, callback)
 
 
-def _joined(model: pm.Model) -> tuple[Any, Any, Any]:
+def _joined(model: pm.Model, value: Any) -> tuple[Any, Any, Any]:
     """Flat coordinates, log density and gradient; the gradient by each variable is joined, which leaves fewer nodes to
     compile than the gradient by the joined variables."""
     values = model.value_vars
-    value = model.logp()
     slopes: Any = pt.grad(value, values)
     gradient = pt.concatenate([slope.ravel() for slope in slopes])
     sizes = [math.prod(variable.type.shape) for variable in values]

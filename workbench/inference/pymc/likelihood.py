@@ -68,7 +68,7 @@ class LogLikelihood(Op):  # type: ignore[misc]
         return Apply(self, arguments, [pt.dscalar(), *(value.type() for value in arguments[: KERNELS[self.kernel].coordinates])])
 
     def perform(self, node: Any, inputs: Any, output_storage: Any) -> None:
-        arrays = [np.ascontiguousarray(value, dtype=np.float64).reshape(np.shape(value)) for value in inputs]
+        arrays = [np.ascontiguousarray(value).reshape(np.shape(value)) for value in inputs]
         kernel = KERNELS[self.kernel]
         for storage, value in zip(output_storage, kernel.function(*kernel.size([array.shape for array in arrays]), *arrays), strict=True):
             storage[0] = value
@@ -95,7 +95,7 @@ def _compiled(op: Any, node: Any = None, **_: Any) -> tuple[Any, str]:
     """PyTensor optimises an Op's code again at each of its levels of callers: they get a call of it."""
     kernel = KERNELS[op.kernel]
     size = kernel.size([value.type.shape for value in node.inputs])
-    arrays = [numba.types.Array(numba.types.float64, value.type.ndim, "C") for value in node.inputs]
+    arrays = [numba.types.Array(numba.from_dtype(np.dtype(value.type.dtype)), value.type.ndim, "C") for value in node.inputs]
     name = f"workbench_{op.kernel}_{len(size[0]) if size else 0}_{DIGEST}"
     call = apart(kernel.function, [*(numba.typeof(value) for value in size), *arrays], name)
 
