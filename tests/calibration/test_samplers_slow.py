@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,13 +14,13 @@ from workbench.inference.method import Method
 from workbench.problem import Problem
 
 
-def small() -> Problem:
+def small(prior: Any = "default") -> Problem:
     """Twenty eruptions of Old Faithful, both columns."""
-    return Problem(load_built_in("old_faithful").take(np.arange(0, 272, 14)), "gaussian", 2)
+    return Problem(load_built_in("old_faithful").take(np.arange(0, 272, 14)), "gaussian", 2, prior)
 
 
-def ranked_by(method: Method, replicates: int) -> dict[str, Ranked]:
-    return {each.quantity: each for each in ranked(calibrate(small(), method, replicates, seed=3))}
+def ranked_by(method: Method, replicates: int, problem: Problem | None = None) -> dict[str, Ranked]:
+    return {each.quantity: each for each in ranked(calibrate(problem or small(), method, replicates, seed=3))}
 
 
 @pytest.mark.slow
@@ -54,4 +56,12 @@ def test_advi_fails_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.timeout(1800)
 def test_smc_passes() -> None:
     found = ranked_by(SMC(chains=4, draws=100), 100)
+    assert [quantity for quantity, each in found.items() if not each.good] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_smc_passes_under_an_independent_prior() -> None:
+    """Where rows enter by powers of their likelihood from the first on, and moves are there and back."""
+    found = ranked_by(SMC(chains=4, draws=100), 50, small({"kind": "independent"}))
     assert [quantity for quantity, each in found.items() if not each.good] == []

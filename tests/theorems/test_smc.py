@@ -23,7 +23,7 @@ from workbench.inference.method import Context
 from workbench.inference.smc import SMC
 from workbench.inference.smc.collapsed import Labelled
 from workbench.inference.smc.entry import Entry
-from workbench.inference.smc.islands import evidence_of, resampled, shared_out, unless_opposed
+from workbench.inference.smc.islands import evidence_of, limit, resampled, shared_out, unless_opposed
 from workbench.inference.smc.stage import Stage, log_likelihood
 from workbench.problem import Problem
 
@@ -245,13 +245,14 @@ def test_islands_are_drawn_from_in_proportion_to_their_evidence() -> None:
 def test_islands_that_differ_are_not_trusted() -> None:
     wide = evidence_of(np.array([0.0, 1.0, 2.0, 3.0]))
     assert not wide.trusted
-    assert "raise draws" in wide.note
+    assert "raise chains" in wide.note
     assert wide.log_evidence == pytest.approx(np.log(np.exp([0, 1, 2, 3]).mean()))
     assert "3 islands do not tell the error: raise chains" in evidence_of(np.array([0.0, 0.1, -0.1])).note
     low = evidence_of(np.r_[np.full(15, 0.0), -20.0])
     assert low.trusted  # one that has missed all costs a sixteenth, and the error says so
     assert low.mcse > 0.06 > -low.log_evidence - 0.01
     assert not evidence_of(np.r_[np.full(15, 0.0), 20.0]).trusted
+    assert [limit(count) for count in (4, 16, 36, 64, 400)] == pytest.approx([0.5, 0.5, 0.75, 1.0, 1.0])
 
 
 def test_the_error_of_few_islands_is_that_of_students_t() -> None:

@@ -22,7 +22,7 @@ from workbench.compare.settled import Settled
 from workbench.compare.verdict import check, verdict
 from workbench.fit import Fit, Status
 from workbench.inference.evidence.pareto import pareto_k
-from workbench.inference.smc.islands import SPREAD, spread
+from workbench.inference.smc.islands import limit, spread
 from workbench.problem import Problem
 
 Row = dict[str, Any]
@@ -188,8 +188,8 @@ def _of_islands(fit: Fit) -> Iterator[Row]:
         return
     last = np.append(np.flatnonzero(np.diff(fit.trace.restart)), fit.trace.restart.size - 1)
     logs = fit.trace.objective[last]
-    apart = spread(logs)
-    yield check("smc_spread", apart, SPREAD, apart <= SPREAD, "raise draws, then sweeps: the islands' evidences differ")
+    apart, most = spread(logs), limit(logs.size)
+    yield check("smc_spread", apart, most, apart <= most, "raise chains, or draws: the islands' evidences differ")
     shares = np.exp(logs - logs.max())
     yield check("largest_island_share", float(shares.max() / shares.sum()), None, None, "")
 
