@@ -225,7 +225,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
 
 def test_the_exit_code_is_130_wherever_the_interrupt_comes(tmp_path: Path) -> None:
     """Within ``exec`` of a text, as at the import of a dataclass, CPython would end by the signal instead."""
-    script = 'import sys\nfrom workbench import cli\ncli._list = lambda _: exec("raise KeyboardInterrupt")\nsys.exit(cli.main(["list"]))\n'
+    script = 'import sys\nfrom workbench import cli\ncli.list_command = lambda _: exec("raise KeyboardInterrupt")\nsys.exit(cli.main(["list"]))\n'
     (tmp_path / "interrupted.py").write_text(script)
     done = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True, timeout=LATE, check=False)
     assert done.returncode == 130
