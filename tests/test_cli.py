@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench.cli import main
 from workbench.cli.display import Lines
 from workbench.experiment.events import Line, Progress, Started
 from workbench.experiment.schema import schema
@@ -48,10 +49,12 @@ def test_light_commands_import_nothing_heavy(command: list[str]) -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_configs_are_valid(config: Path) -> None:
-    done = workbench("check", str(config), folder=ROOT)
-    assert done.returncode == 0, done.stderr
-    assert "valid" in done.stdout
+def test_configs_are_valid(config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    done = main(["check", str(config)])
+    said = capsys.readouterr()
+    assert done == 0, said.err
+    assert "valid" in said.out
 
 
 def test_schema_is_committed_and_true() -> None:
