@@ -122,8 +122,10 @@ def test_without_draws_that_may_be_believed_nothing_is_called_known() -> None:
 def test_chains_that_disagree_are_not_called_known(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = Problem(EIGHT, "gaussian", 2)
     fit = Exact(chains=2, draws=50).fit(problem)
+    said: list[str] = []
     monkeypatch.setattr(sensitivity, "ratio_of", lambda *_: Ratio(-1.0, 0.01, 1.4, 20.0, 0.9))
-    table = assemble([Cell({KEY: 2}, problem, fits={"exact": fit})])["prior_sensitivity"].set_index("prior")
+    table = assemble([Cell({KEY: 2}, problem, fits={"exact": fit})], said.append)["prior_sensitivity"].set_index("prior")
+    assert said == ["sampling under 2 other priors, to see what the prior does to the evidence: model.n_components=2"]
     assert table.loc["mean_strength / 100", "note"].startswith("chains under one of the two priors disagree (R-hat 1.40, above 1.05)")
     assert pd.isna(table.loc["mean_strength / 100", "log_evidence"])
     assert pd.isna(table.loc["mean_strength / 100", "probability"])
@@ -181,7 +183,7 @@ def test_the_change_from_draws_that_lack_a_part_is_not_called_known(monkeypatch:
     assert notes["mean_strength / 100"].startswith("by draws of the one posterior the change is 0.2 nats away from that by the other's")
     denied = dataclasses.replace(fit, evidence=(*fit.evidence, Evidence("bridge", -21.9, 0.01, False, "importance sampling is above")))
     notes = assemble([Cell({KEY: 2}, problem, fits={"exact": denied})])["prior_sensitivity"].set_index("prior")["note"]
-    assert "no method here has draws from the posterior and an evidence that is trusted" in notes["mean_strength / 100"]
+    assert "no draws to start from, as bridge of exact is not trusted" in notes["mean_strength / 100"]
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from workbench.compare.predictive import leave_one_out, of_left_out_draws
 from workbench.compare.probabilities import model_probability_rows
 from workbench.compare.replicated import replicated
 from workbench.compare.scoring import failure_row, likelihood_row
-from workbench.compare.sensitivity import sensitivity_rows
+from workbench.compare.sensitivity import sensitivity_rows, unsaid
 from workbench.compare.settled import Settled, settle
 from workbench.fit import Evidence, Fit
 
@@ -83,9 +83,9 @@ WHOLE = frozenset(
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def assemble(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
+def assemble(cells: Sequence[Cell], say: Callable[[str], None] = unsaid) -> dict[str, pd.DataFrame]:
     """Every table but the ledger, which belongs to the study of EM; swept keys are the first columns. Those of a calibration are
-    there where there was one.
+    there where there was one. What takes seconds is told to ``say``.
 
     A cell that a method cannot have is missing (``<NA>`` or nan), which is written as an empty cell.
     """
@@ -96,7 +96,7 @@ def assemble(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
             rows[name].append({**cell.values, **row})
     swept = list(cells[0].values) if cells else []
     rows["model_probabilities"] += model_probability_rows(swept, rows["likelihoods"], rows["evidence"])
-    rows["prior_sensitivity"] += sensitivity_rows(cells, rows["model_probabilities"])
+    rows["prior_sensitivity"] += sensitivity_rows(cells, rows["model_probabilities"], say)
     return {name: frame(rows[name], [*swept, *words.split()]) for name, words in columns.items()}
 
 

@@ -168,7 +168,7 @@ def run(
         pages = pages_of(folder)
         if groups or not published(asked, store):
             reporter(Line("writing tables and pages" if asked.report else "writing tables"))
-            pages = publish(asked, store, fits, pages=asked.report)
+            pages = publish(asked, store, fits, pages=asked.report, reporter=reporter)
         seconds = time.perf_counter() - began
         if groups:
             store.note(finished=now(), seconds=round(seconds, 2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,10 @@ LARGEST_ERROR = 0.25
 ADVICE = "to know, run the sweep with this row's numbers in `model: {prior: ...}`"
 
 
+def unsaid(_: str) -> None:
+    """Say it to nobody."""
+
+
 @dataclass(frozen=True, eq=False)
 class Change:
     """A changed prior of one cell: in words, what `prior:` takes, and the log evidence's change or why it is not known."""
@@ -51,13 +55,14 @@ class Change:
     why: str = ""
 
 
-def sensitivity_rows(cells: Sequence[Cell], told: Iterable[Row]) -> Iterator[Row]:
+def sensitivity_rows(cells: Sequence[Cell], told: Iterable[Row], say: Callable[[str], None] = unsaid) -> Iterator[Row]:
     """Rows of every cell of a sweep over K: as given, means held 100 times as strongly and as weakly, ``scale`` the same for all K.
 
     Parameters
     ----------
     cells : of the sweep
     told : rows of ``model_probabilities.csv``, whose log evidence is the one that is changed
+    say : is told which cell is sampled under other priors, which takes seconds
 
     Notes
     -----
@@ -75,17 +80,17 @@ def sensitivity_rows(cells: Sequence[Cell], told: Iterable[Row]) -> Iterator[Row
             others = tuple(value for key, value in cell.values.items() if key != KEY)
             groups.setdefault(others, []).append((cell, rows[tuple(cell.values.values())]))
     for group in groups.values():
-        yield from _of_group(group)
+        yield from _of_group(group, say)
 
 
-def _of_group(group: Sequence[tuple[Cell, Row]]) -> Iterator[Row]:
+def _of_group(group: Sequence[tuple[Cell, Row]], say: Callable[[str], None]) -> Iterator[Row]:
     problems = [cell.problem for cell, _ in group]
     if any(problem.prior is None for problem in problems):
         return
     scales = [scale(problem) for problem in problems]
     moving = any(each != scales[0] for each in scales)
     frozen = _frozen([row for _, row in group], [problem.n_components for problem in problems]) if moving else None
-    for changes in zip(*(_changes(cell, row, frozen, problems) for cell, row in group), strict=True):
+    for changes in zip(*(_changes(cell, row, frozen, problems, say) for cell, row in group), strict=True):
         found = [_row(cell, row, change) for (cell, row), change in zip(group, changes, strict=True)]
         if moving and changes[0].words == AS_GIVEN:
             found = [each | {"numbers": written(own)} for each, own in zip(found, scales, strict=True)]
@@ -100,13 +105,16 @@ def _frozen(rows: Sequence[Row], numbers: Sequence[int]) -> int:
     return min(range(len(numbers)), key=lambda i: (numbers[i] < 2, numbers[i]))
 
 
-def _changes(cell: Cell, row: Row, frozen: int | None, problems: Sequence[Problem]) -> list[Change]:
+def _changes(cell: Cell, row: Row, frozen: int | None, problems: Sequence[Problem], say: Callable[[str], None]) -> list[Change]:
     """Every prior that a cell is looked at under."""
     problem, found = cell.problem, [Change(AS_GIVEN, {}, Ratio(0.0, 0.0, 1.0, math.inf, 1.0))]
     wanted = [each for each in (spread(problem, FACTOR), spread(problem, 1.0 / FACTOR)) if each is not None]
     if frozen is not None:
         wanted.append((f"scale as of K = {problems[frozen].n_components}", scale(problems[frozen])))
     base, why = _base(cell, row)
+    if base is not None and wanted:
+        where = ", ".join(f"{key}={value}" for key, value in cell.values.items())
+        say(f"sampling under {len(wanted)} other priors, to see what the prior does to the evidence: {where}")
     for words, numbers in wanted:
         if base is None:
             found.append(Change(words, numbers, None, f"{why}; {ADVICE}"))
