@@ -43,6 +43,7 @@ class Pathfinder:
     draws : draws from q that are kept
     tol : a path ends when its log density (nats) rises by less
     max_iter : steps after which a path ends without having converged
+    batch_size : rows on which paths climb first, where they are many; without it they see all from the first step
 
     Notes
     -----
@@ -50,9 +51,14 @@ class Pathfinder:
       from EM's own E step, all paths in one batch.
     - Normal at u_l: mean u_l + H g, covariance H, with g the gradient there and H the inverse curvature of the last steps: a
       diagonal that follows all of them, and the low-rank update of the last ones.
-    - Paths see all rows: of 100,000 (two columns, K = 3, 20 paths) the climbs are 2.8 of 21 s, the choice of normals the most of the
-      rest. Climbs that began on 500 to 20,000 of them took as long in all, and with fewer steps left to show the curvature their ELBO
-      was lower by -0.2 to 0.8 nats, so there is no `batch_size`.
+    - With `batch_size` paths climb on that many rows, drawn at random, which count for all; those that end at one mode, labels aside, go
+      on as one. From there a path sees all rows, in coordinates in which the normal by the part's Hessian is round, and is there in a
+      few steps: its normals, their ELBOs and the draws that are kept are those of all rows. A mode that the part has not is not found.
+      Measured with two columns and K = 3 groups that overlap, 20 paths, beside the same without: 1,000,000 rows by 10,000: 11 CPU
+      seconds instead of 126 (climbs 20, choice of normals 100), 0.26 instead of 0.40 GB, ELBO 1.21 nats higher, log p(x) by importance
+      sampling 0.27 higher, of which the error without is 0.13; 10,000 rows by 1,000, three seeds: 1.6 seconds instead of 6.2, ELBO 0.2
+      to 0.5 higher, log p(x) 0.00 to 0.10; 300 rows by 100, five seeds: no time to speak of, ELBO -0.17 to 0.37, log p(x) -0.04 to
+      0.10. That ELBOs are higher is the coordinates' doing: few steps show a round curvature better than many a stretched one.
     - q = sum_j w_j N_j(u), one normal for each mode up to labels; two paths end at one mode if they are less than half a standard
       deviation of the better normal apart, labels aside. All are in the labelling of the best; w_j proportional to exp ELBO_j.
       Draws come from q itself, with its log density, and are not resampled: importance weights are told beside them.
@@ -80,7 +86,7 @@ class Pathfinder:
 
     kind: ClassVar[str] = "pathfinder"
     estimate: ClassVar[Estimate] = "approximation"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 
@@ -91,12 +97,19 @@ class Pathfinder:
     draws: Annotated[int, Ge(2)] = 1000
     tol: Annotated[float, Gt(0)] = 1e-6
     max_iter: Annotated[int, Ge(1)] = 1000
+    batch_size: Annotated[int, Ge(1)] | None = None
 
     def __post_init__(self) -> None:
         check_options(self)
 
     def refuses(self, problem: Problem) -> str | None:
-        """No prior, or one without the start that is asked for."""
+        """No prior, or one without the start that is asked for; or a part that is no part."""
+        if self.batch_size is not None:
+            seen = int((~np.isnan(problem.data.x).all(axis=1)).sum())
+            if self.batch_size >= seen:
+                return f"batch_size: {self.batch_size} is not below the {seen} rows; leave it out, or lower it"
+            if self.batch_size < problem.n_components:
+                return f"batch_size: {self.batch_size} is below the {problem.n_components} components; raise it"
         return problem.no_prior if problem.prior is None else unbegun(problem, self.init)
 
     def fit(self, problem: Problem, context: Context | None = None) -> Fit:
@@ -109,6 +122,9 @@ class Pathfinder:
         FloatingPointError
             If no path has a normal with a finite ELBO.
         """
+        import threadpoolctl
+
+        from workbench.inference.pathfinder.part import by_part, drawn
         from workbench.inference.target import CompiledTarget
 
         context = context or Context.default(problem)
@@ -116,11 +132,16 @@ class Pathfinder:
             raise ValueError(reason)
         seeds = [context.start_seed(i) for i in range(self.restarts)]
         with context.clock("compile"):  # or read from the code cache
-            target = CompiledTarget.of(problem, context.threads)
-            target.value_and_gradient(begin(problem, "random_rows", seeds[:1])[0])
-        with context.clock("run"), np.errstate(all="ignore"):
-            start, names = begin(problem, self.init, seeds)
-            found, elbo = self._paths(target, start, context)
+            part = problem if self.batch_size is None else drawn(problem, self.batch_size, context.noise_seed(self.restarts + 2))
+            target, climbing = (CompiledTarget.of(each, context.threads) for each in (problem, part))
+            climbing.value_and_gradient(begin(part, "random_rows", seeds[:1])[0])
+        one = threadpoolctl.threadpool_limits(1, user_api="blas")  # small products only wait for each other on several
+        with context.clock("run"), np.errstate(all="ignore"), one:
+            start, names = begin(part, self.init, seeds)
+            context.progress("climbing", math.nan)
+            found, elbo = self._paths(target, start, context) if part is problem else by_part(self, target, climbing, start, context)
+            if not np.isfinite(elbo).any():
+                raise FloatingPointError(Status.NOT_FINITE.value)
             reported = self._reported(target, found, elbo, context)
         return Fit.approximation_of(
             **reported,
@@ -137,15 +158,12 @@ class Pathfinder:
         """Every path with its normal, and the ELBO of that by fresh draws."""
         from workbench.inference.pathfinder.paths import best_on, climbed, fresh_elbo
 
-        context.progress("climbing", math.nan)
         found, elbo = [], []
         for i, path in enumerate(climbed(target, start, self.history, self.tol, self.max_iter)):
             context.progress("choosing", i / self.restarts)
             rng = np.random.default_rng(context.noise_seed(i))
             found.append(best_on(target, path, self.history, self.elbo_draws, rng))
             elbo.append(fresh_elbo(target, found[-1].normal, TELLING, rng))
-        if not np.isfinite(elbo).any():
-            raise FloatingPointError(Status.NOT_FINITE.value)
         return found, np.array(elbo)
 
     def _reported(self, target: CompiledTarget, found: list[Found], elbo: np.ndarray, context: Context) -> dict[str, Any]:
@@ -168,7 +186,7 @@ class Pathfinder:
             "reported": best,
             "evidence": self._evidence(target, q, u, np.asarray(log_posterior + log_jacobian), context),
             "approximation": {"shares": q.density.weights, "means": q.density.means, "scale_trils": q.density.scale_trils},
-            "messages": tuple(_remarks(q)),
+            "messages": tuple(_remarks(q, found)),
         }
 
     def _evidence(self, target: CompiledTarget, q: Mixed, u: np.ndarray, log_density: np.ndarray, context: Context) -> tuple[Evidence, ...]:
@@ -179,22 +197,28 @@ class Pathfinder:
         return (*([] if symmetrised is None else [symmetrised]), *weighed)
 
 
-def _remarks(q: Mixed) -> list[str]:
+def _remarks(q: Mixed, found: list[Found]) -> list[str]:
+    said = []
+    if found[0].before is not None:
+        said.append(
+            f"of {len(found)} paths on part of the rows {len({id(each.path) for each in found})}, with different ends, went on to all rows"
+        )
     shares = q.density.weights
-    if shares.size == 1:
-        return []
-    listed = ", ".join(f"{share:.2g}" for share in shares)
-    return [f"q is a mixture of normals at {shares.size} modes, with shares {listed}"]
+    if shares.size > 1:
+        listed = ", ".join(f"{share:.2g}" for share in shares)
+        said.append(f"q is a mixture of normals at {shares.size} modes, with shares {listed}")
+    return said
 
 
 def _restarts(target: CompiledTarget, found: list[Found], elbo: np.ndarray, seeds: list[int], names: tuple[str, ...]) -> Restarts:
     """How every path ended: its mode, and the ELBO of its normal."""
-    mixture, _ = target.prior.unflatten(np.stack([each.path.u[-1] for each in found]))
-    log_likelihood = np.asarray(target.log_likelihood(mixture))
+    ends, which = np.unique([each.path.u[-1] for each in found], axis=0, return_inverse=True)
+    mixture = target.prior.unflatten(ends)[0].take(which)
+    log_likelihood = np.asarray(target.log_likelihood(target.prior.unflatten(ends)[0]))[which]
     return Restarts(
         start_seed=np.array(seeds),
         init=names,
-        iterations=np.array([each.path.value.size - 1 for each in found]),
+        iterations=np.array([each.steps for each in found]),
         objective=elbo,
         log_likelihood=log_likelihood,
         log_posterior=np.asarray(log_likelihood + target.prior.log_density(mixture)),
@@ -209,7 +233,7 @@ def _trace(found: list[Found]) -> Trace:
     rows = [(i, point) for i, each in enumerate(found) for point in np.flatnonzero(np.isfinite(each.elbo))]
     return Trace(
         restart=np.array([i for i, _ in rows], dtype=np.int64),
-        iteration=np.array([point for _, point in rows], dtype=np.int64),
-        seconds=np.array([found[i].path.seconds[point] for i, point in rows]),
+        iteration=np.array([found[i].steps - found[i].path.steps + point for i, point in rows], dtype=np.int64),
+        seconds=np.array([found[i].seconds[point] for i, point in rows]),
         objective=np.array([found[i].elbo[point] for i, point in rows]),
     )

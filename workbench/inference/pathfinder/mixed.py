@@ -63,23 +63,24 @@ class Mixed:
 
 def different(symmetry: Symmetry, found: list[Found], elbo: np.ndarray) -> list[int]:
     """Paths to different modes, but for labels: of each mode the one with the best ELBO, the best first."""
-    ends = np.stack([each.path.u[-1] for each in found])
-    values = np.array([each.path.value[-1] for each in found])
     most = max(1, min(MOST, NUMBERS // symmetry.dim**2))
     kept: list[int] = []
     for i in np.argsort(-np.nan_to_num(elbo, nan=-np.inf), kind="stable"):
         if len(kept) == most or not elbo[i] >= np.nanmax(elbo) - GAP:
             break
-        if not any(abs(values[i] - values[j]) < SAME_VALUE and _apart(symmetry, found[j], ends[i]) < SAME_PLACE for j in kept):
+        if not any(same(symmetry, found[j], found[i]) for j in kept):
             kept.append(int(i))
     return kept
 
 
-def _apart(symmetry: Symmetry, known: Found, end: Coordinates) -> float:
-    """How far another path's end is from that of a known one, but for labels, in standard deviations of its normal."""
-    assert known.normal is not None
+def same(symmetry: Symmetry, known: Found, other: Found) -> bool:
+    """Whether another path ends at the mode of a known one, but for labels; by how far apart they end, in standard deviations of the
+    known one's normal."""
+    if known.normal is None or not abs(other.path.value[-1] - known.path.value[-1]) < SAME_VALUE:
+        return False
     first = known.path.u[-1]
-    return float(known.normal.lengths(Region.about(symmetry, first).aligned(end[None]) - first)[0])
+    steps = Region.about(symmetry, first).aligned(other.path.u[-1:]) - first
+    return bool(known.normal.lengths(steps)[0] < SAME_PLACE)
 
 
 def _within(region: Region, found: Found) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,13 +13,27 @@ from workbench.fit import Status
 from workbench.inference.lbfgs import Memory, dot
 from workbench.inference.line_search import backtracked
 from workbench.inference.pathfinder.normal import LowRankNormal, along
-from workbench.inference.target import CompiledTarget
-from workbench.models.shapes import Coordinates
+from workbench.models.shapes import Coordinates, PerFit
+from workbench.problem import Problem
 
 CELLS = 500_000_000
 """Draws times cells of data times components that the choice on one path may cost."""
 FEWEST = 4
 """Draws of each normal at least."""
+
+
+class Density(Protocol):
+    """What paths climb: a log density of batches of points (point, dim)."""
+
+    @property
+    def problem(self) -> Problem: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    def log_density(self, u: Coordinates) -> PerFit: ...
+
+    def value_and_gradient(self, u: Coordinates) -> tuple[PerFit, Coordinates]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +46,10 @@ class Path:
     status: Status
     seconds: np.ndarray
 
+    @property
+    def steps(self) -> int:
+        return self.value.size - 1
+
 
 @dataclass(frozen=True, eq=False)
 class Found:
@@ -43,12 +61,24 @@ class Found:
     normal : the one with the highest ELBO, None where no point had one that could be told
     point : its point on the path
     elbo : (point,), estimates along the path, nan where there is none
+    before : the way to where the path begins, on a part of the rows; None if all of it is on all rows
     """
 
     path: Path
     normal: LowRankNormal | None
     point: int
     elbo: np.ndarray
+    before: Path | None = None
+
+    @property
+    def steps(self) -> int:
+        """Of the path, and before it."""
+        return self.path.steps + (0 if self.before is None else self.before.steps)
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """(point,), from the first start."""
+        return self.path.seconds + (0.0 if self.before is None else self.before.seconds[-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +93,7 @@ class _Place:
         return _Place(self.u[index], self.value[index], self.slope[index])
 
 
-def climbed(target: CompiledTarget, start: Coordinates, history: int, tol: float, max_iter: int) -> list[Path]:
+def climbed(target: Density, start: Coordinates, history: int, tol: float, max_iter: int) -> list[Path]:
     """All starts (start, dim) uphill in one batch, each until a step gains less than ``tol`` nats or nothing lifts it any more."""
     count = start.shape[0]
     value, slope = target.value_and_gradient(start)
@@ -96,7 +126,7 @@ def _path(way: list[_Place], status: Status, seconds: list[float]) -> Path:
     return Path(u, value, slope, status, np.array(seconds))
 
 
-def _moved(target: CompiledTarget, here: _Place, memory: Memory) -> tuple[_Place, np.ndarray]:
+def _moved(target: Density, here: _Place, memory: Memory) -> tuple[_Place, np.ndarray]:
     """One step of every path by what is remembered, or, where that leads nowhere, along the gradient; and who stays."""
     there, stays = _stepped(target, here, memory)
     again = stays & memory.filled
@@ -109,7 +139,7 @@ def _moved(target: CompiledTarget, here: _Place, memory: Memory) -> tuple[_Place
     return there, stays
 
 
-def _stepped(target: CompiledTarget, here: _Place, memory: Memory) -> tuple[_Place, np.ndarray]:
+def _stepped(target: Density, here: _Place, memory: Memory) -> tuple[_Place, np.ndarray]:
     def evaluate(_: np.ndarray, u: Coordinates) -> tuple[np.ndarray, _Place]:
         value, slope = target.value_and_gradient(u)
         return np.asarray(value), _Place(u, np.asarray(value), slope)
@@ -122,7 +152,7 @@ def _stepped(target: CompiledTarget, here: _Place, memory: Memory) -> tuple[_Pla
     return there, taken == 0.0
 
 
-def best_on(target: CompiledTarget, path: Path, history: int, draws: int, rng: np.random.Generator) -> Found:
+def best_on(target: Density, path: Path, history: int, draws: int, rng: np.random.Generator) -> Found:
     """The normal with the highest ELBO on a path, by ``draws`` draws of each, fewer where the data are many."""
     normals = list(along(path.u, path.slope, history))
     told = [i for i, normal in enumerate(normals) if normal is not None]
@@ -140,7 +170,7 @@ def best_on(target: CompiledTarget, path: Path, history: int, draws: int, rng: n
     return Found(path, normals[point - 1], point, elbo)
 
 
-def fresh_elbo(target: CompiledTarget, normal: LowRankNormal | None, draws: int, rng: np.random.Generator) -> float:
+def fresh_elbo(target: Density, normal: LowRankNormal | None, draws: int, rng: np.random.Generator) -> float:
     """The ELBO by fresh draws: that of the choice was the highest of many, and so too high."""
     if normal is None:
         return math.nan
