@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,13 @@ def setting_of(id: str, restarts: int, **options: Any) -> Setting:
     return load({"data": data, "model": model, "methods": methods}).cells()[0]
 
 
+def quick(problem: Problem) -> Context:
+    """Without estimates of the evidence and refits without each row."""
+    return dataclasses.replace(Context.default(problem), estimates=False)
+
+
 def fit_of(setting: Setting) -> Fit:
-    return setting.methods["em"].fit(setting.problem)
+    return setting.methods["em"].fit(setting.problem, quick(setting.problem))
 
 
 @pytest.mark.parametrize("id", SEVERAL)
@@ -138,7 +144,7 @@ def test_as_many_random_responsibilities_find_it(id: str) -> None:
     """
     problem = setting_of(id, 1).problem
     distinct = Problem(problem.data.distinct()[0], problem.family, problem.n_components)
-    table = hits_of(id, EM(restarts=1000, init="random_responsibilities").fit(distinct))
+    table = hits_of(id, EM(restarts=1000, init="random_responsibilities").fit(distinct, quick(distinct)))
     assert stats.fisher_exact(table).pvalue > 1e-3, table
 
 
@@ -152,7 +158,8 @@ def hits_of(id: str, fit: Fit) -> list[list[int]]:
 
 
 def test_iris_singular_and_spurious_are_kept_out_of_best() -> None:
-    fit = EM(restarts=1000, init="random_rows").fit(Problem(load_built_in("iris"), "gaussian", 3))
+    problem = Problem(load_built_in("iris"), "gaussian", 3)
+    fit = EM(restarts=1000, init="random_rows").fit(problem, quick(problem))
     restarts = fit.restarts
     assert restarts is not None
     assert restarts.spurious is not None
@@ -166,7 +173,8 @@ def test_iris_singular_and_spurious_are_kept_out_of_best() -> None:
 
 
 def test_a_collapse_is_named_singular_and_not_merely_not_finite() -> None:
-    fit = EM(restarts=200).fit(Problem(load_built_in("iris").x, "gaussian", 3))
+    problem = Problem(load_built_in("iris").x, "gaussian", 3)
+    fit = EM(restarts=200).fit(problem, quick(problem))
     assert fit.restarts is not None
     assert {status.name for status in fit.restarts.status} == {"CONVERGED", "SINGULAR"}
 

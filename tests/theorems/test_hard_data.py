@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import quick
 
 from workbench.compare import predictive
 from workbench.compare.assembly import assemble
@@ -33,7 +34,7 @@ PAIR = np.vstack([RNG.normal(size=(20, 2)), RNG.normal(size=(20, 2)) + 4.0])
 
 def test_a_restart_that_went_wrong_is_neither_best_nor_an_optimum() -> None:
     problem = Problem(PAIR, "gaussian", 2)
-    fit = EM(restarts=4, objective="posterior").fit(problem)
+    fit = EM(restarts=4, objective="posterior").fit(problem, quick(problem))
     assert fit.restarts is not None
     assert fit.restarts.polished_objective is not None
     higher = fit.restarts.polished_objective + np.array([0.0, 50.0, 40.0, 0.0])
@@ -45,7 +46,7 @@ def test_a_restart_that_went_wrong_is_neither_best_nor_an_optimum() -> None:
 
 def test_a_mode_of_the_posterior_is_not_thrown_in_with_others_for_its_status() -> None:
     problem = Problem(PAIR, "gaussian", 2)
-    fit = EM(restarts=4, objective="posterior").fit(problem)
+    fit = EM(restarts=4, objective="posterior").fit(problem, quick(problem))
     assert fit.restarts is not None
     apart = np.array([1.0, 2.0, 3.0, 4.0])
     restarts = dataclasses.replace(fit.restarts, status=(Status.SINGULAR,) * 4, polished_objective=apart)
@@ -188,7 +189,8 @@ def test_collinear_columns_have_no_regular_optimum(seed: int) -> None:
 @pytest.mark.parametrize("correlated", [False, True])
 def test_no_restart_falls_where_the_covariance_is_badly_conditioned(correlated: bool) -> None:
     x = np.column_stack([PAIR[:, 0], PAIR[:, 0] + 1e-5 * PAIR[:, 1]]) if correlated else np.vstack([PAIR, [[1e6, 1e6]]])
-    fit = EM(restarts=20, objective="posterior").fit(Problem(x, "gaussian", 3))
+    problem = Problem(x, "gaussian", 3)
+    fit = EM(restarts=20, objective="posterior").fit(problem, quick(problem))
     assert fit.restarts is not None
     assert set(fit.restarts.status) == {Status.CONVERGED}
 
