@@ -5,6 +5,7 @@ import functools
 import os
 import subprocess
 import sys
+import threading
 from importlib import resources
 
 import numpy as np
@@ -161,3 +162,17 @@ def test_same_bits_from_an_empty_and_a_warm_code_cache(tmp_path):
     assert len(runs[0].stdout.split()) == 2
     assert runs[0].stdout == runs[1].stdout
     assert not runs[0].stderr
+
+
+def test_what_depends_on_data_alone_is_worked_out_by_one_thread(monkeypatch):
+    from workbench.inference.pymc.density import Density
+
+    callers, data = [], Density.data
+
+    def heard(self, given):
+        callers.append(threading.current_thread())
+        return data(self, given)
+
+    monkeypatch.setattr(Density, "data", heard)
+    fit_of(NUTS(chains=4, draws=5, tune=5), threads=2)
+    assert callers == [threading.main_thread()]  # PyTensor's functions are not to be called by two at a time

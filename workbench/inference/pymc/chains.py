@@ -72,7 +72,8 @@ def sample(density: Density, given: Arrays, places: Places, settings: Settings, 
             progress(sum(done) / len(done))
 
     factors = np.zeros((len(places.u), 0, 0)) if places.factors is None else np.ascontiguousarray(places.factors)
-    running = [_Chain(density, given, places.u[i], factor, settings, i, heard) for i, factor in enumerate(factors)]
+    data = density.data(given)  # here, as PyTensor's functions are not to be called by two threads at a time
+    running = [_Chain(density, (*data, factor), places.u[i], settings, i, heard) for i, factor in enumerate(factors)]
     with ThreadPoolExecutor(settings.cores) as pool:
         try:
             trees = list(pool.map(_Chain.run, running))
@@ -88,12 +89,14 @@ def sample(density: Density, given: Arrays, places: Places, settings: Settings, 
 
 @dataclass(eq=False)
 class _Chain:
-    """One chain of nutpie's, which can be stopped from elsewhere."""
+    """One chain of nutpie's, which can be stopped from elsewhere.
+
+    ``data`` are what the callback takes, the factor last.
+    """
 
     density: Density
-    given: Arrays
+    data: tuple[np.ndarray, ...]
     start: np.ndarray
-    factor: np.ndarray
     settings: Settings
     number: int
     heard: Callable[[int, float], None]
@@ -105,7 +108,7 @@ class _Chain:
             return None
         settings = self.settings
         self.handle = nutpie.sample(
-            _nutpie_model(self.density, self.given, self.start, self.factor),
+            _nutpie_model(self.density, self.data, self.start),
             chains=1,
             draws=settings.draws,
             tune=settings.tune,
@@ -129,10 +132,10 @@ class _Chain:
             self.handle.cancel()
 
 
-def _nutpie_model(density: Density, given: Arrays, start: np.ndarray, factor: np.ndarray) -> Any:
+def _nutpie_model(density: Density, data: tuple[np.ndarray, ...], start: np.ndarray) -> Any:
     """A model for nutpie from our own callbacks. ``nutpie.compile_pymc_model`` makes the same kind of object, but compiles its
     callback anew in every process: 6 s where ours takes 1 s."""
-    data = (*density.data(given), factor)
+    factor = data[-1]
     first = np.linalg.solve(factor, start) if factor.size else start
     return CompiledPyMCModel(
         dims={},
