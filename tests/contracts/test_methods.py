@@ -16,13 +16,16 @@ from workbench.compare.assembly import assemble
 from workbench.compare.cell import Cell
 from workbench.datatree import from_tree, to_tree
 from workbench.experiment.contract import every_family, small_problem
+from workbench.fit import Fit
 from workbench.inference import METHODS, Gibbs
-from workbench.inference.method import Method
+from workbench.inference.method import Context, Method
 from workbench.models import Family
 from workbench.models.families import Bernoulli, Gaussian
 from workbench.problem import Problem
 
 EVERY_FAMILY = every_family()
+WRITTEN = tuple(family for family in EVERY_FAMILY if family == Gaussian() or family.name == "product")
+"""Families of which every kind of EM is written and read back; of the others only ``em``, as kinds differ in no parameter."""
 SMALL: dict[str, dict[str, Any]] = {
     "em": {"restarts": 3},
     "hard_em": {"restarts": 6},
@@ -76,7 +79,8 @@ def test_pair(kind: str, family: Family, tmp_path: Path) -> None:
     if (reason := method.refuses(problem)) is not None:
         assert "; " in reason  # what is wrong; what to do
         pytest.skip(reason)
-    fit = method.fit(problem)
+    written = method.estimate != "point" or kind == "em" or family in WRITTEN
+    fit = method.fit(problem, dataclasses.replace(Context.default(problem), estimates=written))
     assert (fit.kind, fit.estimate) == (kind, method.estimate)
     assert fit.draws is not None
     chains, length = fit.draws.batch_shape
@@ -85,13 +89,19 @@ def test_pair(kind: str, family: Family, tmp_path: Path) -> None:
     np.testing.assert_allclose(fit.log_posterior, problem.log_likelihood(fit.draws) + problem.log_prior(fit.draws), rtol=1e-10)
     assert (fit.log_q is not None) == (fit.estimate == "approximation")
     assert set(fit.seconds) == {"compile", "run"}
-    to_tree(problem, fit, "label").to_netcdf(tmp_path / "fit.nc", engine="h5netcdf")
-    tree = az.from_netcdf(tmp_path / "fit.nc").load()
+    if written:
+        assert_on_disk(problem, fit, tmp_path)
+
+
+def assert_on_disk(problem: Problem, fit: Fit, folder: Path) -> None:
+    """ArviZ reads what is written, and what is read gives the same tables."""
+    to_tree(problem, fit, "label").to_netcdf(folder / "fit.nc", engine="h5netcdf")
+    tree = az.from_netcdf(folder / "fit.nc").load()
     assert {"posterior", "sample_stats", "log_likelihood", "observed_data"} <= set(tree.children)
-    assert {str(name): tree["posterior"][name].dims[2:] for name in tree["posterior"].data_vars} == family.dims
+    assert {str(name): tree["posterior"][name].dims[2:] for name in tree["posterior"].data_vars} == problem.family.dims
     again = from_tree(tree)
-    tables = assemble([Cell({}, problem, fits={kind: fit})])
-    for name, table in assemble([Cell({}, problem, fits={kind: again})]).items():
+    tables = assemble([Cell({}, problem, fits={fit.kind: fit})])
+    for name, table in assemble([Cell({}, problem, fits={fit.kind: again})]).items():
         assert table.equals(tables[name]), name
 
 
