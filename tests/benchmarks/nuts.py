@@ -5,7 +5,8 @@ python tests/benchmarks/nuts.py --only ess        # or --only rows
 python tests/benchmarks/nuts.py --seeds 1         # quickly; --only ess --case iris for one problem
 
 Each side of each case is a process of its own, from an empty code cache (cold) and again from the one that left (warm); 4 chains of
-1,000 + 1,000 draws on two cores, both by nutpie. The plain side is ``plain_pymc.py``: its priors are its own. What counts is the
+1,000 draws on two cores, both by nutpie, after warm-ups by default: ours of ``NUTS``, the plain script's of ``pm.sample``, 1,000
+(``--plain-tune 400``: as nutpie's own). The plain side is ``plain_pymc.py``: its priors are its own. What counts is the
 least bulk ESS of label-free numbers, the log density and the component means (or probabilities) sorted over components, feature by
 feature, as medians over seeds: per second of sampling, and per second of all, compilation included. Seconds are wall and CPU; on a
 machine that does other things CPU is the one to compare. No estimates of the evidence are made.
@@ -36,7 +37,9 @@ CASES = {
     "iris": ("gaussian", 3),
 }
 """Data, family, K; covariances are full."""
-DRAWS = TUNE = 1000
+DRAWS = 1000
+TUNE = 1000
+"""Of pm.sample."""
 ROWS, FEW_ROWS = 100_000, 2_000
 
 
@@ -63,7 +66,7 @@ def rows_of(n_rows):
     return means[labels] + np.einsum("nij,nj->ni", np.linalg.cholesky(covariances)[labels], rng.normal(size=(n_rows, 2)))
 
 
-def ours(data, family, count, seeds, draws, tune):
+def ours(data, family, count, seeds, draws, tune=None):
     """Of the compilation, wall and CPU seconds; of each seed ESS, seconds, and leapfrog steps of kept draws."""
     import dataclasses
 
@@ -79,7 +82,8 @@ def ours(data, family, count, seeds, draws, tune):
     for seed in seeds:
         before = spent()
         context = dataclasses.replace(Context.default(problem, seed), threads=2, estimates=False)
-        fit = NUTS(draws=draws, tune=tune).fit(problem, context)
+        method = NUTS(draws=draws) if tune is None else NUTS(draws=draws, tune=tune)
+        fit = method.fit(problem, context)
         took, parts = spent() - before, fit.draws.components
         means = np.asarray(parts.means if hasattr(parts, "means") else parts.probs)
         found.append((least_ess(fit.sample_stats["lp"], means), *took, int(fit.sample_stats["n_steps"].sum())))
@@ -104,19 +108,20 @@ def plain(data, family, count, seeds, draws, tune, chains=4):
     return {"compile": compilation.tolist(), "seeds": found}
 
 
-def in_a_process(folder, side, case, seeds):
+def in_a_process(folder, side, case, seeds, tune=TUNE):
     """One side of one case, its code caches in ``folder``."""
     env = {**os.environ, "PYTENSOR_FLAGS": f"base_compiledir={folder}/pytensor", "NUMBA_CACHE_DIR": f"{folder}/numba"}
-    words = [sys.executable, __file__, "--side", side, "--case", case, "--seeds", str(seeds)]
+    words = [sys.executable, __file__, "--side", side, "--case", case, "--seeds", str(seeds), "--plain-tune", str(tune)]
     return json.loads(subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout)
 
 
-def here(side, case, seeds):
+def here(side, case, seeds, tune):
     """What a process of ``in_a_process`` does."""
     if case in CASES:
         from workbench.data.builtin import load_built_in
 
-        return (ours if side == "ours" else plain)(load_built_in(case), *CASES[case], range(seeds), DRAWS, TUNE)
+        given = (load_built_in(case), *CASES[case], range(seeds), DRAWS)
+        return ours(*given) if side == "ours" else plain(*given, tune)
     rows = rows_of(ROWS)
     if side == "ours":
         return ours(rows, "gaussian", 3, range(seeds), 500, 500)
@@ -125,13 +130,13 @@ def here(side, case, seeds):
     return {"counted": counted, "timed": timed}
 
 
-def effective_draws(seeds, cases):
+def effective_draws(seeds, cases, tune):
     for case in cases:
         found = {}
         for side in ("plain", "ours"):
             with tempfile.TemporaryDirectory() as folder:
-                found[side] = [in_a_process(folder, side, case, seeds) for _ in ("cold", "warm")]
-        result = {"benchmark": "nuts_ess", "case": case}
+                found[side] = [in_a_process(folder, side, case, seeds, tune) for _ in ("cold", "warm")]
+        result = {"benchmark": "nuts_ess", "case": case, "plain_tune": tune}
         rates = {}
         for side, (cold, warm) in found.items():
             both = [*cold["seeds"], *warm["seeds"]]
@@ -171,14 +176,15 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", choices=["ess", "rows"])
+    parser.add_argument("--plain-tune", type=int, default=TUNE)
     parser.add_argument("--side", choices=["ours", "plain"])
     parser.add_argument("--case", choices=[*CASES, "rows"])
     arguments = parser.parse_args()
     if arguments.side:
-        print(json.dumps(here(arguments.side, arguments.case, arguments.seeds)))
+        print(json.dumps(here(arguments.side, arguments.case, arguments.seeds, arguments.plain_tune)))
         return
     if arguments.only != "rows":
-        effective_draws(arguments.seeds, [arguments.case] if arguments.case else CASES)
+        effective_draws(arguments.seeds, [arguments.case] if arguments.case else CASES, arguments.plain_tune)
     if arguments.only != "ess":
         many_rows(1)
 

@@ -72,7 +72,7 @@ def sample(density: Density, given: Arrays, places: Places, settings: Settings, 
             progress(sum(done) / len(done))
 
     factors = np.zeros((len(places.u), 0, 0)) if places.factors is None else np.ascontiguousarray(places.factors)
-    data = density.data(given)  # here, as PyTensor's functions are not to be called by two threads at a time
+    data = density.data(given)  # once for all chains
     running = [_Chain(density, (*data, factor), places.u[i], settings, i, heard) for i, factor in enumerate(factors)]
     with ThreadPoolExecutor(settings.cores) as pool:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,11 +37,12 @@ def hoisted(value: Any, free: Sequence[Any]) -> tuple[Any, Callable[[Arrays], Ar
     # a few scalars and small arrays, once a problem: interpreted, as there is nothing to gain that compiling would not cost
     outputs = clone_replace(found, dict(zip(roots, inputs, strict=True)))
     evaluate = pytensor.function(inputs, outputs, mode=Mode(linker="py", optimizer="fast_compile"), on_unused_input="ignore")
-    names = [f"known_{i}" for i in range(len(found))]
+    names, alone = [f"known_{i}" for i in range(len(found))], threading.Lock()
 
     def known(given: Arrays) -> Arrays:
-        values = evaluate(*(given[root.name] for root in roots))
-        return {name: np.array(each, order="C") for name, each in zip(names, values, strict=True)}
+        with alone:  # PyTensor's functions are not to be called by two threads at a time
+            values = evaluate(*(given[root.name] for root in roots))
+            return {name: np.array(each, order="C") for name, each in zip(names, values, strict=True)}
 
     held = known({root.name: root.get_value() for root in roots})
     shared = {v: _standing_for(v, held[name], name) for v, name in zip(found, names, strict=True)}
