@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from examples import CASES, every_case, problem_of
+from examples import CASES, every_case
 from scipy.special import gammaln, logsumexp
 from test_gibbs import LIMIT, numbers_of, prior_of, small, without_estimates
 from test_independent_gibbs import EIGHT as SPREAD
@@ -40,19 +40,6 @@ def assert_evidence(problem: Problem, wanted: float, method: SMC | None = None) 
 
 
 @every_case
-def test_tempered_terms_are_powers_of_the_density_given_the_label(name: str, options: dict[str, Any]) -> None:
-    """But for what a row has beside them, the same for every label and every mixture."""
-    matrices = options.get("covariance") in ("full", "tied") or name == "product"
-    problem = problem_of(name, options, 0.0 if matrices else 0.2)
-    mixture = prior_of(problem).sample(np.random.default_rng(0), (4,))
-    x, logs = problem.data.x, np.log(mixture.weights)[:, None]
-    given = mixture.terms().log_joint(x) - logs
-    for power in (0.0, 0.3, 1.0):
-        rest = mixture.terms().tempered(power).log_joint(x) - logs - power * given
-        np.testing.assert_allclose(rest, np.broadcast_to(rest[:1, :, :1], rest.shape), atol=1e-9 * max(1.0, np.abs(given).max()))
-
-
-@every_case
 def test_moves_leave_each_distribution_of_the_path_as_it_is(name: str, options: dict[str, Any]) -> None:
     """Draws of the exact posterior of some rows, weighed by a power of the others' density, stay what they are."""
     problem = small(name, options, 1.5)
@@ -75,6 +62,26 @@ def test_moves_leave_each_distribution_of_the_path_as_it_is(name: str, options: 
     error = gaps.std(axis=0) / np.sqrt(2_000)  # resampled draws are worth less than their number
     assert np.abs(gaps.mean(axis=0) / error).max() < LIMIT
     assert (np.abs(gaps) > 0).mean() > 0.5
+
+
+@pytest.mark.parametrize("n_rows", [300, 6000])
+def test_half_of_the_moves_are_accepted_however_many_rows_there_are(n_rows: int) -> None:
+    """Two overlapping components; a third of the rows enters by a power of a fifth."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, n_rows)
+    problem = Problem(rng.normal(size=(n_rows, 2)) + 2.0 * labels[:, None], "gaussian", 2)
+    entry = Entry(problem.data, np.zeros(n_rows), np.zeros(n_rows, bool))
+    first = (np.arange(n_rows) < 2 * n_rows // 3).astype(float)
+    rows, entering = entry.rows(first), entry.rows(1.0 - first)
+    statistics = problem.family.statistics(problem.data.take(np.flatnonzero(first)), np.eye(2)[labels[first > 0.0]])
+    particles = prior_of(problem).posterior(statistics).sample(rng, (60,))
+    inside, stage = log_likelihood(particles, entering, 1), Stage(problem.family, prior_of(problem), rows, entering, 0.2, 1)
+    accepted = []
+    for _ in range(6):
+        before = inside
+        particles, inside = stage.moved(particles, inside, rng)
+        accepted.append(float((inside != before).mean()))
+    assert np.mean(accepted[2:]) > 0.3
 
 
 QUICK = ("full", "spherical", "bernoulli", "poisson")

@@ -93,14 +93,6 @@ class Terms(Protocol):
         """Statistics of the rows, each weighed by its responsibilities (times its count)."""
         ...
 
-    def tempered(self, power: float) -> Terms:
-        """The coefficients of log p(z = k) + ``power`` log p(x | z = k), but for a factor of the data alone.
-
-        With one covariance matrix for dependent features it is so for rows that were seen whole: the integral over missing cells of a
-        power is not the power of the integral.
-        """
-        ...
-
     def expected(self, statistics: Any) -> PerFit:
         """E_q log p(x, z) of the q that ``statistics`` were summed under, (*batch), but for a constant of the data.
 

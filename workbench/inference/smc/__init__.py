@@ -40,8 +40,9 @@ class SMC:
       time as are in, with b from 0 to 1 in steps that leave `ess` of the particles effective. Rows that count c times enter
       unit by unit. Powers of all rows at once are no good path here: raised under the sum over components they have a transition at
       which one component becomes two (Old Faithful, K = 2: 17 nats too low), and no Gibbs sampler otherwise.
-    - Moves: Gibbs, labels given theta, then theta from the updated prior. While b < 1, rows that enter have labels from w_k p_k(x)^b
-      and count b times for theta, which is accepted by the ratio of (sum_k w_k p_k(x))^b and sum_k w_k p_k(x)^b at both ends.
+    - Moves: Gibbs, labels given theta, then theta from the updated prior. While b < 1 a random share b of the entering rows has labels
+      too, and the new theta is accepted by the ratio of p(entering | theta)^b and p(share | theta) at both ends: of half of the moves,
+      however many rows there are.
     - Systematic resampling at every step, within islands. Sweeps end when the evenness of the weights, the log prior density and the
       log likelihood of the entering rows correlate by less than 0.5 with what they were.
     - log p(x) = log mean over islands of the product of mean weights, each without bias but for its choice of steps; its error by the
@@ -80,7 +81,7 @@ class SMC:
 
     kind: ClassVar[str] = "smc"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 

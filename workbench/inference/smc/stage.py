@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,17 +48,19 @@ class Stage:
     def moved(self, mixture: Mixture, inside: np.ndarray, rng: np.random.Generator) -> tuple[Mixture, np.ndarray]:
         """The next state of every particle; ``inside``, the log likelihood of the rows that enter, goes with it.
 
-        Rows that are in have labels drawn in full, and their missing cells where the update needs them. Those that enter have labels
-        drawn from w_k p_k(x)^power, and theta from the prior updated by power times their statistics: which is Gibbs for
-        sum_k w_k p_k(x)^power in place of (sum_k w_k p_k(x))^power. With labels integrated out it is reversible (where the update has no
-        closed form by a move there and back), so that the ratio of the two at the old and the new state is what to accept it by. Rows
-        that enter with cells to be drawn have no part in the proposal.
+        Rows that are in have labels drawn in full, and their missing cells where the update needs them, and so has a random share of
+        those that enter, each unit with a chance of ``power``: Gibbs for p(theta) p(rows | theta) p(share | theta). With labels integrated
+        out it is reversible (where the update has no closed form by a move there and back), so that p(entering | theta)^power over
+        p(share | theta) at the new state, by the same at the old, is what to accept it by. Its log varies by the number of coordinates, not
+        of rows. (Labels of all rows that enter, each counting in part, aim beside: by more standard deviations the more rows there are.)
+        Rows that enter with cells to be drawn have no part in the proposal.
         """
         if self.entering == NONE:
-            return self._drawn(mixture, rng), inside
-        before = self._of_proposal(mixture)
-        found = self._drawn(mixture, rng)
-        after, there = self._of_proposal(found), log_likelihood(found, self.entering, self.threads)
+            return self._drawn(mixture, None, rng), inside
+        share = self._share(rng)
+        found = self._drawn(mixture, share, rng)
+        before, after = (log_likelihood(each, (share, None), self.threads) for each in (mixture, found))
+        there = log_likelihood(found, self.entering, self.threads)
         with np.errstate(invalid="ignore"):
             gain = (self.power * there - after) - (self.power * inside - before)
         accepted = np.log(rng.random(gain.shape)) < gain
@@ -66,18 +68,17 @@ class Stage:
         both = gathered([mixture, found]).take(np.where(accepted, count, 0) + np.arange(count))
         return both, np.where(accepted, there, inside)
 
-    def _of_proposal(self, mixture: Mixture) -> np.ndarray:
-        """The log likelihood of the rows that enter under sum_k w_k p_k(x)^power, but for a factor of theirs alone."""
-        from workbench.fast import expectation
+    def _share(self, rng: np.random.Generator) -> Dataset | None:
+        """Units of entering rows by chance, each with ``power``, that a proposal knows in full."""
+        if (rows := self.entering[0]) is None:
+            return None
+        counts = rng.binomial(rows.counts.astype(np.int64), self.power)
+        chosen = np.flatnonzero(counts)
+        return replace(rows.take(chosen), counts=counts[chosen].astype(float)) if chosen.size else None
 
-        if self.entering[0] is None:
-            return np.zeros(mixture.batch_shape)
-        terms = mixture.terms().tempered(self.power)
-        return np.asarray(expectation.expect_terms(terms, self.entering[0], threads=self.threads).log_likelihood)
-
-    def _drawn(self, mixture: Mixture, rng: np.random.Generator) -> Mixture:
+    def _drawn(self, mixture: Mixture, share: Dataset | None, rng: np.random.Generator) -> Mixture:
         """Labels and cells, then theta given them; from the prior where no row is in."""
-        found = list(self.labelled(mixture, rng))
+        found = list(self.labelled(mixture, rng, share))
         if not found:
             return self.prior.sample(rng, mixture.batch_shape)
         (statistics, labels), *rest = found
@@ -85,15 +86,16 @@ class Stage:
             statistics, labels = statistics.merge(more), labels + others
         return self.prior.drawn_there_and_back(labels, statistics, mixture, rng)
 
-    def labelled(self, mixture: Mixture, rng: np.random.Generator) -> Iterator[tuple[Statistics, PerComponent]]:
-        """Statistics of rows under drawn labels, so far as they count for the components, and the numbers of labels."""
+    def labelled(
+        self, mixture: Mixture, rng: np.random.Generator, share: Dataset | None = None
+    ) -> Iterator[tuple[Statistics, PerComponent]]:
+        """Statistics of rows, and of a share of those that enter, under drawn labels, and the numbers of labels."""
         from workbench.fast import expectation
 
-        for rows, power in ((self.rows[0], 1.0), (self.entering[0], self.power)):
+        for rows in (self.rows[0], share):
             if rows is not None:
-                terms = mixture.terms().tempered(power)
-                drawn = expectation.expect_terms(terms, rows, rule="draw", seeds=_seeds(mixture, rng), threads=self.threads).statistics
-                yield (drawn.scaled(power) if power < 1.0 else drawn), drawn.counts
+                drawn = expectation.expect(mixture, rows, rule="draw", seeds=_seeds(mixture, rng), threads=self.threads).statistics
+                yield drawn, drawn.counts
         if self.rows[1] is not None:
             drawn = self._completed(mixture, self.rows[1], rng)
             yield drawn, drawn.counts

@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.models.components import Components, Outside, beyond
-from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, still_zero, sums, with_zeros
+from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, sums, with_zeros
 from workbench.models.families.family import EMPTY, Family, Scale, first_cell
 from workbench.models.hyperparameters import plain, positive
 from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior
@@ -62,9 +62,6 @@ class BernoulliTerms(Coefficients):
 
     def statistics(self, x: Rows, responsibilities: Responsibilities) -> BernoulliStatistics:
         return statistics(x, responsibilities)
-
-    def tempered(self, power: float) -> BernoulliTerms:
-        return BernoulliTerms(self.constant, still_zero(power, self.log_probs), still_zero(power, self.log_complements))
 
     def expected(self, statistics: BernoulliStatistics) -> PerFit:
         """Ones and zeros times their log probabilities; as good as -inf where something seen has probability 0."""

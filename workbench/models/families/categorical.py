@@ -16,7 +16,7 @@ from jaxtyping import Float
 from workbench.data import Dataset
 from workbench.data.levels import with_levels
 from workbench.models.components import Components, Outside, beyond
-from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, still_zero, with_zeros
+from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, with_zeros
 from workbench.models.families.family import EMPTY, Address, Family, Scale
 from workbench.models.hyperparameters import PriorError, numeric
 from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior
@@ -69,9 +69,6 @@ class CategoricalTerms(Coefficients):
 
     def statistics(self, x: Rows, responsibilities: Responsibilities) -> CategoricalStatistics:
         return statistics(x, responsibilities, self.log_probs.shape[-1])
-
-    def tempered(self, power: float) -> CategoricalTerms:
-        return CategoricalTerms(self.constant, still_zero(power, self.log_probs))
 
     def expected(self, statistics: CategoricalStatistics) -> PerFit:
         """Cells at each level times its log probability; as good as -inf where something seen has probability 0."""

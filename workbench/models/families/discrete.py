@@ -26,11 +26,6 @@ def with_zeros(total: LogJoint) -> LogJoint:
     return np.where(total < LOG_ZERO / 2.0, -np.inf, total)
 
 
-def still_zero(power: float, logs: np.ndarray) -> np.ndarray:
-    """``power`` times finite logs, of log 0 itself: 0 to any power is 0, unless the power is."""
-    return np.where(logs > LOG_ZERO / 2.0, power * logs, LOG_ZERO if power > 0.0 else 0.0)
-
-
 def sums(x: Rows, responsibilities: Responsibilities) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Counts N_k, weighted sums of the observed cells, and weighted numbers of them."""
     weights = np.swapaxes(responsibilities, -1, -2)  # (*batch, K, N)

@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.models.components import Components, Outside, beyond
-from workbench.models.families.discrete import BoundedComponents, Sums, finite_log, still_zero, sums, with_zeros
+from workbench.models.families.discrete import BoundedComponents, Sums, finite_log, sums, with_zeros
 from workbench.models.families.family import EMPTY, Family, Scale, first_cell
 from workbench.models.hyperparameters import PriorError, plain, positive
 from workbench.models.prior import ComponentsPrior, Prior
@@ -66,10 +66,6 @@ class PoissonTerms(Coefficients):
 
     def statistics(self, x: Rows, responsibilities: Responsibilities) -> PoissonStatistics:
         return statistics(x, responsibilities)
-
-    def tempered(self, power: float) -> PoissonTerms:
-        """But for x!, which stays as it is."""
-        return PoissonTerms(self.constant, still_zero(power, self.log_rates), power * self.rates)
 
     def expected(self, statistics: PoissonStatistics) -> PerFit:
         """Without log x!, which no rate changes."""

@@ -68,11 +68,6 @@ class DiagonalTerms(Coefficients):
     def statistics(self, x: Rows, responsibilities: Responsibilities) -> DiagonalStatistics:
         return statistics(x, responsibilities)
 
-    def tempered(self, power: float) -> DiagonalTerms:
-        """Cell by cell, whatever was seen of a row."""
-        log_factors = power * self.log_factors + (1.0 - power) * LOG_2PI / 2.0
-        return DiagonalTerms(self.log_weights, log_factors, np.sqrt(power) * self.factors, self.centres)
-
     def expected(self, statistics: DiagonalStatistics) -> PerFit:
         """Of the cells that were seen."""
         with np.errstate(invalid="ignore"):

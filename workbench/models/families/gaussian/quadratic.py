@@ -103,11 +103,6 @@ class FullTerms(Coefficients):
         scatters = slopes @ own.scatters @ transposed(slopes) + own.counts[..., None, None] * left
         return FullStatistics(own.counts, self.centres + shift, scatters, own.counts)
 
-    def tempered(self, power: float) -> FullTerms:
-        """Of rows that were seen whole, or not at all."""
-        constant = self.log_weights + power * (self.constant - self.log_weights)
-        return FullTerms(self.log_weights, constant, np.sqrt(power) * self.factors, self.centres)
-
     def expected(self, statistics: FullStatistics) -> PerFit:
         """Rows of which nothing was seen have their label alone; of the others all D cells are in the scatters."""
         with np.errstate(invalid="ignore"):

@@ -125,10 +125,6 @@ class ProductTerms:
         blocks = (block.statistics(x[:, columns], responsibilities) for block, columns in zip(self.blocks, self.columns, strict=True))
         return ProductStatistics(responsibilities.sum(axis=-2), tuple(blocks))
 
-    def tempered(self, power: float) -> ProductTerms:
-        """Block by block."""
-        return replace(self, blocks=tuple(block.tempered(power) for block in self.blocks))
-
     def expected(self, statistics: ProductStatistics) -> PerFit:
         """The labels', and each block's given the labels."""
         each = (block.expected(own) for block, own in zip(self.blocks, statistics.blocks, strict=True))
