@@ -17,12 +17,14 @@ from workbench.compare import sensitivity
 from workbench.compare.assembly import assemble
 from workbench.compare.cell import Cell
 from workbench.compare.sensitivity import ratio_of
-from workbench.compare.sensitivity.changes import changed, scale, spread, written
+from workbench.compare.sensitivity.changes import alternatives, changed, scale, spread, written
 from workbench.compare.sensitivity.ratio import Ratio, bridged
 from workbench.data.builtin import load_built_in
 from workbench.fit import Evidence
 from workbench.inference import EM, Exact, Gibbs
 from workbench.inference.method import Context
+from workbench.models import Bernoulli, Gaussian, Poisson
+from workbench.models.families.product import Block
 from workbench.problem import Problem
 
 EIGHT = np.array([-5.1, -4.9, -5.3, -4.7, 4.8, 5.2, 5.05, 4.95])
@@ -91,12 +93,48 @@ def quadrature(numbers: dict[str, Any]) -> float:
     return float(top + math.log(np.trapezoid(np.exp(np.array(each) - top), grid)))
 
 
-def test_a_family_without_means_has_its_prior_as_given_only() -> None:
-    problem = Problem(np.array([[0, 1], [1, 1], [0, 0], [1, 1.0]]), "bernoulli", 2)
-    fit = Exact(chains=1, draws=20).fit(problem)
-    table = assemble([Cell({KEY: 2}, problem, fits={"exact": fit})])["prior_sensitivity"]
-    assert table["prior"].tolist() == ["as given"]
-    assert table["probability"].tolist() == [1.0]
+DISCRETE = {
+    "bernoulli": ([[0, 1], [1, 1], [0, 0], [1, np.nan], [1, 1.0], [0, 0]], 2, ["a, b x 2", "a, b / 2"], "{a: 2.0, b: 2.0}"),
+    "categorical": ([["a", "u"], ["b", "v"], ["c", "u"], ["a", "v"], ["a", "u"]], 2, ["alpha x 2", "alpha / 2"], "{alpha: 2.0}"),
+    "poisson": ([[1.0], [9.0], [2.0], [7.0], [8.0]], 3, ["shape, rate x 2", "shape, rate / 2"], "{shape: 2.0, rate: 0.37037"),
+}
+
+
+@pytest.mark.parametrize("family", DISCRETE)
+def test_families_without_means_are_held_by_twice_and_half_as_many_imaginary_rows(family: str) -> None:
+    """Against enumeration; the prior's mean stays, and a half has no interior mode to begin at."""
+    rows, n_components, words, numbers = DISCRETE[family]
+    problem = Problem(rows, family, n_components)
+    fit = Exact(chains=4, draws=300).fit(problem)
+    table = assemble([Cell({KEY: n_components}, problem, fits={"exact": fit})])["prior_sensitivity"]
+    assert table["prior"].tolist() == ["as given", *words]
+    assert table["numbers"].iloc[1].startswith(numbers)
+    for line in table.iloc[1:].itertuples():
+        other = Problem(problem.data, problem.family, n_components, changed(problem, yaml.safe_load(line.numbers)))
+        assert abs(line.change - (exactly(other) - exactly(problem))) < 4.0 * line.change_mcse
+        assert line.change_mcse < 0.15
+
+
+def test_a_product_without_means_changes_all_its_discrete_blocks() -> None:
+    rows = pd.DataFrame({"a": [0.0, 1.0, 1.0, 0.0], "b": [1.0, 5.0, 2.0, 7.0], "c": [0.1, 0.3, 2.0, 2.2]})
+    blocks = (Block(Bernoulli(), ("a",)), Block(Poisson(), ("b",)), Block(Gaussian(), ("c",)))
+    (twice, numbers), _ = alternatives(Problem(rows[["a", "b"]], "product", 2, blocks=blocks[:2]))
+    assert twice == "a, b, shape, rate x 2"
+    assert set(numbers) == {"bernoulli", "poisson"}
+    assert numbers["bernoulli"] == {"a": 2.0, "b": 2.0}
+    assert [words for words, _ in alternatives(Problem(rows, "product", 2, blocks=blocks))] == [
+        "mean_strength x 100",
+        "mean_strength / 100",
+    ]
+
+
+def test_a_prior_without_an_interior_mode_has_a_sampler_all_the_same() -> None:
+    problem = Problem(EIGHT, "gaussian", 2, {"concentration": 0.5})
+    fit = Exact(chains=2, draws=200).fit(problem)
+    other = under(problem, 100.0)
+    assert other.prior is not None
+    found = ratio_of(problem, fit, other.prior)
+    assert abs(found.value - (exactly(other) - exactly(problem))) < 4.0 * found.mcse
 
 
 def test_without_draws_that_may_be_believed_nothing_is_called_known() -> None:

@@ -22,7 +22,7 @@ METHODS: dict[str, Callable[[], Method]] = {
 
 
 @pytest.fixture
-def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What is compiled by a process that has compiled nothing."""
     from workbench.inference.pymc import density, step
 
@@ -31,7 +31,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         real = module._compile  # type: ignore[attr-defined]
         monkeypatch.setattr(module, kept, {})
         monkeypatch.setattr(module, "_compile", lambda *given, real=real: seen.append(given) or real(*given))
-    yield seen
+    return seen
 
 
 def sets_of_rows() -> Iterator[np.ndarray]:

@@ -50,6 +50,14 @@ def test_table_figure_and_lines_to_paste() -> None:
     assert lines.text == "# as of K = 1\nprior: {scale: [[2.0]]}\n# as of K = 2\nprior: {scale: [[1.0]]}"
 
 
+def test_notes_are_of_the_priors_that_there_are() -> None:
+    doubled = (row(1, "a, b x 2", -8.0, 0.9, "{a: 2.0, b: 2.0}"), row(2, "a, b x 2", -10.0, 0.1, "{a: 2.0, b: 2.0}"))
+    for other, word in ((STRONGER, "mean_strength"), (doubled, "imaginary rows")):
+        grids = [block for block in blocks(cells_of(*GIVEN, *other)) if isinstance(block, Grid)]
+        assert any(word in note for note in grids[1].notes)
+        assert sum("mean_strength" in note or "imaginary" in note for note in grids[1].notes) == 1
+
+
 def test_the_finding_says_whether_the_prior_decides() -> None:
     (line,) = findings(cells_of(*GIVEN, *STRONGER))
     assert line == "The prior decides how many components are most probable: K = 2 with the prior as given; K = 1 with mean_strength x 100."

@@ -17,15 +17,27 @@ if TYPE_CHECKING:
     from workbench.report.slices import Slice
 
 AS_GIVEN = "as given"
-NOTES = (
+NOTE = (
     "Log evidence and P(K | x), were the prior another. The change is by bridge sampling on labels, the parameters integrated out where "
-    "that is closed, between this run's draws and a short Gibbs sampler under the other prior; its error is in the table.",
+    "that is closed, between this run's draws and a short Gibbs sampler under the other prior; its error is in the table."
+)
+OF_MEANS = (
     "mean_strength (of an independent prior mean_covariance) says how far from the data's centre means may lie: 1 against 0.01 costs "
-    "(D/2) log 100 nats a component. The default scale shrinks as K grows, which rewards a larger K.",
+    "(D/2) log 100 nats a component. The default scale shrinks as K grows, which rewards a larger K."
+)
+OF_ROWS = (
+    "Of probabilities and rates the prior is so many imaginary rows in each component (a + b, the sum of alpha over levels, rate), with "
+    "shape / rate and a / (a + b) the mean: twice as many draw components together, half as many let them differ. The default does not "
+    "change with K, and of one probability its half is Jeffreys' prior."
 )
 
 Told = dict[str, dict[object, Row]]
 """By prior, by K."""
+
+
+def notes(found: Told) -> tuple[str, ...]:
+    """What the log evidences of a group are, and what its priors say."""
+    return NOTE, OF_MEANS if any(prior.startswith(("mean_", "scale ")) for prior in found) else OF_ROWS
 
 
 def told(group: list[tuple[Slice, Row]]) -> Told:
@@ -74,9 +86,9 @@ def grids(found: Told, title: str) -> Iterator[Grid]:
     heads = tuple(Head(prior, shortened(rows)) for prior, rows in found.items())
     numbers = list(next(iter(found.values())))
     where = f", {title}" if title else ""
-    for name, write, notes in (("P(K | x)", share, reasons(found)), ("Log evidence (nats)", evidence, NOTES)):
+    for name, write, said in (("P(K | x)", share, reasons(found)), ("Log evidence (nats)", evidence, notes(found))):
         lines = tuple((Head(f"K = {k}"), tuple(write(rows[k]) for rows in found.values())) for k in numbers)
-        yield Grid(f"{name}{where}", heads, lines, tuple(notes), "prior_sensitivity")
+        yield Grid(f"{name}{where}", heads, lines, tuple(said), "prior_sensitivity")
 
 
 def shortened(rows: dict[object, Row]) -> str:

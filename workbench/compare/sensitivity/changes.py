@@ -1,4 +1,4 @@
-"""Changed priors: how strongly the means are held, and a scale that does not change with K."""
+"""Changed priors: how strongly the means, or probabilities and rates, are held, and a scale that does not change with K."""
 
 from __future__ import annotations
 
@@ -10,8 +10,20 @@ from workbench.problem import Problem
 
 FACTOR = 100.0
 """Of ``mean_strength``, up and down: 1 against 0.01 costs (D/2) log 100 nats a component (statistics, section 1)."""
+DOUBLED = 2.0
+"""Of the numbers of imaginary rows in a prior of probabilities or rates, up and down: half of the default's two is Jeffreys' prior of one
+probability. A hundred times as many would leave all components alike."""
+IMAGINARY = {"bernoulli": ("a", "b"), "categorical": ("alpha",), "poisson": ("shape", "rate")}
+"""The hyperparameters of each discrete family that count imaginary rows: all of them times a factor leave the prior's mean as it is."""
 
 Numbers = Mapping[str, Any]
+
+
+def alternatives(problem: Problem) -> list[tuple[str, dict[str, Any]]]:
+    """The changes that a problem is looked at under: means held 100 times as strongly and as weakly, or where there are none
+    probabilities and rates held by twice and by half as many imaginary rows."""
+    pairs = ((spread(problem, FACTOR), spread(problem, 1.0 / FACTOR)), (weight(problem, DOUBLED), weight(problem, 1.0 / DOUBLED)))
+    return next(([each for each in pair if each is not None] for pair in pairs if pair[0] is not None), [])
 
 
 def spread(problem: Problem, factor: float) -> tuple[str, dict[str, Any]] | None:
@@ -29,8 +41,30 @@ def spread(problem: Problem, factor: float) -> tuple[str, dict[str, Any]] | None
         key, value, factor = "mean_covariance", _times(numbers["mean_covariance"], 1.0 / factor), 1.0 / factor
     else:
         return None
-    words = f"{key} x {factor:g}" if factor > 1.0 else f"{key} / {1.0 / factor:g}"
+    words = _said(key, factor)
     return words, {name: {key: value}} if name else {key: value}
+
+
+def weight(problem: Problem, factor: float) -> tuple[str, dict[str, Any]] | None:
+    """The hyperparameters that hold probabilities and rates, all times a factor: that many times the imaginary rows, of the same mean.
+
+    Returns
+    -------
+    As of :func:`spread`; None for a family that has neither. In a product those of all discrete blocks.
+    """
+    numbers = {} if problem.prior is None else problem.prior.numbers()
+    names: list[str] = []
+    changes: dict[str, Any] = {}
+    for keys in IMAGINARY.values():
+        if set(keys) <= set(numbers):
+            names += keys
+            changes |= {key: _times(numbers[key], factor) for key in keys}
+    for block, keys in IMAGINARY.items():
+        own = numbers.get(block)
+        if isinstance(own, Mapping):
+            names += keys
+            changes[block] = {key: _times(own[key], factor) for key in keys}
+    return (_said(", ".join(names), factor), changes) if names else None
 
 
 def scale(problem: Problem) -> dict[str, Any]:
@@ -60,6 +94,10 @@ def _of_means(problem: Problem) -> tuple[Numbers, str]:
     numbers = {} if problem.prior is None else problem.prior.numbers()
     block = numbers.get("gaussian")
     return (block, "gaussian") if isinstance(block, Mapping) else (numbers, "")
+
+
+def _said(key: str, factor: float) -> str:
+    return f"{key} x {factor:g}" if factor > 1.0 else f"{key} / {1.0 / factor:g}"
 
 
 def _times(value: Any, factor: float) -> Any:
