@@ -33,7 +33,7 @@ def table(evidence: list[dict[str, Any]], **scores: dict[int, dict[str, float]])
 
 def test_exact_probabilities_of_the_eight_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Statistics, section 1: under the default prior the log evidences are -28.70, -21.92, -19.44, -18.15, -17.48."""
-    monkeypatch.setattr("workbench.compare.assembly.sensitivity_rows", lambda cells, told: [])  # nothing is looked at under others
+    monkeypatch.setattr("workbench.compare.assembly.sensitivity_rows", lambda *_: [])  # nothing is looked at under others
     problems = [Problem(EIGHT, "gaussian", k) for k in (1, 2, 3, 4, 5)]
     method = Exact(chains=1, draws=50)
     cells = [Cell({KEY: p.n_components}, p, fits={"exact": method.fit(p), "em_map": EM(5, objective="posterior").fit(p)}) for p in problems]

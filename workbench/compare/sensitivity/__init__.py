@@ -181,7 +181,7 @@ def _measured(problem: Problem, base: Fit, change: Change) -> Change:
         why = f"chains under one of the two priors disagree (R-hat {ratio.rhat:.2f}, above {RHAT})"
     elif ratio.overlap < OVERLAP or not math.isfinite(ratio.value):
         why = f"the posteriors under the two priors hardly overlap ({ratio.overlap:.2g})"
-    elif abs(ratio.apart) > ONE_SIDED * max(ratio.apart_mcse, ratio.mcse):
+    elif not abs(ratio.apart) <= ONE_SIDED * max(ratio.apart_mcse, ratio.mcse):  # nan where either side stands still
         why = f"by draws of the one posterior the change is {abs(ratio.apart):.2g} nats away from that by the other's: draws lack a part"
     elif not ratio.mcse <= LARGEST_ERROR:
         why = f"the change has an error of {ratio.mcse:.2g} nats, above {LARGEST_ERROR}"
