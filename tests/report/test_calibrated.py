@@ -62,7 +62,17 @@ def test_findings_say_who_passes_who_fails_and_what_is_covered() -> None:
     assert "nuts is calibrated as far as 197 data sets drawn from the model can tell" in said
     assert "0.500 (means [0, length_0]) to 0.950 (weights [0]) of the data sets drawn from the model that have one: 200 of 200" in said
     assert "too narrow" not in said  # once, and in its section
-    assert "The calibration of nuts: without fit is 3. Left out, which biases the rest where it is no chance" in said
+    assert "The calibration of nuts is without 3 data sets that had no fit: left out, which biases the rest where it is no chance" in said
+
+
+def test_chains_that_are_worth_too_little_are_told_in_a_sentence() -> None:
+    found = tables()
+    row = {"method": "nuts", "quantity": "calibration_few_effective_draws", "value": 1 / 6, "threshold": 0.1, "verdict": "warning"}
+    found["diagnostics"] = pd.concat([found["diagnostics"], pd.DataFrame([{**row, "advice": "raise draws"}])], ignore_index=True)
+    said = "\n".join(findings(slices(found, [made.cell(DATA)])[0]))
+    assert (
+        "In 17 % of the data sets that nuts was calibrated on, ranks are among more draws than its chains are worth: raise draws." in said
+    )
 
 
 def test_the_section_has_lines_bands_p_values_and_coverage(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from workbench.report.checks import APART, advised, spelt
 from workbench.report.figures.ranks import departures
 from workbench.report.numerals import DASH, count, counted, fraction, listed
 from workbench.report.slices import records
-from workbench.report.wording import capital, figure, is_wrong, sentence
+from workbench.report.wording import figure, is_wrong, sentence
 
 if TYPE_CHECKING:
     from workbench.report.slices import Slice
@@ -112,12 +112,22 @@ def calibrated(cell: Slice) -> Iterator[str]:
             yield f"{method} is calibrated as far as {size} drawn from the model can tell: the truth has uniform ranks among its draws, in all {counted(len(ranks), 'quantity', 'quantities')}."
         for row in own:
             if row["quantity"] in RUN and is_wrong(row["verdict"]):
-                yield f"The calibration of {method}: {spelt(bare(row['quantity']))} is {row['value']}. {capital(sentence(row['advice']))}"
+                yield f"{_of_the_run(row, method)}: {sentence(row['advice'])}"
         shares = sorted((row for row in records(cell.rows("coverage", method)) if row["intervals"]), key=lambda row: row["coverage"])
         if shares:
             low, high, most = shares[0], shares[-1], max(row["intervals"] for row in shares)
             span = f"{fraction(low['coverage'])} ({spelt(low['quantity'])}) to {fraction(high['coverage'])} ({spelt(high['quantity'])})"
             yield f"The 95 % intervals of {method} hold the truth in {span} of the data sets drawn from the model that have one: {count(most)} of {size}."
+
+
+def _of_the_run(row: dict[str, Any], method: str) -> str:
+    """What a check of the calibration itself has found."""
+    value = figure(row["value"])
+    if row["quantity"] == RUN[0]:
+        return f"The calibration of {method} is without {counted(int(value), 'data set')} that had no fit"
+    return (
+        f"In {100.0 * value:.0f} % of the data sets that {method} was calibrated on, ranks are among more draws than its chains are worth"
+    )
 
 
 def bare(quantity: str) -> str:
