@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from examples import quick
+from examples import long, quick
 from scipy import stats
 
 from workbench.data import Dataset
@@ -152,6 +152,7 @@ def test_a_rate_of_0_and_a_probability_of_0_are_boundaries() -> None:
     np.testing.assert_allclose(found, [np.log(0.4), -np.inf, np.log(0.4)])
 
 
+@long
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("objective", ["likelihood", "posterior"])
 def test_objective_never_falls(case: str, objective: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from examples import mixtures_of, problem_of
+from examples import long, mixtures_of, problem_of
 from scipy import stats
 from test_information import hessian, objective
 from test_prior import natural
@@ -143,6 +143,7 @@ def test_curvature_is_minus_the_hessian(name: str, options: dict[str, Any]) -> N
     np.testing.assert_allclose(info.observed / np.outer(scale, scale), wanted / np.outer(scale, scale), atol=1e-6)
 
 
+@long
 @every_structure
 def test_gradient_ascent_finds_the_same_optimum(covariance: str) -> None:
     problem = problem_of("gaussian", {"covariance": covariance, "prior": KIND}, 0.1, n_components=2)

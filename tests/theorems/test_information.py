@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from examples import long
 from scipy.linalg import eigh
 
 from workbench.data import Dataset
@@ -190,6 +191,7 @@ def test_the_smallest_share_is_the_rate_of_em() -> None:
     assert steps[-1] / steps[-2] == pytest.approx(1.0 - info.shares[0], rel=1e-3)
 
 
+@long
 def test_death_notices() -> None:
     """Hasselblad 1969: the missing-information eigenvalue of statistics, section 7."""
     deaths = np.arange(10.0)
