@@ -107,6 +107,7 @@ def test_a_sweep_over_k_has_the_section(tmp_path: Path) -> None:
 
 def test_the_sweep_says_what_approximations_cost_and_whom_their_elbos_mislead() -> None:
     rows = [row(1, probability=0.2, lower=0.1, upper=0.3, preferred_by="bic"), row(2, probability=0.8, lower=0.7, upper=0.9)]
+    rows[0]["log_evidence"] = -11.4
     likelihoods = [{KEY: k, "method": "advi", "estimate": "approximation", "elbo": elbo} for k, elbo in ((1, -10.0), (2, -13.0))]
     evidence = [
         {KEY: k, "method": "advi", "estimator": estimator, "log_evidence": 0.0, "kl": kl, "kl_mcse": 0.01}
@@ -120,6 +121,9 @@ def test_the_sweep_says_what_approximations_cost_and_whom_their_elbos_mislead() 
     assert (
         "By its ELBO advi would choose model.n_components = 1, the log evidence model.n_components = 2: what an approximation costs changes with K."
     ) in lines
+    unsure = {**tables, "likelihoods": [each | {"elbo_mcse": 2.0} for each in likelihoods]}
+    others = slices({name: pd.DataFrame(each) for name, each in unsure.items()}, [made.cell(DATA, model__n_components=k) for k in (1, 2)])
+    assert not any("would choose" in line for line in sweeps.findings(others)), "its lead is 3 nats with an error of 2.8"
     assert not any(line.startswith("BIC prefers") for line in lines), "said beside P(K | x)"
     costs = next(grid for grid in sweeps.grids(cells) if grid.title == "KL(q ‖ posterior)")
     assert [[field.text for field in fields] for _, fields in costs.rows] == [["0.004 ± 0.010"], ["3.810 ± 0.010"]]

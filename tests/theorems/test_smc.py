@@ -259,7 +259,7 @@ def test_islands_that_differ_are_not_trusted() -> None:
     assert low.trusted  # one that has missed all costs a sixteenth, and the error says so
     assert low.mcse > 0.06 > -low.log_evidence - 0.01
     assert not evidence_of(np.r_[np.full(15, 0.0), 20.0]).trusted
-    assert [limit(count) for count in (4, 16, 36, 64, 400)] == pytest.approx([0.5, 0.5, 0.75, 1.0, 1.0])
+    assert [limit(count) for count in (4, 16, 36, 64, 400)] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
 
 
 def test_the_error_of_few_islands_is_that_of_students_t() -> None:

@@ -32,6 +32,8 @@ ERRORS = {"log_evidence": "log_evidence_mcse", "elbo": "elbo_mcse", "kl": "kl_mc
 """Column of a score's Monte-Carlo error."""
 PREDICTIVE = ("held-out log predictive density", "leave-one-out log density")
 
+CLEAR = 2.0
+"""Errors of a difference beyond which it is one."""
 IDEAL = {"kl": 0.0}
 """What a score of no fault has, where there is such a number."""
 
@@ -86,19 +88,31 @@ def gap(kl: float) -> str:
 
 
 def misled(cells: list[Slice]) -> Iterator[str]:
-    """Approximations whose ELBO prefers another K than log evidences that are all trusted."""
+    """Approximations whose ELBO prefers another K than log evidences that are all trusted, both by more than their errors leave open."""
     if len(groups(cells)) != 1 or not decided(cells):
         return
-    wanted = max(range(len(cells)), key=lambda i: Row(records(cells[i].tables["model_probabilities"])[0]).number("probability"))
+    told = [Row(records(cell.tables["model_probabilities"])[0]) for cell in cells]
+    wanted = max(range(len(cells)), key=lambda i: told[i].number("probability"))
+    known = [(row.number("log_evidence"), row.number("mcse")) for row in told]
     astray: dict[int, list[str]] = {}
     for method, values in scores(cells, "elbo").items():
-        if all(map(math.isfinite, values)) and (best := max(range(len(values)), key=lambda i: values[i])) != wanted:
+        if not all(map(math.isfinite, values)):
+            continue
+        best = max(range(len(values)), key=lambda i: values[i])
+        own = [(value, score(cell, method, ERRORS["elbo"])) for cell, value in zip(cells, values, strict=True)]
+        if best != wanted and above(own[best], own[wanted]) and above(known[wanted], known[best]):
             astray.setdefault(best, []).append(method)
     for best, methods in astray.items():
         yield (
             f"By {'its ELBO' if len(methods) == 1 else 'their ELBOs'} {listed(methods)} would choose {cells[best].title}, the log evidence "
             f"{cells[wanted].title}: what an approximation costs changes with K."
         )
+
+
+def above(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether a value with its error is above another by more than two errors of their difference; an error that is not told is none."""
+    errors = [error for _, error in (one, other) if math.isfinite(error)]
+    return one[0] - other[0] > CLEAR * math.hypot(*errors)
 
 
 def preferred(cells: list[Slice], table: dict[str, list[float]], name: str, more: bool) -> Iterator[str]:
@@ -184,4 +198,10 @@ def grids(cells: list[Slice]) -> Iterator[Grid]:
             )
             holes = any(field.text == DASH for _, fields in rows for field in fields)
             notes = (note, f"{DASH}: the method has no such number in that cell; its status says why.") if holes else (note,)
-            yield Grid(capital(name), tuple(Head(method, method=method) for method in table), rows, notes, "likelihoods")
+            yield Grid(
+                capital(name),
+                tuple(Head(method, method=method) for method in table),
+                rows,
+                notes,
+                "evidence" if column == "kl" else "likelihoods",
+            )

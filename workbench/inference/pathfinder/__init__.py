@@ -39,7 +39,7 @@ class Pathfinder:
     restarts : number of paths
     init : kind of start of each; ``em``: where MAP-EM ends from random rows
     history : steps whose curvature a normal is made of; with few coordinates more of them than the usual 6 cost nothing
-    elbo_draws : draws by which the ELBO of each normal is told; the path's best is told anew
+    elbo_draws : draws by which the ELBO of each normal is told; the path's best is told anew; of many rows fewer, and 4 with `batch_size`
     draws : draws from q that are kept
     tol : a path ends when its log density (nats) rises by less
     max_iter : steps after which a path ends without having converged

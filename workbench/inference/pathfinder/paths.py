@@ -77,7 +77,7 @@ class Found:
 
     @property
     def seconds(self) -> np.ndarray:
-        """(point,), from the first start."""
+        """(point,), spent on the way: what waits for other paths is not counted."""
         return self.path.seconds + (0.0 if self.before is None else self.before.seconds[-1])
 
 

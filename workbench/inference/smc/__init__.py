@@ -47,7 +47,7 @@ class SMC:
       log likelihood of the entering rows correlate by less than 0.5 with what they were.
     - log p(x) = log mean over islands of the product of mean weights, each without bias but for its choice of steps; its error by the
       islands' spread, times the standard deviation of Student's t for as many (Student 1908). Where their evidences differ by a
-      standard deviation above half of their mean (with more than 16 islands more, up to once the mean with 64) it is shown and not
+      standard deviation above sqrt(n / 16) / 2 of their mean with n islands, at most 1, it is shown and not
       trusted; nor where importance sampling by the draws and by modes that EM finds is above it by more than four errors: what all
       islands miss (a component that only many rows together pay for, under a vague prior), their spread does not know. Bridge sampling
       by the same draws beside it.
@@ -81,7 +81,7 @@ class SMC:
 
     kind: ClassVar[str] = "smc"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 
