@@ -12,6 +12,8 @@ from examples import every_prior, problem_of
 
 from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
+from workbench.fit import Status
+from workbench.inference.em.begin import begin
 from workbench.inference.exact import Exact
 from workbench.inference.method import Context
 from workbench.inference.pathfinder import Pathfinder
@@ -100,6 +102,23 @@ def test_what_is_found_by_a_part_is_what_all_rows_show() -> None:
     assert fit.messages[0].startswith("of 6 paths on part of the rows ")
     again = Pathfinder(restarts=6, batch_size=500).fit(problem, without_estimates(problem))
     assert float((again.log_posterior - again.log_q).mean()) == found[500]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("size", [None, 40])
+def test_a_start_without_a_density_is_one_restart_lost(size: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    problem = Problem(np.concatenate([rng.normal(size=60), rng.normal(size=60) + 6.0]), n_components=2)
+
+    def begun(*arguments: Any) -> tuple[np.ndarray, tuple[str, ...]]:
+        u, names = begin(*arguments)
+        return (np.where(np.arange(len(u))[:, None] == 1, 1e200, u) if len(u) > 1 else u), names
+
+    monkeypatch.setattr("workbench.inference.pathfinder.begin", begun)
+    fit = Pathfinder(restarts=4, draws=100, batch_size=size).fit(problem, without_estimates(problem))
+    assert fit.restarts is not None
+    assert [np.isfinite(value) for value in fit.restarts.objective] == [True, False, True, True]
+    assert fit.restarts.status[1] is Status.NOT_FINITE
+    assert fit.status is Status.CONVERGED
 
 
 def test_parts_that_are_none_are_refused() -> None:

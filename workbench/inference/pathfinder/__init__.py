@@ -143,6 +143,7 @@ class Pathfinder:
             if not np.isfinite(elbo).any():
                 raise FloatingPointError(Status.NOT_FINITE.value)
             reported = self._reported(target, found, elbo, context)
+            restarts = _restarts(target, found, elbo, seeds, names)
         return Fit.approximation_of(
             **reported,
             kind=self.kind,
@@ -150,7 +151,7 @@ class Pathfinder:
             objective_name="elbo",
             seconds=context.clock.seconds,
             options=dataclasses.asdict(self),
-            restarts=_restarts(target, found, elbo, seeds, names),
+            restarts=restarts,
             trace=_trace(found),
         )
 

@@ -128,7 +128,10 @@ def rounded(target: CompiledTarget, part: CompiledTarget, paths: list[Path], his
     ends = np.stack([path.u[-1] for path in paths])
     cells = part.problem.data.x.size * part.problem.n_components
     if 2 * part.dim * len(paths) * cells <= MOST_CELLS:
-        factors = normals(part, ends)[1]
+        factors = np.tile(np.eye(part.dim), (len(paths), 1, 1))
+        begun = np.isfinite([path.value[-1] for path in paths])
+        if begun.any():
+            factors[begun] = normals(part, ends[begun])[1]
     else:
         shown = [[None, *along(path.u, path.slope, history)][-1] for path in paths]
         factors = np.stack([np.eye(part.dim) if normal is None else normal.root() for normal in shown])

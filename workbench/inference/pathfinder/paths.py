@@ -97,11 +97,12 @@ def climbed(target: Density, start: Coordinates, history: int, tol: float, max_i
     """All starts (start, dim) uphill in one batch, each until a step gains less than ``tol`` nats or nothing lifts it any more."""
     count = start.shape[0]
     value, slope = target.value_and_gradient(start)
-    first, memory = _Place(start, np.asarray(value), slope), Memory(count, target.dim, history)
+    first = _Place(start, np.asarray(value), slope)
     status = [Status.MAX_ITER if ok else Status.NOT_FINITE for ok in np.isfinite(value)]
     ways, here = [[first.take(i)] for i in range(count)], _Place(first.u.copy(), first.value.copy(), first.slope.copy())
     begun, seconds = time.perf_counter(), [[0.0] for _ in range(count)]
     active = np.flatnonzero(np.isfinite(value))
+    memory = Memory(active.size, target.dim, history)
     for _ in range(max_iter):
         if not active.size:
             break
