@@ -56,7 +56,9 @@ class SMC:
     - Missing cells: independent features leave them out. Full and tied covariances draw them given the label, theta and the cells that
       were seen, as `gibbs` does; such rows enter last, fifteen of a hundred units at a time, and no proposal knows of them until they
       count in full. `counts` are whole numbers; a row that counts c times is c labels, and c rows where cells are drawn.
-    - Time: about 2 N / 10**8 seconds a sweep and particle, and 50 to 300 steps.
+    - Time: about 2 N / 10**8 seconds a sweep and particle, and 50 to 300 steps: seconds for a few hundred rows, six minutes of one core
+      and 230 MB for 100,000 rows of two features, K = 3 (8 islands: within 0.16 nats of a bridge by `gibbs`). Where clusters overlap in
+      several features, as three of the irises do, orders differ much: 64 islands are needed there.
 
     References
     ----------
