@@ -28,12 +28,13 @@ def without_estimates(problem: Problem) -> Context:
 
 
 def test_the_part_counts_for_all_rows_that_say_something() -> None:
-    x = np.array([1.0, 2.0, np.nan, 4.0, 5.0, 6.0])
-    problem = Problem(dataclasses.replace(Dataset.of(x), counts=np.array([2.0, 1.0, 9.0, 1.0, 4.0, 2.0])), n_components=2)
+    x = np.array([1.0, 2.0, np.nan, 4.0, 5.0, 6.0, 7.0])
+    problem = Problem(dataclasses.replace(Dataset.of(x), counts=np.array([2.0, 1.0, 9.0, 1.0, 4.0, 2.0, 0.0])), n_components=2)
     for seed in range(5):
         part = drawn(problem, 3, seed)
         assert part.data.n_rows == 3
         assert not np.isnan(part.data.x).any()
+        assert (part.data.counts > 0.0).all()
         assert part.data.counts.sum() == pytest.approx(10.0)
         assert part.prior is problem.prior
         own = part.data.counts / problem.data.counts[[int(np.flatnonzero(x == value)[0]) for value in part.data.x[:, 0]]]

@@ -181,7 +181,7 @@ def plates(cells: list[Slice]) -> Iterator[Plate]:
     if panels:
         yield Plate(
             tuple(panels),
-            f"Scores by swept value, as distances from the best; an axis longer than {BENT:.0f} is bent. {' '.join(words)} A gap in a line is a cell without that number.",
+            f"Scores by swept value, as distances from the best, KLs from 0; an axis longer than {BENT:.0f} is bent. {' '.join(words)} A gap in a line is a cell without that number.",
             "likelihoods",
         )
 

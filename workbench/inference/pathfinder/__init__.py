@@ -105,7 +105,7 @@ class Pathfinder:
     def refuses(self, problem: Problem) -> str | None:
         """No prior, or one without the start that is asked for; or a part that is no part."""
         if self.batch_size is not None:
-            seen = int((~np.isnan(problem.data.x).all(axis=1)).sum())
+            seen = int((~np.isnan(problem.data.x).all(axis=1) & (problem.data.counts > 0.0)).sum())
             if self.batch_size >= seen:
                 return f"batch_size: {self.batch_size} is not below the {seen} rows; leave it out, or lower it"
             if self.batch_size < problem.n_components:
