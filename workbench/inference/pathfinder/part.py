@@ -28,8 +28,10 @@ MOST_CELLS = 10_000_000_000
 
 
 def drawn(problem: Problem, size: int, seed: int) -> Problem:
-    """``size`` of the rows that count and have an observed cell, at random without replacement, under the same prior. They stand for all: each counts
-    as many times more as all rows' counts are more than theirs."""
+    """That many of the rows with an observed cell, at random without replacement, under the same prior.
+
+    They stand for all: each counts as many times more as all rows' counts are more than theirs.
+    """
     data = problem.data
     seen = data.take(np.flatnonzero(~np.isnan(data.x).all(axis=1) & (data.counts > 0.0)))
     rows = seen.take(np.sort(np.random.default_rng(seed).permutation(seen.n_rows)[:size]))
