@@ -28,7 +28,7 @@ MOST_CELLS = 10_000_000_000
 
 
 def drawn(problem: Problem, size: int, seed: int) -> Problem:
-    """That many of the rows with an observed cell, at random without replacement, under the same prior.
+    """That many of the rows that count and have an observed cell, at random without replacement, under the same prior.
 
     They stand for all: each counts as many times more as all rows' counts are more than theirs.
     """
