@@ -152,14 +152,13 @@ def test_other_data_of_the_same_sizes_compile_nothing():
 def test_same_bits_from_an_empty_and_a_warm_code_cache(tmp_path):
     """With fast-math on, freshly compiled code is fused where cached code is linked, and the draws differ."""
     script = (
-        "import numpy as np; from workbench.inference import ADVI, NUTS; from workbench.problem import Problem\n"
+        "import numpy as np; from workbench.inference import NUTS; from workbench.problem import Problem\n"
         "x = np.random.default_rng(0).normal(size=(60, 2)) + np.repeat([[0.0, 0.0], [4.0, 2.0]], 30, axis=0)\n"
-        "for method in (ADVI(restarts=1, max_iter=3000), NUTS(chains=2, draws=100, tune=200)):\n"
-        "    print(method.fit(Problem(x, 'gaussian', 2)).draws.components.means.tobytes().hex())"
+        "print(NUTS(chains=2, draws=100, tune=200).fit(Problem(x, 'gaussian', 2)).draws.components.means.tobytes().hex())"
     )
     env = {**os.environ, "PYTENSOR_FLAGS": f"base_compiledir={tmp_path / 'pytensor'}", "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
     runs = [subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True) for _ in range(2)]
-    assert len(runs[0].stdout.split()) == 2
+    assert runs[0].stdout.strip()
     assert runs[0].stdout == runs[1].stdout
     assert not runs[0].stderr
 

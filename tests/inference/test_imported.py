@@ -56,7 +56,7 @@ def quiet(problem: Problem) -> Context:
 
 
 def gibbs(problem: Problem, **options: int) -> Fit:
-    return Gibbs(**options).fit(problem, quiet(problem))
+    return Gibbs(**options, init="random_rows").fit(problem, quiet(problem))  # from optima it says which: no matter of draws
 
 
 def write_netcdf(problem: Problem, fit: Fit, path: Path) -> Path:

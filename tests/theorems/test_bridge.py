@@ -168,7 +168,7 @@ def test_few_effective_draws_are_not_enough() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "sets"), [("tiny-zoo10-bernoulli-k2", 200), ("tiny-faithful8-gaussian-k2", 100)])
+@pytest.mark.parametrize(("name", "sets"), [("tiny-zoo10-bernoulli-k2", 200), ("tiny-faithful8-gaussian-k2", 60)])
 def test_stated_errors_are_honest(name: str, sets: int) -> None:
     """So many sets of 4 x 250 independent draws: z-scores against the enumerated evidence."""
     posterior = Posterior(tiny(name))

@@ -138,18 +138,18 @@ def test_importance_sampling_knows_all_optima_that_restarts_found() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny-hasselblad12-poisson-k2", "tiny-zoo10-bernoulli-k2"])
 def test_stated_errors_are_honest(name: str) -> None:
-    """Over 100 seeds: of the symmetrised bound by its spread, of importance sampling about the exact evidence."""
+    """Over 60 seeds: of the symmetrised bound by its spread, of importance sampling about the exact evidence."""
     problem, truth = tiny(name), FIGURES[name]["value"]
     start = {parameter: value[0] for parameter, value in optimum(problem).items()}
     bound, scores = [], []
-    for seed in range(100):
+    for seed in range(60):
         fit = VBEM(restarts=1, init=start, draws=500).fit(problem, Context.default(problem, seed))
         bound.append(fit.evidence[1])
         if fit.evidence[2].trusted:
             scores.append((fit.evidence[2].log_evidence - truth) / fit.evidence[2].mcse)
     spread = np.std([each.log_evidence for each in bound], ddof=1)
     assert 0.8 < spread / np.mean([each.mcse for each in bound]) < 1.25
-    assert len(scores) > 30
+    assert len(scores) > 18
     assert 0.75 < np.std(scores) < 1.3
     assert abs(np.mean(scores)) < 0.5
 

@@ -30,6 +30,12 @@ SCORES = {
 }
 ERRORS = {"log_evidence": "log_evidence_mcse", "elbo": "elbo_mcse", "kl": "kl_mcse"}
 """Column of a score's Monte-Carlo error."""
+WHY = {
+    "log_evidence": "the method has no estimate there, or none that is trusted; the section of the cell says why",
+    "kl": "the method has no ELBO there, or the cell no log evidence that is trusted",
+    "elpd_loo": "the method has no such number in that cell, or k-hat denies it",
+}
+"""What an empty cell of a score's table means, where it is not told by the fit's status."""
 PREDICTIVE = ("held-out log predictive density", "leave-one-out log density")
 
 CLEAR = 2.0
@@ -83,8 +89,8 @@ def cost(cells: list[Slice]) -> Iterator[str]:
 
 
 def gap(kl: float) -> str:
-    """To what it tells; a dash where it is not known."""
-    return DASH if not math.isfinite(kl) else "< 0.01" if kl < 0.01 else difference(kl)
+    """To what it tells; a dash where it is not known. Errors may leave one below 0, which is to be seen."""
+    return DASH if not math.isfinite(kl) else "< 0.01" if abs(kl) < 0.01 else difference(kl)
 
 
 def misled(cells: list[Slice]) -> Iterator[str]:
@@ -197,7 +203,11 @@ def grids(cells: list[Slice]) -> Iterator[Grid]:
                 for i, cell in enumerate(cells)
             )
             holes = any(field.text == DASH for _, fields in rows for field in fields)
-            notes = (note, f"{DASH}: the method has no such number in that cell; its status says why.") if holes else (note,)
+            notes = (
+                (note, f"{DASH}: {WHY.get(column, 'the method has no such number in that cell; its status says why')}.")
+                if holes
+                else (note,)
+            )
             yield Grid(
                 capital(name),
                 tuple(Head(method, method=method) for method in table),

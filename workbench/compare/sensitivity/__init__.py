@@ -34,7 +34,7 @@ MOST_CELLS = 6_000
 RHAT = 1.05
 ESS = 400.0
 OVERLAP = 0.1
-ONE_SIDED = 3.0
+SIDES_APART = 3.0
 """Errors, of theirs and of the change's, by which estimates by draws of the one and of the other posterior may be apart."""
 LARGEST_ERROR = 0.25
 """Nats beyond which the change is not called known."""
@@ -181,7 +181,7 @@ def _measured(problem: Problem, base: Fit, change: Change) -> Change:
         why = f"chains under one of the two priors disagree (R-hat {ratio.rhat:.2f}, above {RHAT})"
     elif ratio.overlap < OVERLAP or not math.isfinite(ratio.value):
         why = f"the posteriors under the two priors hardly overlap ({ratio.overlap:.2g})"
-    elif not abs(ratio.apart) <= ONE_SIDED * max(ratio.apart_mcse, ratio.mcse):  # nan where either side stands still
+    elif not abs(ratio.apart) <= SIDES_APART * max(ratio.apart_mcse, ratio.mcse):  # nan where either side stands still
         why = f"by draws of the one posterior the change is {abs(ratio.apart):.2g} nats away from that by the other's: draws lack a part"
     elif not ratio.mcse <= LARGEST_ERROR:
         why = f"the change has an error of {ratio.mcse:.2g} nats, above {LARGEST_ERROR}"
