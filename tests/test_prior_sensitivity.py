@@ -206,7 +206,7 @@ def test_draws_that_lack_a_part_of_one_posterior_tell_by_the_estimates_of_either
             rng = np.random.default_rng(seed)
             own = np.stack([chain[chain < limit][:1000] for chain in rng.standard_normal((4, 4000))])
             found = bridged(own - 0.5, rng.standard_normal((8, 500)) + 0.5)
-            refused[name] += abs(found.apart) > sensitivity.ONE_SIDED * max(found.apart_mcse, found.mcse)
+            refused[name] += abs(found.apart) > sensitivity.SIDES_APART * max(found.apart_mcse, found.mcse)
             if name == "cut":
                 assert abs(found.value) > 5.0 * found.mcse
     assert refused == {"cut": 20, "whole": 0}

@@ -50,6 +50,7 @@ def symmetrised_elbo(problem, fit):
     return float((fit.log_posterior - both).mean())
 
 
+@pytest.mark.slow
 def test_full_rank_elbo_is_close_to_the_evidence():
     fit = fit_of(FullRankADVI())
     assert fit.status is Status.CONVERGED

@@ -148,6 +148,7 @@ def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
         wait_until_gone(process.pid)
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_random_moments_is_finished_by_a_second(tmp_path: Path) -> None:
     undisturbed, disturbed = write(tmp_path / "undisturbed", MANY), write(tmp_path / "disturbed", MANY)
     began = time.monotonic()
