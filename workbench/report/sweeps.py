@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
 from workbench.report.figures.sweep import BENT, curve
@@ -19,45 +20,80 @@ from workbench.report.wording import capital
 if TYPE_CHECKING:
     from workbench.report.slices import Slice
 
-# score: its name, whether more is better, what to know of it
+NO_NUMBER = "the method has no such number in that cell; its status says why"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A column of likelihoods.csv, or, where `source` says so, of the ELBO's row in evidence.csv."""
+
+    name: str
+    more_is_better: bool
+    note: str
+    error: str = ""  # column of its Monte-Carlo error
+    hole: str = NO_NUMBER  # what an empty cell means
+    ideal: float | None = None  # what a score of no fault has, where there is such a number
+    source: Literal["likelihoods", "evidence"] = "likelihoods"
+    predictive: bool = False  # of rows: differences below ALIKE nats are none
+
+
 SCORES = {
-    "held_out_lpd": ("held-out log predictive density", True, "Higher is better; the same rows in every cell."),
-    "bic": ("BIC", False, "Lower is better; points only."),
-    "elpd_loo": ("leave-one-out log density", True, "Higher is better."),
-    "log_evidence": ("log evidence", True, "Higher is better; it depends on the prior."),
-    "elbo": ("ELBO", True, "A bound of the log evidence, not the evidence: a gap that differs between cells can mislead."),
-    "kl": ("KL(q ‖ posterior)", False, "What an approximation costs in nats: the reference of each cell less the ELBO."),
+    "held_out_lpd": Score("held-out log predictive density", True, "Higher is better; the same rows in every cell.", predictive=True),
+    "bic": Score("BIC", False, "Lower is better; points only."),
+    "elpd_loo": Score(
+        "leave-one-out log density",
+        True,
+        "Higher is better.",
+        hole="the method has no such number in that cell, or k-hat denies it",
+        predictive=True,
+    ),
+    "log_evidence": Score(
+        "log evidence",
+        True,
+        "Higher is better; it depends on the prior.",
+        error="log_evidence_mcse",
+        hole="the method has no estimate there, or none that is trusted; the section of the cell says why",
+    ),
+    "elbo": Score(
+        "ELBO", True, "A bound of the log evidence, not the evidence: a gap that differs between cells can mislead.", error="elbo_mcse"
+    ),
+    "kl": Score(
+        "KL(q ‖ posterior)",
+        False,
+        "What an approximation costs in nats: the reference of each cell less the ELBO.",
+        error="kl_mcse",
+        hole="the method has no ELBO there, or the cell no log evidence that is trusted",
+        ideal=0.0,
+        source="evidence",
+    ),
 }
-ERRORS = {"log_evidence": "log_evidence_mcse", "elbo": "elbo_mcse", "kl": "kl_mcse"}
-"""Column of a score's Monte-Carlo error."""
-WHY = {
-    "log_evidence": "the method has no estimate there, or none that is trusted; the section of the cell says why",
-    "kl": "the method has no ELBO there, or the cell no log evidence that is trusted",
-    "elpd_loo": "the method has no such number in that cell, or k-hat denies it",
-}
-"""What an empty cell of a score's table means, where it is not told by the fit's status."""
-PREDICTIVE = ("held-out log predictive density", "leave-one-out log density")
+LEADING = ("held_out_lpd", "bic")
+"""Whose preference is told where a method has one; others' only where none has."""
 
 CLEAR = 2.0
 """Errors of a difference beyond which it is one."""
-IDEAL = {"kl": 0.0}
-"""What a score of no fault has, where there is such a number."""
 
 
 def scores(cells: list[Slice], column: str) -> dict[str, list[float]]:
     """By method, the score in each cell; methods without any are left out."""
     methods = dict.fromkeys(method for cell in cells for method in cell.methods)
-    found = {method: [score(cell, method, column) for cell in cells] for method in methods}
+    source = SCORES[column].source
+    found = {method: [value(cell, method, column, source) for cell in cells] for method in methods}
     return {method: values for method, values in found.items() if any(map(math.isfinite, values))}
 
 
-def score(cell: Slice, method: str, column: str) -> float:
-    """A number of likelihoods.csv, or of the ELBO's row in evidence.csv where its KL is asked for."""
-    if method not in cell.methods:
+def value(cell: Slice, method: str, column: str, source: str) -> float:
+    """A number of likelihoods.csv, or of the ELBO's row in evidence.csv; nan where there is none."""
+    if method not in cell.methods or not column:
         return math.nan
-    if not column.startswith("kl"):
+    if source == "likelihoods":
         return cell.row(method).number(column)
     return next((row[column] for row in records(cell.rows("evidence", method)) if row["estimator"] == "elbo"), math.nan)
+
+
+def error(cell: Slice, method: str, column: str) -> float:
+    """Monte-Carlo error of a score; nan where it has none."""
+    return value(cell, method, SCORES[column].error, SCORES[column].source)
 
 
 def findings(cells: list[Slice]) -> Iterator[str]:
@@ -67,11 +103,12 @@ def findings(cells: list[Slice]) -> Iterator[str]:
         yield f"{counted(len(lost), 'fit')} gave no result, with the reason in the section of the cell: {listed(lost[:8])}{' and others' if len(lost) > 8 else ''}."
     yield from probable(cells)
     yield from sensitive(cells)
-    told = ("held_out_lpd",) if decided(cells) else ("held_out_lpd", "bic")  # P(K | x) says what BIC prefers
-    for column, (name, more, _) in SCORES.items():
-        table = scores(cells, column)
-        if column in told or not (column in ("bic", "kl") or any(scores(cells, other) for other in ("bic", "held_out_lpd"))):
-            yield from preferred(cells, table, name, more)
+    tables = {column: scores(cells, column) for column in SCORES}
+    led = any(tables[column] for column in LEADING)
+    for column, table in tables.items():
+        said = column == "bic" and decided(cells)  # P(K | x) says what BIC prefers
+        if column in LEADING if led else column != "kl":  # what an approximation costs prefers no cell
+            yield from () if said else preferred(cells, table, SCORES[column])
     yield from cost(cells)
     yield from misled(cells)
 
@@ -97,15 +134,15 @@ def misled(cells: list[Slice]) -> Iterator[str]:
     """Approximations whose ELBO prefers another K than log evidences that are all trusted, both by more than their errors leave open."""
     if len(groups(cells)) != 1 or not decided(cells):
         return
-    told = [Row(records(cell.tables["model_probabilities"])[0]) for cell in cells]
-    wanted = max(range(len(cells)), key=lambda i: told[i].number("probability"))
-    known = [(row.number("log_evidence"), row.number("mcse")) for row in told]
+    rows = [Row(records(cell.tables["model_probabilities"])[0]) for cell in cells]
+    wanted = max(range(len(cells)), key=lambda i: rows[i].number("probability"))
+    known = [(row.number("log_evidence"), row.number("mcse")) for row in rows]
     astray: dict[int, list[str]] = {}
     for method, values in scores(cells, "elbo").items():
         if not all(map(math.isfinite, values)):
             continue
         best = max(range(len(values)), key=lambda i: values[i])
-        own = [(value, score(cell, method, ERRORS["elbo"])) for cell, value in zip(cells, values, strict=True)]
+        own = [(told, error(cell, method, "elbo")) for cell, told in zip(cells, values, strict=True)]
         if best != wanted and above(own[best], own[wanted]) and above(known[wanted], known[best]):
             astray.setdefault(best, []).append(method)
     for best, methods in astray.items():
@@ -117,20 +154,22 @@ def misled(cells: list[Slice]) -> Iterator[str]:
 
 def above(one: tuple[float, float], other: tuple[float, float]) -> bool:
     """Whether a value with its error is above another by more than two errors of their difference; an error that is not told is none."""
-    errors = [error for _, error in (one, other) if math.isfinite(error)]
+    errors = [own for _, own in (one, other) if math.isfinite(own)]
     return one[0] - other[0] > CLEAR * math.hypot(*errors)
 
 
-def preferred(cells: list[Slice], table: dict[str, list[float]], name: str, more: bool) -> Iterator[str]:
+def preferred(cells: list[Slice], table: dict[str, list[float]], score: Score) -> Iterator[str]:
     """`BIC prefers n_components = 3 (em, em_map)`, with the lead over the next."""
     choices: dict[int, list[str]] = {}
     leads: dict[str, float] = {}
     for method, values in table.items():
-        finite = sorted((i for i in range(len(values)) if math.isfinite(values[i])), key=lambda i: -values[i] if more else values[i])
+        finite = sorted(
+            (i for i in range(len(values)) if math.isfinite(values[i])), key=lambda i: -values[i] if score.more_is_better else values[i]
+        )
         choices.setdefault(finite[0], []).append(method)
         if len(finite) > 1:
             leads[method] = abs(values[finite[0]] - values[finite[1]])
-    close = [m for m in table if name in PREDICTIVE and leads.get(m, ALIKE) < ALIKE]
+    close = [m for m in table if score.predictive and leads.get(m, ALIKE) < ALIKE]
     for i, methods in choices.items():
         each = [
             f"{m} {nats(table[m][i])}" + (f", {difference(leads[m])} ahead of the next" if m in leads else "")
@@ -138,17 +177,17 @@ def preferred(cells: list[Slice], table: dict[str, list[float]], name: str, more
             if m not in close
         ]
         if each:
-            yield f"{capital(name)} prefers {cells[i].title} ({'; '.join(each)})."
+            yield f"{capital(score.name)} prefers {cells[i].title} ({'; '.join(each)})."
     if close:
-        yield f"{capital(name)} decides nothing for {listed(close)}: the two best cells are less than {ALIKE:g} nats apart."
+        yield f"{capital(score.name)} decides nothing for {listed(close)}: the two best cells are less than {ALIKE:g} nats apart."
 
 
 def favourite(cells: list[Slice]) -> int:
     """The cell whose chapter is open at first: the one that the first method with a score prefers."""
-    for column, (_, more, _) in SCORES.items():
+    for column, score in SCORES.items():
         for values in scores(cells, column).values():
-            finite = [i for i, value in enumerate(values) if math.isfinite(value)]
-            return max(finite, key=lambda i: values[i] if more else -values[i])
+            finite = [i for i, told in enumerate(values) if math.isfinite(told)]
+            return max(finite, key=lambda i: values[i] if score.more_is_better else -values[i])
     return 0
 
 
@@ -162,28 +201,12 @@ def keys(cells: list[Slice]) -> tuple[str, list[str]]:
 
 def plates(cells: list[Slice]) -> Iterator[Plate]:
     """A curve for each score that some method has."""
-    key, names = keys(cells)
     panels, words = [], []
-    for column, (name, more, note) in SCORES.items():
+    for column, score in SCORES.items():
         table = scores(cells, column)
         if table:
-            panels.append(
-                Panel(
-                    name,
-                    f"sweep-{column}",
-                    curve(
-                        f"sweep-{column}",
-                        names,
-                        table,
-                        cells[0].looks,
-                        name,
-                        key or listed(list(cells[0].values)),
-                        more=more,
-                        ideal=IDEAL.get(column),
-                    ),
-                )
-            )
-            words.append(f"{capital(name)}: {note[:1].lower()}{note[1:]}")
+            panels.append(Panel(score.name, f"sweep-{column}", _curve(cells, column, table)))
+            words.append(f"{capital(score.name)}: {score.note[:1].lower()}{score.note[1:]}")
     if panels:
         yield Plate(
             tuple(panels),
@@ -192,26 +215,24 @@ def plates(cells: list[Slice]) -> Iterator[Plate]:
         )
 
 
+def _curve(cells: list[Slice], column: str, table: dict[str, list[float]]) -> str:
+    key, names = keys(cells)
+    score, axis = SCORES[column], key or listed(list(cells[0].values))
+    return curve(f"sweep-{column}", names, table, cells[0].looks, score.name, axis, more=score.more_is_better, ideal=score.ideal)
+
+
 def grids(cells: list[Slice]) -> Iterator[Grid]:
     """The same numbers, cells down and methods across."""
-    for column, (name, _, note) in SCORES.items():
+    for column, score in SCORES.items():
         table = scores(cells, column)
         if table:
-            error = ERRORS.get(column, "")
             rows = tuple(
-                (Head(cell.title), tuple(Field(estimated(values[i], score(cell, method, error))) for method, values in table.items()))
+                (
+                    Head(cell.title),
+                    tuple(Field(estimated(values[i], error(cell, method, column))) for method, values in table.items()),
+                )
                 for i, cell in enumerate(cells)
             )
             holes = any(field.text == DASH for _, fields in rows for field in fields)
-            notes = (
-                (note, f"{DASH}: {WHY.get(column, 'the method has no such number in that cell; its status says why')}.")
-                if holes
-                else (note,)
-            )
-            yield Grid(
-                capital(name),
-                tuple(Head(method, method=method) for method in table),
-                rows,
-                notes,
-                "evidence" if column == "kl" else "likelihoods",
-            )
+            notes = (score.note, f"{DASH}: {score.hole}.") if holes else (score.note,)
+            yield Grid(capital(score.name), tuple(Head(method, method=method) for method in table), rows, notes, score.source)

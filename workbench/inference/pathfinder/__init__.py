@@ -214,8 +214,8 @@ def _remarks(q: Mixed, found: list[Found]) -> list[str]:
 def _restarts(target: CompiledTarget, found: list[Found], elbo: np.ndarray, seeds: list[int], names: tuple[str, ...]) -> Restarts:
     """How every path ended: its mode, and the ELBO of its normal."""
     ends, which = np.unique([each.path.u[-1] for each in found], axis=0, return_inverse=True)
-    mixture = target.prior.unflatten(ends)[0].take(which)
-    log_likelihood = np.asarray(target.log_likelihood(target.prior.unflatten(ends)[0]))[which]
+    modes = target.prior.unflatten(ends)[0]
+    mixture, log_likelihood = modes.take(which), np.asarray(target.log_likelihood(modes))[which]
     return Restarts(
         start_seed=np.array(seeds),
         init=names,

@@ -106,10 +106,7 @@ class Rounded:
 
 def different(symmetry: Symmetry, paths: list[Path], history: int) -> tuple[list[int], np.ndarray]:
     """The best path to each different mode, labels aside, the best first; and for every path which of them it shares the mode of."""
-    ends = []
-    for path in paths:
-        *_, last = (None, *along(path.u, path.slope, history))
-        ends.append(Found(path, last, path.steps, path.value))
+    ends = [Found(path, at_end(path, history), path.steps, path.value) for path in paths]
     leader: list[int] = []
     mode = np.zeros(len(paths), dtype=np.int64)
     for i in np.argsort([-path.value[-1] for path in paths], kind="stable"):
@@ -118,6 +115,12 @@ def different(symmetry: Symmetry, paths: list[Path], history: int) -> tuple[list
         if not alike:
             leader.append(int(i))
     return leader, mode
+
+
+def at_end(path: Path, history: int) -> LowRankNormal | None:
+    """The normal at a path's last point; None where no step has shown a curvature."""
+    *_, last = (None, *along(path.u, path.slope, history))
+    return last
 
 
 def rounded(target: CompiledTarget, part: CompiledTarget, paths: list[Path], history: int) -> list[Rounded]:
@@ -135,6 +138,6 @@ def rounded(target: CompiledTarget, part: CompiledTarget, paths: list[Path], his
         if begun.any():
             factors[begun] = normals(part, ends[begun])[1]
     else:
-        shown = [[None, *along(path.u, path.slope, history)][-1] for path in paths]
+        shown = [at_end(path, history) for path in paths]
         factors = np.stack([np.eye(part.dim) if normal is None else normal.root() for normal in shown])
     return [Rounded(target, end, factor) for end, factor in zip(ends, factors, strict=True)]
