@@ -12,7 +12,7 @@ from workbench.fast import chunks, codes, expectation
 from workbench.inference.em import steps
 from workbench.models import Mixture
 from workbench.models.families.bernoulli import BernoulliComponents
-from workbench.models.families.categorical import CategoricalComponents
+from workbench.models.families.categorical.components import CategoricalComponents
 from workbench.models.families.poisson import PoissonComponents
 
 FAMILIES = ("bernoulli", "poisson", "categorical")

@@ -11,7 +11,7 @@ from workbench.inference.em.engine import Fast
 from workbench.inference.em.scheme import Steps, plain
 from workbench.inference.mixing import Mixing
 from workbench.models import Mixture
-from workbench.models.families.categorical import CategoricalComponents
+from workbench.models.families.categorical.components import CategoricalComponents
 from workbench.models.families.gaussian.diagonal import DiagonalComponents
 from workbench.problem import Problem
 

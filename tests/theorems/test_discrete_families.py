@@ -14,7 +14,7 @@ from workbench.data import Dataset
 from workbench.inference import EM
 from workbench.inference.em.steps import e_step, expect, m_step
 from workbench.models import Categorical, Family, Mixture, Poisson, Product
-from workbench.models.families.categorical import CategoricalComponents
+from workbench.models.families.categorical.components import CategoricalComponents
 from workbench.models.families.product.components import ProductStatistics
 from workbench.models.mixture import gathered, stacked
 from workbench.models.terms import Statistics

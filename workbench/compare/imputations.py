@@ -13,7 +13,7 @@ from workbench.compare.verdict import Row
 from workbench.data import Dataset
 from workbench.fit import Fit
 from workbench.models import Mixture
-from workbench.models.families.categorical import CategoricalComponents
+from workbench.models.families.categorical.components import CategoricalComponents
 from workbench.models.families.product.components import ProductComponents
 from workbench.models.mixture import rows_per_block
 from workbench.problem import Problem

@@ -11,7 +11,7 @@ from workbench.fast.assign import Assignment
 from workbench.fast.codes import Coded
 from workbench.fast.discrete import Discrete, logarithms, with_zeros
 from workbench.models import Expectation, Mixture
-from workbench.models.families.categorical import CategoricalStatistics, CategoricalTerms
+from workbench.models.families.categorical.components import CategoricalStatistics, CategoricalTerms
 
 
 def step(n_features: int, n_levels: int) -> Discrete:

@@ -27,7 +27,7 @@ from workbench.fast.assign import RULES, UNSEEDED, Assignment
 from workbench.fast.chunks import chunk_rows
 from workbench.models import Components, Expectation, Mixture, Prior, Statistics, Terms, maximum
 from workbench.models.families.bernoulli import BernoulliComponents, BernoulliTerms
-from workbench.models.families.categorical import CategoricalComponents, CategoricalTerms
+from workbench.models.families.categorical.components import CategoricalComponents, CategoricalTerms
 from workbench.models.families.gaussian.diagonal import DiagonalComponents
 from workbench.models.families.gaussian.full import FullComponents
 from workbench.models.families.gaussian.independent import DiagonalTerms

@@ -14,7 +14,7 @@ from workbench.fast.discrete import Discrete
 from workbench.models import Statistics, Terms
 from workbench.models.components import Components
 from workbench.models.families.bernoulli import BernoulliComponents, BernoulliTerms
-from workbench.models.families.categorical import CategoricalComponents, CategoricalTerms
+from workbench.models.families.categorical.components import CategoricalComponents, CategoricalTerms
 from workbench.models.families.poisson import PoissonComponents, PoissonTerms
 from workbench.models.families.product.components import ProductStatistics
 

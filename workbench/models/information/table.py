@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.models.components import Components
 from workbench.models.families.bernoulli import BernoulliComponents
-from workbench.models.families.categorical import CategoricalComponents
+from workbench.models.families.categorical.components import CategoricalComponents
 from workbench.models.families.gaussian.diagonal import DiagonalComponents
 from workbench.models.families.gaussian.full import FullComponents
 from workbench.models.families.gaussian.spherical import SphericalComponents

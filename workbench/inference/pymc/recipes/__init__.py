@@ -22,7 +22,7 @@ from workbench.inference.pymc.recipes import (
 from workbench.inference.pymc.recipes.coordinates import Coordinates
 from workbench.inference.pymc.recipes.rows import Term
 from workbench.models.families.bernoulli import Beta
-from workbench.models.families.categorical import Dirichlets
+from workbench.models.families.categorical.prior import Dirichlets
 from workbench.models.families.gaussian.diagonal import NormalInverseGamma
 from workbench.models.families.gaussian.full import NormalInverseWishart
 from workbench.models.families.gaussian.semiconjugate import (

@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.models.components import Components, Outside, Regularity
-from workbench.models.families.categorical import CategoricalComponents
+from workbench.models.families.categorical.components import CategoricalComponents
 from workbench.models.shapes import Flags, Labels, LogJoint, PerComponent, PerFit, Permutation, Responsibilities, Rows, Weights
 from workbench.models.terms import Statistics, Terms, labelled
 
