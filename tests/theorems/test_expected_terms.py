@@ -98,6 +98,32 @@ def test_density_averaged_over_the_relabellings(name: str, options: dict[str, An
 
 
 @every_prior
+def test_density_averaged_over_the_relabellings_of_a_batch_of_priors(name: str, options: dict[str, Any]) -> None:
+    """Each of several priors with each of several mixtures is as by itself."""
+    problem = problem_of(name, options, 0.2)
+    each = [updated(problem, shares) for shares in some_shares(problem, 1, 4)]
+    draws = each[0].sample(np.random.default_rng(2), (5,))
+    together = updated(problem, some_shares(problem, 1, 4, 1)).relabelled_log_density(draws)
+    np.testing.assert_allclose(together, [q.relabelled_log_density(draws) for q in each], rtol=1e-11)
+
+
+@pytest.mark.parametrize(("name", "parameter"), [("bernoulli", "probs"), ("categorical", "probs"), ("poisson", "rates")])
+def test_density_averaged_over_the_relabellings_on_the_boundary(name: str, parameter: str) -> None:
+    """A probability or rate of 0 is impossible for components that have seen one, and no matter to others: 0 log 0 is 0."""
+    problem = problem_of(name, {}, 0.0, n_components=2)
+    some = problem.data.x[:, 0] > 0.0
+    shares = np.stack([some, ~some], axis=-1).astype(float)
+    q = updated(problem, shares)
+    mixture = q.sample(np.random.default_rng(2), (1,))
+    values = mixture.components.parameters()[parameter].copy()
+    values[(0, slice(None), 0, 0) if name == "categorical" else (0, slice(None), 0)] = [0.2, 0.0]
+    mixture = Mixture(mixture.weights, dataclasses.replace(mixture.components, **{parameter: values}))
+    each = np.array([q.log_density(mixture.relabelled(np.array(order))) for order in ([0, 1], [1, 0])])[:, 0]
+    assert sorted(np.isfinite(each)) == [False, True]
+    np.testing.assert_allclose(q.relabelled_log_density(mixture), np.logaddexp(*each) - np.log(2.0), rtol=1e-11)
+
+
+@every_prior
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 def test_centre_is_what_is_expected(name: str, options: dict[str, Any], missing: float) -> None:
     """Means over draws of weights, means, probabilities, rates and precisions."""

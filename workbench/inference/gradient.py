@@ -67,7 +67,7 @@ class Gradient(Kind):
     """
 
     kind: ClassVar[str] = "gradient"
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import numpy as np
@@ -23,11 +24,10 @@ def assigned(overlaps: np.ndarray) -> Permutation:
     return np.asarray(found)
 
 
-def log_permanent(turns: np.ndarray) -> np.ndarray:
-    """log sum over permutations s of prod_k exp(turns[..., k, s(k) - k modulo K]); (*batch, K, K) -> (*batch)."""
-    count = turns.shape[-1]
-    first = np.arange(count)
-    total = np.full(turns.shape[:-2], -np.inf)
-    for order in itertools.permutations(range(count)):
-        total = np.logaddexp(total, turns[..., first, (np.array(order) - first) % count].sum(axis=-1))
-    return total
+def log_permanent(pairs: np.ndarray) -> np.ndarray:
+    """log sum over permutations s of prod_k exp(pairs[..., k, s(k)]); (*batch, K, K) -> (*batch)."""
+    total: np.ndarray | None = None
+    for order in itertools.permutations(range(pairs.shape[-1])):
+        each = functools.reduce(np.add, [pairs[..., k, j] for k, j in enumerate(order)])
+        total = each if total is None else np.logaddexp(total, each)
+    return np.asarray(total)

@@ -40,6 +40,16 @@ class ComponentsPrior(ABC):
         """Log density of what all components share; (*batch)."""
         return np.zeros(components.batch_shape)
 
+    def pair_log_densities(self, components: Any) -> np.ndarray:
+        """The same of component j's parameters as component k's, (*batch, K, K): the prior's components before the parameters'."""
+        count = components.n_components
+        first = np.arange(count)
+        turned = [self.log_densities(components.relabelled((first + turn) % count)) for turn in range(count)]
+        found = np.empty((*turned[0].shape, count))
+        for turn, own in enumerate(turned):
+            found[..., first, (first + turn) % count] = own
+        return found
+
     def log_density(self, components: Any) -> PerFit:
         """Log density of all K components together; (*batch)."""
         return np.asarray(self.shared_log_density(components) + self.log_densities(components).sum(axis=-1))
@@ -179,19 +189,19 @@ class Prior:
     def relabelled_log_density(self, mixture: Mixture) -> PerFit:
         """Log of the density averaged over all K! relabellings; (*batch).
 
-        Component j of the mixture as component k of the prior has a factor of its own, so that K turns of the components give
-        the factors of all pairs, and the average is the permanent of a K x K matrix over K!: for up to nine components.
+        Component j of the mixture as component k of the prior has a factor of its own, and the average is the permanent of the
+        K x K matrix of them over K!: for up to nine components.
         """
-        pairs = np.stack([self._factors(mixture, turn) for turn in range(self.n_components)], axis=-1)
+        pairs = self._pair_log_weights(mixture.weights) + self.components.pair_log_densities(mixture.components)
         shared = self.components.shared_log_density(mixture.components) - self._log_beta()
         return np.asarray(shared + log_permanent(pairs) - math.lgamma(self.n_components + 1.0))
 
-    def _factors(self, mixture: Mixture, turn: int) -> np.ndarray:
-        """Log factor of component k + turn of the mixture as component k, for each k; (*batch, K)."""
+    def _pair_log_weights(self, weights: np.ndarray) -> np.ndarray:
+        """Log factor of weight j as weight k; (*batch, K, K)."""
         from scipy.special import xlogy
 
-        turned = mixture.relabelled((np.arange(self.n_components) + turn) % self.n_components)
-        return np.asarray(xlogy(self.concentration - 1.0, turned.weights) + self.components.log_densities(turned.components))
+        excess, of = self.concentration[..., :, None] - 1.0, weights[..., None, :]
+        return np.asarray(excess * xlogy(1.0, of) if (weights > 0.0).all() else xlogy(excess, of))  # the logarithms of all k at once
 
     def posterior(self, statistics: Statistics) -> Prior:
         """Variational Bayes' q(theta) by expected statistics: the conjugate update, or the best of the prior's own form."""

@@ -85,7 +85,7 @@ class EM(Kind):
     """
 
     kind: ClassVar[str] = "em"
-    revision: ClassVar[int] = 9
+    revision: ClassVar[int] = 10
 
     restarts: Annotated[int, Ge(1)] = 100
     init: Init | dict[str, Any] = "mixed"

@@ -21,7 +21,7 @@ class Kind(ABC):
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     kind: ClassVar[str]
     estimate: ClassVar[Estimate] = "point"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
     has_errors: ClassVar[bool] = True

@@ -80,7 +80,7 @@ class Gibbs:
 
     kind: ClassVar[str] = "gibbs"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 

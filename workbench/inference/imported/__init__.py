@@ -57,7 +57,7 @@ class Imported:
 
     kind: ClassVar[str] = "imported"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 

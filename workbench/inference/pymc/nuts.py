@@ -74,7 +74,7 @@ class NUTS:
 
     kind: ClassVar[str] = "nuts"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 9
+    revision: ClassVar[int] = 10
     packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc", "nutpie")
     compiles: ClassVar[bool] = True
 

@@ -83,7 +83,7 @@ class SMC:
 
     kind: ClassVar[str] = "smc"
     estimate: ClassVar[Estimate] = "sample"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 

@@ -82,7 +82,7 @@ class VBEM:
 
     kind: ClassVar[str] = "vbem"
     estimate: ClassVar[Estimate] = "approximation"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "numba")
     compiles: ClassVar[bool] = False
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.models.components import Components, Outside, beyond
-from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Sums, finite_log, sums, with_zeros
+from workbench.models.families.discrete import LOG_ZERO, BoundedComponents, Powers, Sums, finite_log, sums, with_zeros
 from workbench.models.families.family import EMPTY, Family, Scale, first_cell
 from workbench.models.hyperparameters import plain, positive
 from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior, Prior
@@ -107,7 +107,7 @@ class BernoulliComponents(BoundedComponents):
 
 
 @dataclass(frozen=True, eq=False)
-class Beta(ComponentsPrior):
+class Beta(Powers):
     """probs ~ Beta(a, b) for every feature, alike for all components; (*batch, K, D) after an update."""
 
     boundary: ClassVar[float] = PROBABILITY_BOUNDARY
@@ -120,6 +120,13 @@ class Beta(ComponentsPrior):
 
         kernel = xlogy(self.a - 1.0, components.probs) + xlog1py(self.b - 1.0, -components.probs)
         return np.asarray((kernel - betaln(self.a, self.b)).sum(axis=-1))
+
+    def exponents(self) -> np.ndarray:
+        return np.concatenate([self.a - 1.0, self.b - 1.0], axis=-1)
+
+    def factors(self, components: BernoulliComponents) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.concatenate([finite_log(components.probs), np.maximum(np.log1p(-components.probs), LOG_ZERO)], axis=-1)
 
     def log_normaliser(self) -> np.ndarray:
         from scipy.special import betaln

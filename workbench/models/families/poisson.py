@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.data import Dataset
 from workbench.models.components import Components, Outside, beyond
-from workbench.models.families.discrete import BoundedComponents, Sums, finite_log, sums, with_zeros
+from workbench.models.families.discrete import BoundedComponents, Powers, Sums, finite_log, sums, with_zeros
 from workbench.models.families.family import EMPTY, Family, Scale, first_cell
 from workbench.models.hyperparameters import PriorError, plain, positive
 from workbench.models.prior import ComponentsPrior, Prior
@@ -107,7 +107,7 @@ class PoissonComponents(BoundedComponents):
 
 
 @dataclass(frozen=True, eq=False)
-class Gamma(ComponentsPrior):
+class Gamma(Powers):
     """rates ~ Gamma(shape, rate) for every feature, mean shape / rate, alike for all components; (*batch, K, D) after an update."""
 
     boundary: ClassVar[float] = RATE_BOUNDARY
@@ -120,6 +120,12 @@ class Gamma(ComponentsPrior):
 
         kernel = xlogy(self.shape - 1.0, components.rates) - self.rate * components.rates
         return np.asarray((kernel - self._log_normalisers()).sum(axis=-1))
+
+    def exponents(self) -> np.ndarray:
+        return np.concatenate(np.broadcast_arrays(self.shape - 1.0, -self.rate), axis=-1)
+
+    def factors(self, components: PoissonComponents) -> np.ndarray:
+        return np.concatenate([finite_log(components.rates), components.rates], axis=-1)
 
     def log_normaliser(self) -> np.ndarray:
         return np.asarray(self._log_normalisers().sum(axis=-1))

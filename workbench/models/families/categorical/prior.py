@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workbench.models.families.categorical.components import CategoricalComponents, CategoricalStatistics, CategoricalTerms
-from workbench.models.families.discrete import LOG_ZERO
-from workbench.models.prior import PROBABILITY_BOUNDARY, ComponentsPrior
+from workbench.models.families.discrete import LOG_ZERO, Powers, finite_log
+from workbench.models.prior import PROBABILITY_BOUNDARY
 from workbench.models.shapes import Coordinates, PerComponent, PerFit
 from workbench.models.simplex import simplex_backward, simplex_forward, simplex_slope
 
 
 @dataclass(frozen=True, eq=False)
-class Dirichlets(ComponentsPrior):
+class Dirichlets(Powers):
     """The levels' probabilities of each feature ~ Dirichlet(alpha), alike for all components.
 
     Attributes
@@ -40,6 +40,12 @@ class Dirichlets(ComponentsPrior):
 
         kernel = np.where(self.there, xlogy(self.alpha - 1.0, components.probs), 0.0).sum(axis=-1)
         return np.asarray((kernel - self._log_betas()).sum(axis=-1))
+
+    def exponents(self) -> np.ndarray:
+        return np.asarray(self.alpha[..., self.there] - 1.0)
+
+    def factors(self, components: CategoricalComponents) -> np.ndarray:
+        return finite_log(components.probs[..., self.there])
 
     def log_normaliser(self) -> np.ndarray:
         return np.asarray(self._log_betas().sum(axis=-1))

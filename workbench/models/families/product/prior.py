@@ -28,6 +28,9 @@ class ProductPrior(ComponentsPrior):
     def log_densities(self, components: ProductComponents) -> PerComponent:
         return np.asarray(sum(prior.log_densities(own) for prior, own in zip(self.blocks, components.blocks, strict=True)))
 
+    def pair_log_densities(self, components: ProductComponents) -> np.ndarray:
+        return np.asarray(sum(prior.pair_log_densities(own) for prior, own in zip(self.blocks, components.blocks, strict=True)))
+
     def shared_log_density(self, components: ProductComponents) -> PerFit:
         return np.asarray(sum(prior.shared_log_density(own) for prior, own in zip(self.blocks, components.blocks, strict=True)))
 
