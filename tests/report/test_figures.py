@@ -136,6 +136,20 @@ def test_errors_over_rows_do_not_hide_differences_of_methods() -> None:
     assert texts["leave-one-out log density (nats)"] == ["-1142.3 ± 18", "-1142.5 ± 18"]
 
 
+def test_a_leave_one_out_that_k_hat_denies_is_marked() -> None:
+    rows = [
+        {"method": m, "estimate": "approximation", "elpd_loo": v, "elpd_loo_se": 17.9} for m, v in (("vbem", -1131.3), ("advi", -1138.6))
+    ]
+    checks = [
+        {"method": "vbem", "quantity": "pareto_k_loo", "verdict": "warning"},
+        {"method": "advi", "quantity": "pareto_k_loo", "verdict": "ok"},
+    ]
+    (grid,) = likelihoods(sliced({"likelihoods": pd.DataFrame(rows), "diagnostics": pd.DataFrame(checks)}))
+    fields = next(fields for head, fields in grid.rows if head.text == "leave-one-out log density (nats)")
+    assert [(field.text, field.faint) for field in fields] == [("-1131.3 ± 18 (?)", True), ("-1138.6 ± 18", False)]
+    assert any(note.startswith("(?): a diagnostic denies the number") for note in grid.notes)
+
+
 def checked(*rows: tuple[str, str, object, str, str]) -> Slice:
     names = ("method", "quantity", "value", "verdict", "advice")
     table: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in rows]

@@ -127,3 +127,23 @@ def test_the_sweep_says_what_approximations_cost_and_whom_their_elbos_mislead() 
     assert not any(line.startswith("BIC prefers") for line in lines), "said beside P(K | x)"
     costs = next(grid for grid in sweeps.grids(cells) if grid.title == "KL(q ‖ posterior)")
     assert [[field.text for field in fields] for _, fields in costs.rows] == [["0.004 ± 0.010"], ["3.810 ± 0.010"]]
+
+
+def test_a_denied_leave_one_out_is_in_the_table_but_prefers_no_cell() -> None:
+    """Old Faithful, vbem at K = 5: seven nats above all samples, with a k-hat of 1.07."""
+    scores = [
+        {KEY: k, "method": "vbem", "estimate": "approximation", "elpd_loo": value}
+        for k, value in ((1, -1294.2), (2, -1141.6), (5, -1131.3))
+    ]
+    checks = [{KEY: k, "method": "vbem", "quantity": "pareto_k_loo", "verdict": v} for k, v in ((1, "ok"), (2, "ok"), (5, "warning"))]
+    tables = {"likelihoods": pd.DataFrame(scores), "diagnostics": pd.DataFrame(checks)}
+    cells = slices(tables, [made.cell(DATA, model__n_components=k) for k in (1, 2, 5)])
+    (grid,) = sweeps.grids(cells)
+    assert [field.text for _, fields in grid.rows for field in fields] == ["-1294.200", "-1141.600", "-1131.300 (?)"]
+    assert any(
+        line.startswith("Leave-one-out log density prefers model.n_components = 2 (vbem -1141.600") for line in sweeps.findings(cells)
+    )
+    assert sweeps.favourite(cells) == 1
+    (plate,) = sweeps.plates(cells)
+    assert "-1131" not in plate.panels[0].svg
+    assert "-1141.6" in plate.panels[0].svg

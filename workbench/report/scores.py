@@ -14,6 +14,8 @@ from workbench.report.quantities import QUANTITIES, Quantity
 if TYPE_CHECKING:
     from workbench.report.slices import Slice
 
+DOUBT = "(?)"
+DOUBTED = "a diagnostic denies the number: a Pareto k-hat of its rows is above 0.7, and it may be too high"
 GROUPS = {"Points": ("point",), "Draws: approximations and samples": ("approximation", "sample")}
 
 
@@ -37,7 +39,8 @@ def likelihood(cell: Slice, title: str, methods: list[str], point: bool) -> Grid
         elif meaning:
             absent.append(quantity.name)
     rows.append((Head("status", "Why it stopped."), tuple(Field(cell.row(m).text("status") or DASH, numeric=False) for m in methods)))
-    notes = (*(() if point else expected(cell)), *hole_notes(absent, holes))
+    doubted = any(DOUBT in field.text for _, fields in rows for field in fields)
+    notes = (*(() if point else expected(cell)), *hole_notes(absent, holes), *((f"{DOUBT}: {DOUBTED}.",) if doubted else ()))
     return Grid(title, columns, tuple(rows), notes, "likelihoods")
 
 
@@ -81,8 +84,14 @@ def scored(cell: Slice, method: str, quantity: Quantity) -> Field:
     value = row.number(quantity.column)
     error = row.number(quantity.error) if quantity.error else math.nan
     if not math.isfinite(error):
-        return Field(quantity.write(value))
-    return Field(f"{value:.1f} ± {amount(error, 2)}" if quantity.common and math.isfinite(value) else estimated(value, error))
+        return marked(quantity.write(value), cell.doubtful(method, quantity.column))
+    text = f"{value:.1f} ± {amount(error, 2)}" if quantity.common and math.isfinite(value) else estimated(value, error)
+    return marked(text, cell.doubtful(method, quantity.column))
+
+
+def marked(text: str, doubtful: bool) -> Field:
+    """A number; one that a diagnostic denies is in grey, with a question mark."""
+    return Field(f"{text} {DOUBT}" if doubtful and text != DASH else text, faint=doubtful)
 
 
 def hole_notes(absent: list[str], holes: bool) -> Iterator[str]:

@@ -30,6 +30,8 @@ WORDS |= {
     "preferred_by",
     *(f"{score}_method" for score in ("bic", "icl", "elpd_loo", "held_out_lpd")),
 }
+DENIALS = {"elpd_loo": "pareto_k_loo"}
+"""Column of likelihoods.csv -> the diagnostic that may deny its number."""
 READ = {  # the columns that the page reads, by table
     "likelihoods": "method estimate status",
     "restarts": "method restart objective_name objective polished_objective optimum status",
@@ -102,6 +104,12 @@ class Slice:
     @functools.cached_property
     def _rows(self) -> dict[str, Row]:
         return {row["method"]: Row(row) for row in records(self.tables["likelihoods"])}
+
+    def doubtful(self, method: str, column: str) -> bool:
+        """Whether a diagnostic denies a number of likelihoods.csv: leave-one-out where some row's k-hat is above its threshold."""
+        checks = self.rows("diagnostics", method)
+        told = checks[checks["quantity"] == DENIALS[column]] if column in DENIALS else checks[:0]
+        return bool((told["verdict"] != "ok").any())
 
     def reported(self, method: str) -> float:
         """The number of the restart that a method reports, as its ledger has it; nan without one."""

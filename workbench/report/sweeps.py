@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from workbench.report.blocks import Field, Grid, Head, Panel, Plate
+from workbench.report.blocks import Grid, Head, Panel, Plate
 from workbench.report.figures.sweep import BENT, curve
 from workbench.report.findings import ALIKE
 from workbench.report.numerals import DASH, counted, difference, estimated, listed, nats
 from workbench.report.probabilities import decided, groups
 from workbench.report.probabilities import findings as probable
+from workbench.report.scores import DOUBT, DOUBTED, marked
 from workbench.report.sensitivity import findings as sensitive
 from workbench.report.slices import Row, records
 from workbench.report.wording import capital
@@ -91,6 +92,15 @@ def value(cell: Slice, method: str, column: str, source: str) -> float:
     return next((row[column] for row in records(cell.rows("evidence", method)) if row["estimator"] == "elbo"), math.nan)
 
 
+def sure(cells: list[Slice], column: str) -> dict[str, list[float]]:
+    """The scores less those that a diagnostic denies: what is drawn, and what preferences are told by."""
+    found = {
+        method: [math.nan if cell.doubtful(method, column) else told for cell, told in zip(cells, values, strict=True)]
+        for method, values in scores(cells, column).items()
+    }
+    return {method: values for method, values in found.items() if any(map(math.isfinite, values))}
+
+
 def error(cell: Slice, method: str, column: str) -> float:
     """Monte-Carlo error of a score; nan where it has none."""
     return value(cell, method, SCORES[column].error, SCORES[column].source)
@@ -103,7 +113,7 @@ def findings(cells: list[Slice]) -> Iterator[str]:
         yield f"{counted(len(lost), 'fit')} gave no result, with the reason in the section of the cell: {listed(lost[:8])}{' and others' if len(lost) > 8 else ''}."
     yield from probable(cells)
     yield from sensitive(cells)
-    tables = {column: scores(cells, column) for column in SCORES}
+    tables = {column: sure(cells, column) for column in SCORES}
     led = any(tables[column] for column in LEADING)
     for column, table in tables.items():
         said = column == "bic" and decided(cells)  # P(K | x) says what BIC prefers
@@ -185,7 +195,7 @@ def preferred(cells: list[Slice], table: dict[str, list[float]], score: Score) -
 def favourite(cells: list[Slice]) -> int:
     """The cell whose chapter is open at first: the one that the first method with a score prefers."""
     for column, score in SCORES.items():
-        for values in scores(cells, column).values():
+        for values in sure(cells, column).values():
             finite = [i for i, told in enumerate(values) if math.isfinite(told)]
             return max(finite, key=lambda i: values[i] if score.more_is_better else -values[i])
     return 0
@@ -203,14 +213,14 @@ def plates(cells: list[Slice]) -> Iterator[Plate]:
     """A curve for each score that some method has."""
     panels, words = [], []
     for column, score in SCORES.items():
-        table = scores(cells, column)
+        table = sure(cells, column)
         if table:
             panels.append(Panel(score.name, f"sweep-{column}", _curve(cells, column, table)))
             words.append(f"{capital(score.name)}: {score.note[:1].lower()}{score.note[1:]}")
     if panels:
         yield Plate(
             tuple(panels),
-            f"Scores by swept value, as distances from the best, KLs from 0; an axis longer than {BENT:.0f} is bent. {' '.join(words)} A gap in a line is a cell without that number.",
+            f"Scores by swept value, as distances from the best, KLs from 0; an axis longer than {BENT:.0f} is bent. {' '.join(words)} A gap in a line is a cell without that number, or one that a diagnostic denies.",
             "likelihoods",
         )
 
@@ -229,10 +239,14 @@ def grids(cells: list[Slice]) -> Iterator[Grid]:
             rows = tuple(
                 (
                     Head(cell.title),
-                    tuple(Field(estimated(values[i], error(cell, method, column))) for method, values in table.items()),
+                    tuple(
+                        marked(estimated(values[i], error(cell, method, column)), cell.doubtful(method, column))
+                        for method, values in table.items()
+                    ),
                 )
                 for i, cell in enumerate(cells)
             )
             holes = any(field.text == DASH for _, fields in rows for field in fields)
-            notes = (score.note, f"{DASH}: {score.hole}.") if holes else (score.note,)
+            doubted = any(DOUBT in field.text for _, fields in rows for field in fields)
+            notes = (score.note, *((f"{DASH}: {score.hole}.",) if holes else ()), *((f"{DOUBT}: {DOUBTED}.",) if doubted else ()))
             yield Grid(capital(score.name), tuple(Head(method, method=method) for method in table), rows, notes, score.source)
