@@ -97,16 +97,17 @@ def assemble(cells: Sequence[Cell], say: Callable[[str], None] = unsaid) -> dict
     swept = list(cells[0].values) if cells else []
     rows["model_probabilities"] += model_probability_rows(swept, rows["likelihoods"], rows["evidence"])
     rows["prior_sensitivity"] += sensitivity_rows(cells, rows["model_probabilities"], say)
-    return {name: frame(rows[name], [*swept, *words.split()]) for name, words in columns.items()}
+    return {name: frame(rows[name], words.split(), swept) for name, words in columns.items()}
 
 
-def frame(blocks: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    """Rows, or blocks of rows, as a DataFrame with just these columns; infinite numbers are missing."""
+def frame(blocks: list[dict[str, Any]], columns: Sequence[str], swept: Sequence[str] = ()) -> pd.DataFrame:
+    """Rows, or blocks of rows, as a DataFrame with just the swept keys and these columns; infinite numbers are missing."""
     import pandas as pd
 
     sizes = [max((value.size for value in block.values() if isinstance(value, np.ndarray)), default=1) for block in blocks]
-    found = {column: _column([block.get(column) for block in blocks], sizes, whole=column in WHOLE) for column in columns}
-    return pd.DataFrame(found, columns=columns)
+    values = {column: [block.get(column) for block in blocks] for column in (*swept, *columns)}
+    whole = WHOLE | {key for key in swept if all(type(value) is int for value in values[key])}  # as in the names of fits
+    return pd.DataFrame({column: _column(own, sizes, whole=column in whole) for column, own in values.items()}, columns=[*swept, *columns])
 
 
 def _column(values: list[Any], sizes: list[int], *, whole: bool) -> pd.Series[Any]:

@@ -25,4 +25,4 @@ def ledger(cells: Sequence[Cell]) -> pd.DataFrame:
         for step in decomposition(fit)
     ]
     swept = list(cells[0].values) if cells else []
-    return frame(rows, [*swept, *COLUMNS])
+    return frame(rows, COLUMNS, swept)
