@@ -18,6 +18,10 @@ from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
 from workbench.fit import Status
 from workbench.inference import EM, METHODS, AnnealedEM, HardEM, KMeans
+from workbench.inference.em.acceleration import squarem
+from workbench.inference.em.climb import climb
+from workbench.inference.em.engine import Fast
+from workbench.inference.em.polish import FINE, POLISH, em_polish
 from workbench.inference.em.scheme import Steps
 from workbench.inference.em.starts import starts
 from workbench.inference.em.stochastic import stepwise
@@ -139,6 +143,19 @@ def test_the_reported_status_is_the_reported_points() -> None:
     capped = tables["diagnostics"].set_index("quantity").loc["share_at_max_iter"]
     assert (capped["value"], capped["verdict"]) == ("1", "warning")
     assert fit.log_likelihood.item() == pytest.approx(-1130.2639602, abs=1e-6)
+
+
+def test_an_end_whose_objective_has_settled_has_converged() -> None:
+    """Of parameters that move on along a flat ridge for more steps than they are given."""
+    rng = np.random.default_rng(5)
+    problem = Problem(rng.integers(0, 3, size=(40, 3)).astype(float), "categorical", 3)
+    steps = Steps(problem, problem.prior, Fast())
+    start = starts(problem, problem.prior, "mixed", list(range(4)), Fast())[0]
+    rough = climb(squarem(start, steps), 4, steps, POLISH)
+    fine = climb(squarem(rough.mixture, steps), 4, steps, FINE)
+    assert set(rough.status) == {Status.CONVERGED}
+    assert Status.MAX_ITER in fine.status
+    assert set(em_polish(steps)(start).status) == {Status.CONVERGED}
 
 
 @pytest.mark.parametrize("family", ["bernoulli", "poisson", "gaussian", "categorical"])

@@ -10,6 +10,7 @@ import pytest
 from examples import INDEPENDENT, every_prior, few, long, mixtures_of, problem_of, quick, rows_of
 
 from workbench.data.builtin import load_built_in
+from workbench.fit import Status
 from workbench.inference.em.climb import Stop
 from workbench.inference.em.engine import BOOK, Fast
 from workbench.inference.method import Context
@@ -182,6 +183,14 @@ def test_polished_ends_are_fixed_points(name: str, options: dict[str, Any]) -> N
     again = steps_of(problem).believe(ends.settled).expectation.statistics
     gaps = np.abs(flat(again) - flat(ends.settled)) / units(problem)
     assert gaps.max() < 1e-6
+
+
+@pytest.mark.parametrize(("options", "wanted"), [({}, Status.CONVERGED), ({"max_iter": 5}, Status.FOLLOWED), ({"tol": 1e3}, Status.SHORT)])
+def test_the_status_tells_how_restarts_stopped(options: dict[str, Any], wanted: Status) -> None:
+    problem = Problem(load_built_in("old_faithful"), n_components=2)
+    fit = VBEM(restarts=3, draws=2, **options).fit(problem, quick(problem))
+    assert fit.restarts is not None
+    assert {fit.status, *fit.restarts.status} == {wanted}
 
 
 @long

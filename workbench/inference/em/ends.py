@@ -62,14 +62,18 @@ def reported(problem: Problem, restarts: Restarts, polished: Climb, best: int, *
     Where every restart went wrong, that is how the first did.
     """
     if point is not None:
-        own = restarts.status[best]
-        followed = own in (Status.FOLLOWED, Status.SHORT, Status.HELD) and polished.status[best] is Status.CONVERGED
-        return own if as_it_stopped or followed else polished.status[best]
+        return restarts.status[best] if as_it_stopped else of_end(restarts.status[best], polished.status[best])
     if best < 0 and not any(each.at_optimum for each in restarts.status):
         return restarts.status[0]
     if _why_singular(problem):
         return Status.SINGULAR_DATA
     return Status.NO_DENSITY if best >= 0 else Status.NO_REGULAR_OPTIMUM
+
+
+def of_end(stopped: Status, polished: Status) -> Status:
+    """Of an end that was followed to its optimum: how it got there, where it did, else how that was left off."""
+    followed = stopped in (Status.FOLLOWED, Status.SHORT, Status.HELD) and polished is Status.CONVERGED
+    return stopped if followed else polished
 
 
 def blamed(problem: Problem, point: Mixture | None) -> tuple[str, ...]:

@@ -62,9 +62,19 @@ def _settled(ends: Mixture, steps: Steps) -> Climb:
     settled = np.flatnonzero(_ended(rough, SETTLED))
     if not settled.size:
         return rough
-    fine = climb(squarem(_without_lost(rough.mixture.take(settled), steps), steps), settled.size, steps, FINE)
-    good = np.array([status in ENDED for status in fine.status])
-    return replaced(rough, settled[good], fine, np.flatnonzero(good))
+    return finished(rough, settled, climb(squarem(_without_lost(rough.mixture.take(settled), steps), steps), settled.size, steps, FINE))[0]
+
+
+def finished(rough: Climb, rows: np.ndarray, fine: Climb) -> tuple[Climb, np.ndarray]:
+    """``rough`` with its ``rows`` where a ``fine`` climb about the parameters took them, and which of those it took.
+
+    Running out of steps there is no news of an end: its objective has settled, which is what a status tells.
+    """
+    taken = np.array([status in ENDED for status in fine.status])
+    status = np.array(rough.status)
+    news = taken & [after is not Status.MAX_ITER for after in fine.status]
+    status[rows[news]] = np.array(fine.status)[news]
+    return replace(replaced(rough, rows[taken], fine, np.flatnonzero(taken)), status=tuple(status)), taken
 
 
 def _ended(found: Climb, how: tuple[Status, ...]) -> np.ndarray:

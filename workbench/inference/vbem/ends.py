@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,9 @@ import numpy as np
 from workbench.fit import Path, Status
 from workbench.inference.em.begin import begin
 from workbench.inference.em.climb import Climb, Stop, climb
+from workbench.inference.em.ends import stops
 from workbench.inference.em.point import OTHERS_IN_PATH, PATH_NUMBERS
-from workbench.inference.em.polish import FINE, POLISH
-from workbench.inference.em.splits import replaced
+from workbench.inference.em.polish import FINE, POLISH, finished
 from workbench.inference.em.starts import starts
 from workbench.inference.method import Context
 from workbench.inference.vbem.steps import Ascent, VariationalSteps, numbered
@@ -57,6 +57,11 @@ class Ends:
         if not usable.any():
             raise FloatingPointError(self.run.status[0].value)
         return int(np.argmax(np.where(usable, self.polished.objective, -np.inf)))
+
+    @property
+    def stopped(self) -> tuple[Status, ...]:
+        """How each restart stopped, and where that was short of its optimum, that its end was followed there."""
+        return stops(self.run, self.polished)
 
     def path(self, steps: VariationalSteps) -> Path | None:
         """Centres of q(theta) by iteration: of the best restart and up to 20 others; where they found no room, run again."""
@@ -114,8 +119,6 @@ def _polished(steps: VariationalSteps, statistics: Statistics) -> tuple[Climb, S
     if not good.size:
         return rough, there
     fine, further = _climb(steps, there.take(good), True, FINE)
-    kept = np.array([status in (Status.CONVERGED, Status.MAX_ITER) for status in fine.status])
+    ends, kept = finished(rough, good, fine)
     rest = np.setdiff1d(np.arange(len(rough.status)), good[kept])
-    settled = numbered([(good[kept], further.take(kept)), (rest, there.take(rest))])
-    ends = replaced(rough, good[kept], fine, np.flatnonzero(kept))
-    return replace(ends, status=rough.status), settled  # whether the ELBO has settled: the second climb is about the parameters
+    return ends, numbered([(good[kept], further.take(kept)), (rest, there.take(rest))])

@@ -10,6 +10,7 @@ import numpy as np
 
 from workbench.fit import Restarts
 from workbench.inference.densities import densities
+from workbench.inference.em.ends import of_end
 from workbench.inference.method import Context
 from workbench.inference.vbem.ends import Ends
 from workbench.inference.vbem.evidence import evidence
@@ -37,7 +38,7 @@ def reported(steps: VariationalSteps, ends: Ends, n_draws: int, context: Context
     return {
         **drawn,
         "objective_name": "elbo",
-        "status": ends.polished.status[best],
+        "status": of_end(ends.stopped[best], ends.polished.status[best]),
         "restarts": _restarts(steps, ends, context),
         "reported": best,
         "trace": dataclasses.replace(run.trace, log_likelihood=None),
@@ -67,7 +68,7 @@ def _restarts(steps: VariationalSteps, ends: Ends, context: Context) -> Restarts
         log_likelihood=log_likelihood,
         log_posterior=log_posterior,
         gain_left=run.gain_left,
-        status=run.status,
+        status=ends.stopped,
         mixture=run.mixture,
         polished=ends.polished.mixture,
         polished_objective=ends.polished.objective,
