@@ -69,6 +69,9 @@ def test_where_it_is_not_known_the_page_says_why_and_what_follows() -> None:
     assert grid.rows[1][0].note == "not trusted: chains disagree"
     assert texts(cells)[1] == ["above -7.000", "ELBO of vbem", "not known", "at least 0.950"]
     assert texts(cells)[0][2:] == ["not known", "at most 0.050"]
+    three = cells_of(row(1, **unknown) | {"upper": 0.05, "among_known": 0.6}, row(3, **unknown) | {"upper": 0.04, "among_known": 0.4}, lost)
+    assert [each[2] for each in texts(three)] == ["0.600 of the known", "0.400 of the known", "not known"]
+    assert any("given that it is one of them" in note for note in next(iter(grids(three))).notes)
     assert any("No estimate of the log evidence of K = 2 is trusted" in note for note in grid.notes)
     (line,) = findings(cells)
     assert "at least 0.950 for that K: the ELBO of vbem there is -7.000 nats" in line

@@ -17,7 +17,7 @@ KEY = "model.n_components"
 
 def row(k: int, prior: str, value: float, share: float, numbers: str = "", note: str = "") -> dict[str, Any]:
     found = {KEY: k, "prior": prior, "numbers": numbers, "log_evidence": value, "mcse": 0.01, "probability": share}
-    return found | {"lower": share, "upper": share, "note": note}
+    return found | {"lower": share, "upper": share, "note": note, "by": "path from nuts"}
 
 
 def cells_of(*rows: dict[str, Any]) -> list[Slice]:
@@ -92,6 +92,42 @@ def test_what_is_not_known_says_why_once() -> None:
     told = "Not known (K = 1 with mean_strength x 100 and K = 2 with mean_strength x 100): chains disagree; run the sweep."
     assert told in grid.notes
     assert not list(findings(cells))
+
+
+def test_one_k_that_is_not_known_does_not_empty_the_column() -> None:
+    """Shares of the others are named as such, a figure spans what is possible, and the finding says what it leaves out."""
+    prior = "mean_strength x 100"
+    others = [row(k, prior, value, math.nan) | {"among_known": p, "upper": p + 0.05} for k, value, p in ((1, -10.0, 0.3), (2, -9.0, 0.7))]
+    lost = row(3, prior, math.nan, math.nan, note="particles stay behind; run the sweep") | {"bound": -12.0}
+    cells = cells_of(*GIVEN, row(3, "as given", -20.0, 0.0), *others, lost)
+    plate, grid, evidence, *_ = blocks(cells)
+    assert isinstance(plate, Plate)
+    assert plate.panels[1].title == prior
+    assert "Pale bars" in plate.caption
+    assert isinstance(grid, Grid)
+    assert [fields[1].text for _, fields in grid.rows] == [
+        "0.300 of the known (at most 0.350)",
+        "0.700 of the known (at most 0.750)",
+        "not known",
+    ]
+    assert any("may have any share beside them" in note for note in grid.notes)
+    assert isinstance(evidence, Grid)
+    assert evidence.rows[2][1][1].text == "not known; above -12.000"
+    line = list(findings(cells))[-1]
+    assert line == (
+        "With mean_strength x 100 the log evidence of K = 3 is not known, and any share may be due there; "
+        "among the others K = 2 is the most probable (0.700 of theirs)."
+    )
+    line = list(findings(cells_of(*GIVEN, row(3, "as given", -20.0, 0.0), *others, lost | {"lower": 0.9, "upper": math.nan})))[-1]
+    assert (
+        line
+        == "With mean_strength x 100 K = 3 is the most probable, by the ELBO of variational Bayes alone; its log evidence is not known."
+    )
+
+
+def test_what_smc_gave_itself_is_named() -> None:
+    grid = next(block for block in blocks(cells_of(*GIVEN, STRONGER[0] | {"by": "smc"}, STRONGER[1])) if isinstance(block, Grid))
+    assert "By smc under the other prior itself, as no path is trusted: K = 1 with mean_strength x 100." in grid.notes
 
 
 def test_a_prior_as_given_alone_is_no_section() -> None:

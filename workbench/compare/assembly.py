@@ -48,9 +48,9 @@ COLUMNS = {
     "basins": "method chain climbs optimum share draws",
     "replicated": "method quantity feature feature_2 level observed mean sd lower upper distance tail_share",
     "evidence": "method estimator log_evidence mcse kl kl_mcse reference reference_method trusted standing note",
-    "model_probabilities": "method estimator log_evidence mcse gap probability lower upper bound bound_method bound_estimator "
+    "model_probabilities": "method estimator log_evidence mcse gap probability lower upper among_known bound bound_method bound_estimator "
     "bic_probability bic bic_method icl icl_method elpd_loo elpd_loo_method held_out_lpd held_out_lpd_method preferred_by note",
-    "prior_sensitivity": "prior numbers change change_mcse log_evidence mcse probability lower upper rhat overlap note",
+    "prior_sensitivity": "prior numbers change change_mcse log_evidence mcse by probability lower upper among_known bound note",
     "diagnostics": "method quantity value threshold verdict advice",
 }
 WHOLE = frozenset(

@@ -93,7 +93,7 @@ def intervals(values: Sequence[float], errors: Sequence[float]) -> np.ndarray:
 
 
 def _of_group(candidates: Sequence[Candidate]) -> Iterator[Row]:
-    told = _told(candidates)
+    told = _gaps(candidates)
     by = {column: chosen(column, [each.scores for each in candidates], [each.found for each in candidates]) for column in SCORES}
     rough = [each.scores["bic"].get(by["bic"], math.nan) for each in candidates]
     shares = probabilities([-value / 2.0 for value in rough]) if all(map(math.isfinite, rough)) else np.full(len(rough), math.nan)
@@ -110,22 +110,32 @@ def _of_group(candidates: Sequence[Candidate]) -> Iterator[Row]:
         yield row
 
 
-def _told(candidates: Sequence[Candidate]) -> list[Row]:
-    """Probability and its ends; where some log evidence is not known, the ends that follow all the same.
+def _gaps(candidates: Sequence[Candidate]) -> list[Row]:
+    """What is known of each probability, and by how much the log evidence is below the best."""
+    best = max((each.found[1].log_evidence for each in candidates if each.found is not None), default=math.nan)
+    gaps: list[Row] = [{} if each.found is None else {"gap": best - each.found[1].log_evidence} for each in candidates]
+    return [gap | share for gap, share in zip(gaps, shares(candidates), strict=True)]
+
+
+def shares(candidates: Sequence[Candidate]) -> list[Row]:
+    """Probability and its ends; where some log evidence is not known, the ends that follow all the same, and ``among_known``: the
+    probability of each K that is known, given that it is one of those.
 
     A K that is known has at most what it would have were every unknown one as low as its bound; an unknown one has at least what
     its bound gives it, if it is the only one.
     """
-    known = [each.found[1] for each in candidates if each.found is not None]
-    best = max((each.log_evidence for each in known), default=math.nan)
-    gaps: list[Row] = [{} if each.found is None else {"gap": best - each.found[1].log_evidence} for each in candidates]
+    known = [i for i, each in enumerate(candidates) if each.found is not None]
+    estimates = [each.found[1] for each in candidates if each.found is not None]
+    values, errors = [each.log_evidence for each in estimates], [each.mcse for each in estimates]
     if len(known) == len(candidates):
-        values, errors = [each.log_evidence for each in known], [each.mcse for each in known]
-        ends = intervals(values, errors)
-        parts = zip(gaps, probabilities(values), *ends, strict=True)
-        return [gap | {"probability": float(p), "lower": float(low), "upper": float(high)} for gap, p, low, high in parts]
+        parts = zip(probabilities(values), *intervals(values, errors), strict=True)
+        return [{"probability": float(p), "lower": float(low), "upper": float(high)} for p, low, high in parts]
     lone = len(candidates) - len(known) == 1
-    return [gap | _one_sided(candidates, i, lone) for i, gap in enumerate(gaps)]
+    rows = [_one_sided(candidates, i, lone) for i in range(len(candidates))]
+    if len(known) > 1:
+        for i, share in zip(known, probabilities(values), strict=True):
+            rows[i]["among_known"] = float(share)
+    return rows
 
 
 def _one_sided(candidates: Sequence[Candidate], i: int, lone: bool) -> Row:

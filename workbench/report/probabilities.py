@@ -24,6 +24,10 @@ NOTES = (
     "By BIC: exp(−BIC/2), normalised. BIC leaves out everything that does not grow with N, the prior among it, and is off by nats: a rough "
     "figure.",
 )
+AMONG_KNOWN = (
+    "“Of the known” are shares among those K whose log evidence is known, given that it is one of them: a K that is not known may have any "
+    "share beside them, but for the ends that its ELBO gives."
+)
 
 
 def rows(cells: list[Slice]) -> list[tuple[Slice, Row]]:
@@ -99,13 +103,21 @@ def fields(row: Row) -> tuple[Field, ...]:
         value, source = f"above {nats(row.number('bound'))}", f"ELBO of {row.text('bound_method')}"
     else:
         value, source = DASH, DASH
-    told = fraction(row.number("probability")) if math.isfinite(row.number("probability")) else "not known"
+    told = told_share(row)
     rough = row.number("bic_probability")
     liked = listed([spelt(each) for each in row.text("preferred_by").split(", ") if each])
     return (
         *(Field(value), Field(source, numeric=False), Field(told), Field(between(row))),
         *(Field(fraction(rough)), Field(liked or DASH, numeric=False)),
     )
+
+
+def told_share(row: Row) -> str:
+    """A probability, or the share among those K that are known."""
+    if math.isfinite(row.number("probability")):
+        return fraction(row.number("probability"))
+    among = row.number("among_known")
+    return f"{fraction(among)} of the known" if math.isfinite(among) else "not known"
 
 
 def by(row: Row) -> str:
@@ -132,6 +144,8 @@ def missing(group: list[tuple[Slice, Row]]) -> Iterator[str]:
             f"No estimate of the log evidence of {listed(unknown)} is trusted, so that no P(K | x) is known. “At most” and “at least” follow all the "
             "same, as ELBOs bound the log evidence from below."
         )
+    if any(math.isfinite(row.number("among_known")) for _, row in group):
+        yield AMONG_KNOWN
 
 
 def spelt(score: str) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from workbench.report.blocks import Block, Field, Grid, Head, Listing, Panel, Plate
 from workbench.report.figures.probabilities import Bar, bars
-from workbench.report.numerals import DASH, estimated, fraction, listed
-from workbench.report.probabilities import KEY, between, groups, leaders, within
+from workbench.report.numerals import DASH, estimated, fraction, listed, nats
+from workbench.report.probabilities import AMONG_KNOWN, KEY, between, groups, leaders, told_share, within
 from workbench.report.slices import Row, records
 from workbench.report.wording import sentence
 
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from workbench.report.slices import Slice
 
 AS_GIVEN = "as given"
+EVEN = 0.5
+"""A lower end above which no other K has more."""
 NOTE = (
-    "Log evidence and P(K | x), were the prior another. The change is by bridge sampling on labels, the parameters integrated out where "
-    "that is closed, between this run's draws and a short Gibbs sampler under the other prior; its error is in the table."
+    "Log evidence and P(K | x), were the prior another. The change is by particles that go from this run's draws to the posterior under the "
+    "other prior along a path of priors, by labels with the parameters integrated out where that is closed; it counts where the way back says "
+    "the same. “Above” is the ELBO of variational Bayes under that prior, which no log evidence is below."
 )
 OF_MEANS = (
     "mean_strength (of an independent prior mean_covariance) says how far from the data's centre means may lie: 1 against 0.01 costs "
@@ -53,6 +56,11 @@ def known(rows: dict[object, Row]) -> bool:
     return all(math.isfinite(row.number("probability")) for row in rows.values())
 
 
+def partly(rows: dict[object, Row]) -> bool:
+    """Whether something follows for some K, though the log evidence of another is not known."""
+    return not known(rows) and any(math.isfinite(row.number(end)) for row in rows.values() for end in ("among_known", "lower", "upper"))
+
+
 def blocks(cells: list[Slice]) -> Iterator[Block]:
     """For each group a figure of what is known, a table, and the lines to paste."""
     for i, group in enumerate(groups(cells)):
@@ -66,17 +74,18 @@ def blocks(cells: list[Slice]) -> Iterator[Block]:
 
 
 def plates(found: Told, stem: str, title: str) -> Iterator[Plate]:
-    """P(K | x) under each prior under which it is known."""
+    """P(K | x) under each prior, or what is possible."""
     panels = []
     for i, (prior, rows) in enumerate(found.items()):
-        if known(rows):
+        if known(rows) or partly(rows):
             each = [Bar(str(k), row.number("probability"), row.number("lower"), row.number("upper"), math.nan) for k, row in rows.items()]
             panels.append(Panel(prior, f"{stem}-{i}", bars(f"{stem}-{i}", each, KEY)))
     if len(panels) > 1:
         where = f" ({title})" if title else ""
         yield Plate(
             tuple(panels),
-            f"P(K | x){where} under the prior as given and under others; lines hold 95 % of what the errors leave open.",
+            f"P(K | x){where} under the prior as given and under others; lines hold 95 % of what the errors leave open."
+            + (" Pale bars span what is possible where a log evidence is not known." if any(map(partly, found.values())) else ""),
             "prior_sensitivity",
         )
 
@@ -98,16 +107,15 @@ def shortened(rows: dict[object, Row]) -> str:
 
 
 def share(row: Row) -> Field:
-    if not math.isfinite(row.number("probability")):
-        return Field("not known", faint=True)
-    interval = between(row)
-    return Field(fraction(row.number("probability")) + (f" ({interval})" if interval != DASH else ""))
+    told, interval = told_share(row), between(row)
+    return Field(told + (f" ({interval})" if interval != DASH else ""), faint=not math.isfinite(row.number("probability")))
 
 
 def evidence(row: Row) -> Field:
-    if not math.isfinite(row.number("log_evidence")):
-        return Field("not known", faint=True)
-    return Field(estimated(row.number("log_evidence"), row.number("mcse")))
+    if math.isfinite(row.number("log_evidence")):
+        return Field(estimated(row.number("log_evidence"), row.number("mcse")))
+    bound = row.number("bound")
+    return Field(f"not known; above {nats(bound)}" if math.isfinite(bound) else "not known", faint=True)
 
 
 def reasons(found: Told) -> Iterator[str]:
@@ -119,6 +127,13 @@ def reasons(found: Told) -> Iterator[str]:
                 by.setdefault(row.text("note"), []).append(f"K = {k} with {prior}")
     for note, where in by.items():
         yield f"Not known ({listed(where)}): {sentence(note)}"
+    if any(map(partly, found.values())):
+        yield AMONG_KNOWN
+    direct = [
+        f"K = {k} with {prior}" for prior, rows in found.items() for k, row in rows.items() if prior != AS_GIVEN and row.text("by") == "smc"
+    ]
+    if direct:
+        yield f"By smc under the other prior itself, as no path is trusted: {listed(direct)}."
 
 
 def frozen(rows: dict[object, Row]) -> str:
@@ -130,10 +145,31 @@ def frozen(rows: dict[object, Row]) -> str:
 def findings(cells: list[Slice]) -> Iterator[str]:
     """Whether the most probable K is the same under every prior that is known, as far as errors let it be told."""
     for group in groups(cells):
-        best = {prior: leaders(rows) for prior, rows in told(group).items() if known(rows)}
+        every = told(group)
+        best = {prior: leaders(rows) for prior, rows in every.items() if known(rows)}
+        where = f" ({within(group)})" if within(group) else ""
         if AS_GIVEN in best and len(best) > 1:
-            where = f" ({within(group)})" if within(group) else ""
             yield _decided({prior: found[0] for prior, found in best.items() if len(found) == 1}, where) + _open(best)
+        for prior, rows in every.items():
+            if prior != AS_GIVEN and partly(rows):
+                yield from _left_out(prior, rows, where)
+
+
+def _left_out(prior: str, rows: dict[object, Row], where: str) -> Iterator[str]:
+    """What is known of the K under a prior under which some are not, and that those may change it."""
+    lost = listed([f"K = {k}" for k, row in rows.items() if not math.isfinite(row.number("log_evidence"))])
+    shares = {k: row.number("among_known") for k, row in rows.items() if math.isfinite(row.number("among_known"))}
+    if not shares:
+        return
+    first = max(shares, key=lambda k: shares[k])
+    likely = [k for k, row in rows.items() if row.number("lower") > EVEN and not math.isfinite(row.number("log_evidence"))]
+    if likely:
+        yield f"With {prior}{where} K = {likely[0]} is the most probable, by the ELBO of variational Bayes alone; its log evidence is not known."
+    else:
+        yield (
+            f"With {prior}{where} the log evidence of {lost} is not known, and any share may be due there; "
+            f"among the others K = {first} is the most probable ({fraction(shares[first])} of theirs)."
+        )
 
 
 def _decided(best: dict[str, object], where: str) -> str:

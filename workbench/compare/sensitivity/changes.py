@@ -103,3 +103,21 @@ def _said(key: str, factor: float) -> str:
 def _times(value: Any, factor: float) -> Any:
     """A number, or lists of numbers, times a factor."""
     return [_times(each, factor) for each in value] if isinstance(value, list) else value * factor
+
+
+def between(problem: Problem, other: Prior, time: float) -> Prior:
+    """The prior at a time from 0, the problem's own, to 1, another: each hyperparameter by its ratio to the power of the time."""
+    assert problem.prior is not None
+    numbers = _between(problem.prior.numbers(), other.numbers(), time)
+    return problem.family.prior(numbers, problem.n_components, problem.data)
+
+
+def _between(one: Any, other: Any, time: float) -> Any:
+    """Numbers in the same place of two priors: those that a change has multiplied, multiplied by a part of it."""
+    if isinstance(one, Mapping):
+        return {key: _between(value, other[key], time) for key, value in one.items()}
+    if isinstance(one, list):
+        return [_between(a, b, time) for a, b in zip(one, other, strict=True)]
+    if isinstance(one, str) or one == other:
+        return one
+    return one * (other / one) ** time
