@@ -129,11 +129,9 @@ def reasons(found: Told) -> Iterator[str]:
         yield f"Not known ({listed(where)}): {sentence(note)}"
     if any(map(partly, found.values())):
         yield AMONG_KNOWN
-    direct = [
-        f"K = {k} with {prior}" for prior, rows in found.items() for k, row in rows.items() if prior != AS_GIVEN and row.text("by") == "smc"
-    ]
-    if direct:
-        yield f"By smc under the other prior itself, as no path is trusted: {listed(direct)}."
+    each = {prior: [f"K = {k}" for k, row in rows.items() if row.text("by") == "smc"] for prior, rows in found.items() if prior != AS_GIVEN}
+    if direct := [f"{listed(numbers)} with {prior}" for prior, numbers in each.items() if numbers]:
+        yield f"By smc under the other prior itself, as no path is trusted: {'; '.join(direct)}."
 
 
 def frozen(rows: dict[object, Row]) -> str:
