@@ -21,7 +21,23 @@ DIGEST = _digest()
 
 def compiled[F: Callable[..., Any]](function: F) -> F:
     """Compile on first use; in the cache the code is filed under the function's name and the digest of the room's sources."""
+    return _made(function)
+
+
+def written_out[F: Callable[..., Any]](function: F) -> F:
+    """The same for what is written into its callers before they are compiled.
+
+    What numba compiles on its own it optimises once more with each caller, at every level of callers.
+    """
+    return _made(function, inline="always")
+
+
+def compiled_for_pointers[F: Callable[..., Any]](function: F) -> F:
+    """The same for a function of pointers, which Python does not call."""
+    return _made(function, no_cpython_wrapper=True)
+
+
+def _made[F: Callable[..., Any]](function: F, **options: Any) -> F:
     function.__qualname__ = f"{function.__qualname__}_{DIGEST}"
-    made: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    result: F = made
-    return result
+    made: F = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    return made

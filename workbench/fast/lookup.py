@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.fast.assign import RULES, Assignment, softly
-from workbench.fast.compiled import compiled
+from workbench.fast.compiled import compiled, written_out
 from workbench.fast.labels import draw
 from workbench.fast.lanes import WIDTH
 from workbench.fast.passes import (
@@ -59,7 +59,7 @@ def draw_labels(
                 shared[row * fits + fit] = 1.0
 
 
-@compiled
+@written_out
 def chunk(
     cells: np.ndarray,
     constant: np.ndarray,
@@ -160,7 +160,7 @@ def e_step(
             chunk(cells[f], constant[f], places, members, own, mine, c * chunk_rows, last, fits, room, totals, summed, sums)
 
 
-@compiled
+@written_out
 def expectation(
     cells: np.ndarray, constant: np.ndarray, places: np.ndarray, members: np.ndarray, counts: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:

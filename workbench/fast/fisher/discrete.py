@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from workbench.fast.compiled import compiled
+from workbench.fast.compiled import compiled, written_out
 from workbench.fast.lanes import WIDTH
 from workbench.fast.lookup import expectation
 
@@ -27,8 +27,17 @@ def log_cells(
     probs: np.ndarray, rates: np.ndarray, levels: np.ndarray, kind: np.ndarray, column: np.ndarray, value: np.ndarray
 ) -> np.ndarray:
     """Log densities of the cells (C + 1, K'), the last 0; K' is K in whole registers."""
+    cells = np.zeros((kind.size + 1, (probs.shape[0] + WIDTH - 1) // WIDTH * WIDTH))
+    fill_cells(probs, rates, levels, kind, column, value, cells)
+    return cells
+
+
+@compiled
+def fill_cells(
+    probs: np.ndarray, rates: np.ndarray, levels: np.ndarray, kind: np.ndarray, column: np.ndarray, value: np.ndarray, cells: np.ndarray
+) -> None:
+    """Write them to the first rows and columns of ``cells``."""
     n_components = probs.shape[0]
-    cells = np.zeros((kind.size + 1, (n_components + WIDTH - 1) // WIDTH * WIDTH))
     for c in range(kind.size):
         place = int(column[c])
         for k in range(n_components):
@@ -39,7 +48,6 @@ def log_cells(
                 cells[c, k] = density - rates[k, place] - math.lgamma(value[c] + 1.0)
             else:
                 cells[c, k] = math.log(levels[k, place])
-    return cells
 
 
 @compiled
@@ -60,7 +68,7 @@ def slopes(
     return by_probs, by_rates, by_levels
 
 
-@compiled
+@written_out
 def value_and_gradient(
     log_weights: np.ndarray,
     probs: np.ndarray,
