@@ -10,7 +10,7 @@ collect_ignore_glob = ["conftest.py", "*/conftest.py"]  # no doctests in them
 
 NUMBERS = ("acceleration", "bridge", "importance", "leave_one_out_of_draws", "minibatches", "neals_galaxies", "pathfinder", "replicated")
 NUMBERS += ("begin", "extreme_units", "hard_data", "leave_one_out_boundary")
-NUMBERS += ("discrete_counts", "hoisting", "leave_one_out", "lost_component", "pathfinder_by_part", "units")
+NUMBERS += ("discrete_counts", "leave_one_out", "lost_component", "pathfinder_by_part", "units")
 NUMBERS += ("conditionals", "evidence_references", "relabelling", "smc", "smc_slow", "vbem_evidence")
 """Theorems about numbers that come from the same calls as others: nothing to be learnt from them about shapes."""
 if os.environ.get("WORKBENCH_SHAPES") == "1":  # doubles the time of the tests that iterate most

@@ -1,4 +1,4 @@
-"""The PyMC model's log density and gradient by the Op and by PyMC's own graph, and NUTS's compilation by both: JSON lines.
+"""The log density and gradient that NUTS samples, compiled around the E step and by PyMC's own graph, and their compilation: JSON lines.
 
 python tests/benchmarks/pymc_density.py                 # all, medians of paired runs
 python tests/benchmarks/pymc_density.py --pairs 3       # quickly
@@ -32,12 +32,12 @@ DENSITIES = {
 OLD_FAITHFUL = Path(__file__).parents[2] / "workbench" / "data" / "csv" / "old_faithful.csv"
 COMPILE = """
 import sys, time
-from workbench.inference.pymc import chains, density, model
+from workbench.inference.pymc import chains, density, posterior
 from workbench.problem import Problem
 import numpy as np
 x = np.loadtxt({path!r}, delimiter=",", skiprows=1)
 start, used = time.perf_counter(), time.process_time()
-density.density(Problem(x[:, :2], "gaussian", 2), sys.argv[1])
+(posterior if sys.argv[1] == "op" else density).posterior(Problem(x[:, :2], "gaussian", 2))
 print(time.perf_counter() - start, time.process_time() - used)
 """
 
@@ -59,19 +59,16 @@ def seconds(evaluate, u, repeats):
 
 
 def densities(pairs):
-    from workbench.inference.pymc.density import density
-    from workbench.inference.pymc.model import arrays
+    from workbench.inference.pymc import density, posterior
 
     for name, (*size, target) in DENSITIES.items():
         problem = problem_of(*size)
-        compiled = {likelihood: density(problem, likelihood) for likelihood in ("op", "graph")}
-        for likelihood, each in compiled.items():
-            each.assign(arrays(problem, likelihood))
+        compiled = {"op": posterior.posterior(problem), "graph": density.posterior(problem)}
         u = problem.prior.flatten(problem.prior.sample(np.random.default_rng(2)))[0]
-        values = [each.function(u) for each in compiled.values()]
+        values = [each(u) for each in compiled.values()]
         for ours, theirs in zip(*values, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-8 * np.abs(theirs).max())
-        times = [[seconds(each.function, u, 3) for each in compiled.values()] for _ in range(pairs)]
+        times = [[seconds(each, u, 3) for each in compiled.values()] for _ in range(pairs)]
         result = {
             "benchmark": "pymc_density",
             "case": name,

@@ -23,14 +23,16 @@ METHODS: dict[str, Callable[[], Method]] = {
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What is compiled by a process that has compiled nothing."""
-    from workbench.inference.pymc import density, step
+    """What is compiled by a process that has compiled nothing: ADVI's steps, NUTS's C functions."""
+    from workbench.fast.posterior import callback
+    from workbench.inference.pymc import step
 
     seen: list[Any] = []
-    for module, kept in ((density, "_DENSITIES"), (step, "_STEPS")):
-        real = module._compile  # type: ignore[attr-defined]
-        monkeypatch.setattr(module, kept, {})
-        monkeypatch.setattr(module, "_compile", lambda *given, real=real: seen.append(given) or real(*given))
+    callback.callback.cache_clear()
+    monkeypatch.setattr(step, "_STEPS", {})
+    for module, name in ((callback, "apart"), (step, "_compile")):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, real=real: seen.append(given) or real(*given))
     return seen
 
 
@@ -56,4 +58,4 @@ def test_other_rows_cost_no_compilation(name: str, compiled: list[Any]) -> None:
         assert np.isfinite(fit.log_posterior).all()
         seconds.append(fit.seconds["compile"])
     assert len(compiled) == 1
-    assert max(seconds[1:]) < 0.2 * seconds[0]
+    assert max(seconds[1:]) < 0.2 * seconds[0] or name == "nuts"  # whose code comes from the disk in no time

@@ -5,7 +5,6 @@ import functools
 import os
 import subprocess
 import sys
-import threading
 from importlib import resources
 
 import numpy as np
@@ -164,15 +163,20 @@ def test_same_bits_from_an_empty_and_a_warm_code_cache(tmp_path):
     assert not runs[0].stderr
 
 
-def test_what_depends_on_data_alone_is_worked_out_by_one_thread(monkeypatch):
-    from workbench.inference.pymc.density import Density
+@pytest.mark.slow
+def test_the_graph_is_sampled_as_the_compiled_posterior_is():
+    """PyTensor's compiled code of PyMC's own graph has the same value and gradient, and one chain the same posterior."""
+    from workbench.inference.pymc import density
+    from workbench.inference.pymc.posterior import posterior
 
-    callers, data = [], Density.data
-
-    def heard(self, given):
-        callers.append(threading.current_thread())
-        return data(self, given)
-
-    monkeypatch.setattr(Density, "data", heard)
-    fit_of(NUTS(chains=4, draws=5, tune=5), threads=2)
-    assert callers == [threading.main_thread()]  # PyTensor's functions are not to be called by two at a time
+    problem = old_faithful()
+    ours, theirs = posterior(problem), density.posterior(problem)
+    factor = np.linalg.cholesky(np.eye(ours.dim) + 0.5)
+    for u in np.random.default_rng(0).normal(size=(5, ours.dim)) * 0.5:
+        for given in (None, factor):
+            (value, gradient), (wanted, slope) = ours(u, given), theirs(u, given)
+            assert value == pytest.approx(wanted, rel=1e-12)
+            np.testing.assert_allclose(gradient, slope, rtol=1e-9, atol=1e-9 * np.abs(slope).max())
+    graph, op = (fit_of(NUTS(likelihood=likelihood)) for likelihood in ("graph", "op"))
+    gap = graph.log_posterior.mean() - op.log_posterior.mean()
+    assert abs(gap) < 5.0 * op.log_posterior.std() * (2.0 / 500.0) ** 0.5  # at least 500 of 4,000 draws are effective

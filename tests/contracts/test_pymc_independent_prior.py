@@ -57,10 +57,15 @@ def cases():
 
 def assert_model_is(problem):
     from workbench.inference.pymc.model import build
+    from workbench.inference.pymc.posterior import posterior
 
     op, graph = (interpreted(build(problem, likelihood)) for likelihood in ("op", "graph"))
+    compiled = posterior(problem)
     for u in points(problem):
         ours, theirs = op(u), graph(u)
+        sampled = compiled(u)
+        assert sampled[0] == pytest.approx(theirs[0], rel=1e-12, abs=1e-10)
+        np.testing.assert_allclose(sampled[1], theirs[1], rtol=1e-8, atol=1e-9 * np.abs(theirs[1]).max())
         wanted = problem.target().log_density(u)
         assert ours[0] == pytest.approx(wanted, rel=1e-11, abs=1e-9)
         assert theirs[0] == pytest.approx(wanted, rel=1e-11, abs=1e-9)

@@ -1,7 +1,7 @@
 """The PyMC model is the problem: the same density at any point, for every family, K and D, and the Op is its graph.
 
-The graphs run on PyTensor's Python linker here, so that a grid of models costs no compilation; the compiled code is held to
-the same densities in ``test_pymc_fits``.
+The graphs run on PyTensor's Python linker here, so that a grid of models costs no compilation. What NUTS samples, the same density
+compiled with the E step, is held to them.
 """
 
 from dataclasses import replace
@@ -106,7 +106,10 @@ def points(problem, n=2):
 
 @pytest.mark.parametrize(("family", "n_components", "n_features", "state"), list(cases()), ids=str)
 def test_density_of_the_model_is_ours_and_the_op_is_the_graph(family, n_components, n_features, state):
-    """Log likelihood, log prior density and log Jacobian, whatever the likelihood is made of; op and graph have one gradient."""
+    """Log likelihood, log prior density and log Jacobian, whatever the likelihood is made of; op, graph and what NUTS samples have one
+    gradient."""
+    from workbench.inference.pymc.posterior import posterior
+
     found = {each: value_and_gradient(family, n_components, n_features, state, each) for each in {*likelihoods(family), "op", "graph"}}
     for likelihood in likelihoods(family):
         problem, function = found[likelihood]
@@ -115,10 +118,63 @@ def test_density_of_the_model_is_ours_and_the_op_is_the_graph(family, n_componen
             ours = problem.log_likelihood(mixture) + problem.prior.log_density(mixture) + log_jacobian
             assert function(u)[0] == pytest.approx(ours, rel=1e-11, abs=1e-9)
     (problem, op), (_, graph) = found["op"], found["graph"]
+    compiled = posterior(problem)
     for u in points(problem):
-        ours, theirs = op(u), graph(u)
-        assert ours[0] == pytest.approx(theirs[0], rel=1e-12, abs=1e-10)
-        np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-9, atol=1e-9 * np.abs(theirs[1]).max())
+        theirs = graph(u)
+        for ours in (op(u), compiled(u)):
+            assert ours[0] == pytest.approx(theirs[0], rel=1e-12, abs=1e-10)
+            np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-9, atol=1e-9 * np.abs(theirs[1]).max())
+
+
+@pytest.mark.parametrize("family", [Bernoulli(), Poisson()], ids=str)
+def test_many_components_or_cells_go_by_lookup(family):
+    """Few go by rows side by side, which the other tests have."""
+    from workbench.inference.pymc import posterior
+
+    problem = problem_of(family, posterior.FEW_COMPONENTS + 1, 3, "missing counts")
+    graph, compiled = (
+        value_and_gradient(family, posterior.FEW_COMPONENTS + 1, 3, "missing counts", "graph")[1],
+        posterior.posterior(problem),
+    )
+    for u in points(problem):
+        np.testing.assert_allclose(compiled(u)[0], graph(u)[0], rtol=1e-12)
+        np.testing.assert_allclose(compiled(u)[1], graph(u)[1], rtol=1e-9, atol=1e-9 * np.abs(graph(u)[1]).max())
+
+
+@pytest.mark.parametrize("many", [2, 20])
+def test_more_rows_than_a_block_of_them(many):
+    """Few cells, and more of them than rows side by side are quicker for."""
+    from workbench.inference.pymc.posterior import posterior
+
+    problem = problem_of(Bernoulli(), 2, 2 * many, "missing counts", n_rows=300)
+    u = points(problem, 1)[1]
+    value, gradient = posterior(problem)(u)
+    slope = problem.target().gradient(u)
+    assert value == pytest.approx(problem.target().log_density(u), rel=1e-12)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-9, atol=1e-9 * np.abs(slope).max())
+
+
+def test_a_factor_turns_the_coordinates():
+    """Value at factor v, gradient by v."""
+    from workbench.inference.pymc.posterior import posterior
+
+    compiled = posterior(problem_of(Bernoulli(), 2, 2, "missing counts"))
+    rng = np.random.default_rng(0)
+    factor, v = rng.normal(size=(compiled.dim, compiled.dim)), rng.normal(size=compiled.dim)
+    value, gradient = compiled(factor @ v)
+    turned = compiled(v, factor)
+    assert turned[0] == pytest.approx(value, rel=1e-13)
+    np.testing.assert_allclose(turned[1], factor.T @ gradient, rtol=1e-11)
+
+
+def test_what_is_not_finite_is_refused():
+    """The sampler is told by a number that is not 0, and turns round."""
+    from workbench.inference.pymc.posterior import posterior
+
+    compiled = posterior(problem_of(Bernoulli(), 2, 2))
+    assert not np.isfinite(compiled(np.full(compiled.dim, 800.0))[0])
+    assert compiled.status(np.full(compiled.dim, 800.0)) == 3
+    assert compiled.status(np.zeros(compiled.dim)) == 0
 
 
 @pytest.mark.parametrize("n_features", [9, 18])
@@ -135,6 +191,20 @@ def test_many_features_go_by_other_kernels(n_features):
         direction = np.random.default_rng(0).normal(size=u.size)
         slope = (function(u + 1e-6 * direction)[0] - function(u - 1e-6 * direction)[0]) / 2e-6
         assert gradient @ direction == pytest.approx(slope, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", [Gaussian("full"), Gaussian("diagonal")], ids=str)
+@pytest.mark.parametrize("n_features", [9, 18])
+def test_many_features_are_sampled_alike(family, n_features):
+    from workbench.inference.pymc.posterior import posterior
+
+    problem = problem_of(family, 2, n_features, "missing counts", n_rows=120)
+    u = points(problem, 1)[1] * 0.3
+    value, gradient = posterior(problem)(u)
+    slope = problem.target().gradient(u)
+    assert value == pytest.approx(problem.target().log_density(u), rel=1e-12)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-9, atol=1e-9 * np.abs(slope).max())
 
 
 @pytest.mark.parametrize("family", LIKELIHOODS, ids=str)

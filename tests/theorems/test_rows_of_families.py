@@ -47,11 +47,14 @@ def test_every_class_of_components_has_its_rows() -> None:
 
 
 def test_every_prior_has_pymcs_recipe() -> None:
+    from workbench.inference.pymc.charts import VARIABLES
     from workbench.inference.pymc.choices import LIKELIHOODS
+    from workbench.inference.pymc.numbers import NUMBERS
     from workbench.inference.pymc.recipes import RECIPES
 
     assert set(LIKELIHOODS) == set(structures())
     assert set(RECIPES) == set(concrete(ComponentsPrior)) - {ProductPrior}
+    assert set(RECIPES) == set(NUMBERS) == set(VARIABLES)
     assert len(RECIPES) == len(structures()) + 4
 
 

@@ -163,7 +163,7 @@ def _power(code: Writer, joint: Any, n_components: Any, rows: Any, counts: Any, 
         code.add_to(totals, code.plus(at, i), place.value.total())
 
 
-_write_soft, _write_once, _write_hard, _write_power = kernel(_soft), kernel(_soft_once), kernel(_hard), kernel(_power)
+write_soft, write_soft_once, _write_hard, _write_power = kernel(_soft), kernel(_soft_once), kernel(_hard), kernel(_power)
 
 
 def _draw_once(code: Writer, joint: Any, n_components: Any, rows: Any, numbers: Any) -> None:
@@ -231,9 +231,9 @@ def assign(
     elif how.rule == 2:
         _write_power(joint, n_components, rows, counts, how.beta, totals, at)
     elif once:
-        _write_once(joint, n_components, rows, counts, totals, at)
+        write_soft_once(joint, n_components, rows, counts, totals, at)
     else:
-        _write_soft(joint, n_components, rows, counts, totals, at)
+        write_soft(joint, n_components, rows, counts, totals, at)
     if how.rule == 3:
         _draw(joint, n_components, rows, counts, once, how.seeds[fit], first)
 

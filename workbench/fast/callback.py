@@ -1,4 +1,4 @@
-"""A C function around a compiled log density, for samplers that call one through a pointer."""
+"""A C function around a log density that PyTensor has compiled, for samplers that call one through a pointer."""
 
 from __future__ import annotations
 
@@ -7,40 +7,27 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba.extending import intrinsic
 
-DOUBLES = numba.types.CPointer(numba.types.double)
-SIGNATURE = numba.types.int64(numba.types.uint64, DOUBLES, DOUBLES, DOUBLES, numba.types.CPointer(numba.types.int64))
-"""(dim, v, gradient, value, data) -> 0, or 3 where something is not finite, which rejects the step."""
-
-
-@intrinsic
-def pointer(typing: Any, address: Any) -> Any:
-    """An integer as a pointer."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
-
-    return numba.types.voidptr(address), generate
+from workbench.fast.posterior.callback import SIGNATURE
+from workbench.fast.posterior.pointers import pointer
 
 
 def density_callback(density: Callable[..., Any], dim: int, kinds: Sequence[tuple[int, str]]) -> Any:
     """Compile a C function that evaluates ``density(u, *arrays) -> (value (), gradient (dim,))`` at u = factor v, by v.
 
-    ``factor`` is the last array, (dim, dim), or (0, 0) where u is v. The arrays (in C order, of the given ranks and dtypes, and the
-    factor) are found through ``addresses(arrays)``, so that other data need no compilation. A loop copies the gradient:
+    ``factor`` is the first array, (dim, dim), or (0, 0) where u is v. The arrays (in C order, the factor and then those of the given
+    ranks and dtypes) are found through ``addresses``, so that other data need no compilation. A loop copies the gradient:
     ``out[...] = gradient`` alone costs four seconds, for its error message.
     """
-    ranks, dtypes = zip(*kinds, (2, "float64"), strict=True)
+    ranks, dtypes = zip((2, "float64"), *kinds, strict=True)
     lines, at = [f"def callback(dim, v_, gradient_, value_, data_):\n    data = carray(data_, ({sum(ranks) + len(ranks)},))"], 0
     for i, rank in enumerate(ranks):
         shape = "".join(f"data[{at + 1 + axis}]," for axis in range(rank))
         lines.append(f"    a{i} = carray(pointer(data[{at}]), ({shape}), {dtypes[i]})")
         at += 1 + rank
-    names = ", ".join(f"a{i}" for i in range(len(ranks) - 1))
+    names = ", ".join(f"a{i}" for i in range(1, len(ranks)))
     lines.append(f"""
-    factor = a{len(ranks) - 1}
+    factor = a0
     turned = factor.shape[0] > 0
     u = empty({dim})
     for i in range({dim}):
@@ -69,18 +56,3 @@ def density_callback(density: Callable[..., Any], dim: int, kinds: Sequence[tupl
     }
     exec("\n".join(lines), scope)  # numba needs one argument an array, and their number depends on the model
     return numba.cfunc(SIGNATURE)(scope["callback"])
-
-
-def addresses(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Where the arrays are and their shapes, as the callback reads them; the caller keeps the arrays alive."""
-    return np.array([number for array in arrays for number in (array.ctypes.data, *array.shape)], dtype=np.int64)
-
-
-@numba.cfunc(
-    numba.types.int64(numba.types.uint64, numba.types.uint64, DOUBLES, DOUBLES, numba.types.CPointer(numba.types.int64)), cache=True
-)
-def identity_callback(dim: int, expanded: int, u: Any, out: Any, data: Any) -> int:
-    """What the sampler stores of a draw: u itself."""
-    for i in range(dim):
-        out[i] = u[i]
-    return 0

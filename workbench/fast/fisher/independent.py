@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from workbench.fast.assign import softly
-from workbench.fast.compiled import compiled
+from workbench.fast.compiled import compiled, written_out
 from workbench.fast.fisher import discrete
 from workbench.fast.gaussian.axes import e_step
 from workbench.fast.gaussian.factors import rounded_up
@@ -55,7 +55,7 @@ def slopes(sums: np.ndarray, c: np.ndarray, centres: np.ndarray, factors: np.nda
     return n, dc, de
 
 
-@compiled
+@written_out
 def value_and_gradient(
     log_weights: np.ndarray, c: np.ndarray, eps: np.ndarray, root: np.ndarray, z: np.ndarray, counts: np.ndarray
 ) -> Gradient:
@@ -70,7 +70,7 @@ def value_and_gradient(
     return np.array(sums[sums.size - WIDTH]), n, dc, de
 
 
-@compiled
+@written_out
 def with_discrete(
     log_weights: np.ndarray,
     c: np.ndarray,

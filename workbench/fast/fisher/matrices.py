@@ -13,7 +13,7 @@ import numpy as np
 from numba.extending import overload
 
 from workbench.fast.assign import softly
-from workbench.fast.compiled import compiled
+from workbench.fast.compiled import written_out
 from workbench.fast.fisher import discrete
 from workbench.fast.fisher.bartlett import bartlett, centres_of, pulled_back, roots_of
 from workbench.fast.fisher.conditioning import complete, under
@@ -51,7 +51,7 @@ def _rows_by_size(size: Any, y: Any, counts: Any, constant: Any, centres: Any, f
     return few if len(size) > 0 else many
 
 
-@compiled
+@written_out
 def value_and_gradient(
     size: tuple[int, ...],
     log_weights: np.ndarray,
@@ -93,7 +93,7 @@ def value_and_gradient(
     return np.array(total), n, dc, dt, de
 
 
-@compiled
+@written_out
 def with_discrete(
     size: tuple[int, ...],
     log_weights: np.ndarray,

@@ -16,7 +16,8 @@ prepare()
 
 import pymc as pm  # noqa: E402
 
-from workbench.inference.pymc import compiled  # noqa: E402
+from workbench.inference.pymc import compiled, kernel_rows  # noqa: E402
+from workbench.inference.pymc.numbers import NUMBERS  # noqa: E402
 from workbench.inference.pymc.recipes import RECIPES  # noqa: E402
 from workbench.inference.pymc.recipes.coordinates import Coordinates  # noqa: E402
 from workbench.inference.pymc.recipes.rows import log_mixture  # noqa: E402
@@ -80,13 +81,13 @@ def _numbers(problem: Problem) -> Arrays:
     prior: Any = problem.prior
     found = {"concentration": prior.concentration}
     for part in parts_of(problem):
-        found |= _named(part, RECIPES[type(part.prior)].numbers(part.prior, part.data))
+        found |= _named(part, NUMBERS[type(part.prior)](part.prior, part.data))
     return found
 
 
 def _rows(problem: Problem, likelihood: Likelihood) -> Arrays:
     if likelihood == "op":
-        return compiled.rows(problem)
+        return kernel_rows.rows(problem)
     found = {"counts": problem.data.counts}
     for part in parts_of(problem):
         found |= _named(part, RECIPES[type(part.prior)].rows(part.prior, part.data))

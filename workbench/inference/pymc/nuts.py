@@ -15,20 +15,21 @@ from workbench.inference.em.begin import unbegun
 from workbench.inference.evidence import sampled
 from workbench.inference.method import Context
 from workbench.inference.options import check_options
-from workbench.inference.pymc.choices import Likelihood, refusal
+from workbench.inference.pymc.choices import Likelihood, chosen, refusal
 from workbench.inference.pymc.toolchain import captured
 from workbench.problem import Problem
 
 if TYPE_CHECKING:
     from workbench.inference.em.apart import Places
     from workbench.inference.pymc.chains import Chains, Settings
+    from workbench.inference.pymc.posterior import Posterior
 
 Init = Literal["random_rows", "random_responsibilities", "kmeans++", "prior", "em"]
 
 
 @dataclass(frozen=True)
 class NUTS:
-    """The No-U-Turn sampler (Hoffman & Gelman 2014) on PyMC's model of the posterior, labels summed out.
+    """The No-U-Turn sampler (Hoffman & Gelman 2014) over the coordinates of PyMC's model, labels summed out.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class NUTS:
     sampler : ``nutpie``, or PyMC's own
     target_accept : mean acceptance that the step size is tuned to
     max_treedepth : a trajectory has at most 2**max_treedepth - 1 steps
-    likelihood : ``op`` (the compiled E step), ``graph`` (PyMC's own), or the family's default
+    likelihood : ``op`` (the density of PyMC's model compiled here, around the E step), ``graph`` (PyMC's own), or the family's default
 
     Notes
     -----
@@ -59,7 +60,8 @@ class NUTS:
       (kind: independent, above four components, broken counts) the proposal is a mixture of t densities fitted to the draws. What
       denies an estimate stands beside it: chains that disagree, no overlap, a part of the posterior that no chain has visited.
     - The gradient of log p(x | theta) is that of EM's expected complete log likelihood with its statistics held fixed (Fisher's
-      identity): the compiled E step gives value and gradient in one pass.
+      identity): the compiled E step gives value and gradient in one pass. PyMC's priors and transforms are compiled with it, and the
+      whole is held to PyMC's graph in value and gradient by tests; nutpie calls it without PyTensor, and no model is built.
 
     References
     ----------
@@ -107,23 +109,35 @@ class NUTS:
         return self._report(problem, context, chains, (*messages, *places.said), climbed=places.factors is not None)
 
     def _run(self, problem: Problem, context: Context, places: Places) -> Chains:
+        if self.sampler == "pymc":
+            return self._run_pymc(problem, context, places)
         context.progress("compiling", math.nan)
         with context.clock("compile"):
             from workbench.inference.pymc import chains
-            from workbench.inference.pymc.density import density
-            from workbench.inference.pymc.model import arrays, assign
 
-            target, given = density(problem, self.likelihood), arrays(problem, self.likelihood)
-            settings = self._settings(context)
-            if self.sampler == "pymc":
-                assign(target.model, given)
-                step = chains.pymc_step(target, settings)
-
+            posterior = self._posterior(problem)
         context.progress("sampling", 0.0)
         with context.clock("run"):
-            if self.sampler == "pymc":
-                return chains.sample_pymc(target, places.u, settings, step)
-            return chains.sample(target, given, places, settings, lambda fraction: context.progress("sampling", fraction))
+            return chains.sample(posterior, places, self._settings(context), lambda fraction: context.progress("sampling", fraction))
+
+    def _posterior(self, problem: Problem) -> Posterior:
+        if chosen(problem, self.likelihood) == "op":
+            from workbench.inference.pymc.posterior import posterior
+        else:
+            from workbench.inference.pymc.density import posterior
+        return posterior(problem)
+
+    def _run_pymc(self, problem: Problem, context: Context, places: Places) -> Chains:
+        context.progress("compiling", math.nan)
+        with context.clock("compile"):
+            from workbench.inference.pymc import own_sampler
+            from workbench.inference.pymc.model import build
+
+            model, settings = build(problem, self.likelihood), self._settings(context)
+            step = own_sampler.step_of(model, settings)
+        context.progress("sampling", 0.0)
+        with context.clock("run"):
+            return own_sampler.sample(model, places.u, settings, step)
 
     def _settings(self, context: Context) -> Settings:
         from workbench.inference.pymc.chains import Settings

@@ -43,31 +43,29 @@ class Recipe:
 
     Attributes
     ----------
-    numbers : (components' prior, data) -> hyperparameters by name
     variables : (prefix of names, K, data, numbers) -> the components' free variables, with PyMC's priors and transforms, in the
         order of ``Prior.flatten``
     rows : (components' prior, data) -> arrays of the graph by name
     term : (variables, rows and numbers) -> the log density as PyMC's own graph
     """
 
-    numbers: Callable[[Any, Dataset], dict[str, np.ndarray]]
     variables: Callable[[str, int, Dataset, Mapping[str, Any]], Coordinates]
     rows: Callable[[Any, Dataset], dict[str, np.ndarray]]
     term: Callable[[Coordinates, Mapping[str, Any]], Term]
 
 
 def _of(module: ModuleType, **options: Any) -> Recipe:
-    return Recipe(module.numbers, partial(module.variables, **options), module.rows, module.term)
+    return Recipe(partial(module.variables, **options), module.rows, module.term)
 
 
 def _matrices(**options: Any) -> Recipe:
     own = gaussian_semiconjugate
-    return Recipe(own.matrix_numbers, partial(own.matrix_variables, **options), gaussian_matrices.rows, gaussian_matrices.term)
+    return Recipe(partial(own.matrix_variables, **options), gaussian_matrices.rows, gaussian_matrices.term)
 
 
 def _axes(**options: Any) -> Recipe:
     own = gaussian_semiconjugate
-    return Recipe(own.axis_numbers, partial(own.axis_variables, **options), gaussian_independent.rows, gaussian_independent.term)
+    return Recipe(partial(own.axis_variables, **options), gaussian_independent.rows, gaussian_independent.term)
 
 
 RECIPES: dict[type[ComponentsPrior], Recipe] = {

@@ -14,10 +14,6 @@ from workbench.inference.pymc.recipes.coordinates import Coordinates
 from workbench.inference.pymc.recipes.rows import Term, core
 
 
-def numbers(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
-    return {"a": prior.a, "b": prior.b}
-
-
 def variables(name: str, n_components: int, data: Dataset, given: Mapping[str, Any]) -> Coordinates:
     return Coordinates(probs=pm.Beta(f"{name}probs", given["a"], given["b"], shape=(n_components, data.n_features)))
 

@@ -7,7 +7,6 @@ Neighbouring features with equally many levels share one Dirichlet (feature, com
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -15,23 +14,9 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from workbench.data import Dataset
+from workbench.inference.pymc.numbers import runs
 from workbench.inference.pymc.recipes.coordinates import Coordinates
 from workbench.inference.pymc.recipes.rows import Term, core
-
-
-def runs(n_levels: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """(first feature, number of features, levels of each) of neighbours with equally many levels."""
-    found, first = [], 0
-    for size, features in groupby(n_levels):
-        count = len(list(features))
-        found.append((first, count, size))
-        first += count
-    return found
-
-
-def numbers(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
-    each = enumerate(runs(prior.n_levels))
-    return {f"alpha_{i}": prior.alpha[first : first + count, None, :size] for i, (first, count, size) in each}
 
 
 def variables(name: str, n_components: int, data: Dataset, given: Mapping[str, Any]) -> Coordinates:
@@ -45,11 +30,6 @@ def variables(name: str, n_components: int, data: Dataset, given: Mapping[str, A
         probs = pm.Dirichlet(own, given[f"alpha_{i}"], shape=(count, n_components, size))
         parts.append(probs.transpose(1, 0, 2).reshape((n_components, count * size)))
     return Coordinates(levels=pt.concatenate(parts, axis=1) if len(parts) > 1 else parts[0])
-
-
-def columns(n_levels: tuple[int, ...]) -> np.ndarray:
-    """Where the levels of each feature begin in a row of all levels."""
-    return np.cumsum([0, *n_levels[:-1]])
 
 
 def rows(prior: Any, data: Dataset) -> dict[str, np.ndarray]:

@@ -13,12 +13,9 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from workbench.data import Dataset
+from workbench.inference.pymc import units
 from workbench.inference.pymc.recipes.coordinates import Coordinates
 from workbench.inference.pymc.recipes.rows import LOG_2PI, Term, core
-
-
-def numbers(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
-    return {"root": np.sqrt(prior.mean_strength), "half_dof": prior.dof / 2.0, "half": np.array(0.5)}
 
 
 def variables(name: str, n_components: int, data: Dataset, given: Mapping[str, Any], shared: bool = False) -> Coordinates:
@@ -27,18 +24,10 @@ def variables(name: str, n_components: int, data: Dataset, given: Mapping[str, A
     return Coordinates(c=c[:, None] if shared else c, eps=pm.Normal(f"{name}eps", 0, 1, shape=shape))
 
 
-def standardised(prior: Any, data: Dataset) -> np.ndarray:
-    return np.asarray((data.x - prior.mean) / np.sqrt(prior.scale))
-
-
-def log_volumes(prior: Any, data: Dataset) -> np.ndarray:
-    """Of each row the log Jacobian of what was observed of it: log density of x is that of z less this."""
-    return np.where(np.isnan(data.x), 0.0, np.log(prior.scale) / 2.0).sum(axis=1)
-
-
 def rows(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
-    z = np.nan_to_num(standardised(prior, data))
-    return {"z": z, "seen": ~np.isnan(data.x), "log_volumes": log_volumes(prior, data)}
+    own = units.of_axes(prior)
+    z = np.nan_to_num(units.standardised(prior, data, own))
+    return {"z": z, "seen": ~np.isnan(data.x), "log_volumes": units.log_volumes(data, own)}
 
 
 def term(at: Coordinates, given: Mapping[str, Any]) -> Term:

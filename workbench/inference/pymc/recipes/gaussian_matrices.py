@@ -17,17 +17,10 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from workbench.data import Dataset
+from workbench.inference.pymc import units
 from workbench.inference.pymc.recipes.coordinates import Coordinates
 from workbench.inference.pymc.recipes.rows import LOG_2PI, Term, core
 from workbench.models.families.gaussian.missing import grouped
-
-
-def numbers(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
-    return {
-        "root": np.sqrt(prior.mean_strength),
-        "half_dof": (prior.dof - np.arange(data.n_features)) / 2.0,
-        "half": np.array(0.5),  # float64: a bare 0.5 would be narrowed, and pm.ChiSquared holds a float32 inside
-    }
 
 
 def variables(name: str, n_components: int, data: Dataset, given: Mapping[str, Any], shared: bool = False) -> Coordinates:
@@ -43,40 +36,23 @@ def triangle_variables(name: str, matrices: int, data: Dataset, given: Mapping[s
     return c, pm.Normal(f"{name}t", 0, 1, shape=below) if size > 1 else pt.zeros(below, dtype="float64")
 
 
-def units(prior: Any) -> np.ndarray:
-    """Of each feature the square root of the scale's diagonal."""
-    return np.sqrt(np.diagonal(prior.scale))
-
-
-def factor(prior: Any) -> np.ndarray:
-    """L0 in those units."""
-    return np.asarray(np.linalg.cholesky(prior.scale / np.outer(units(prior), units(prior))))
-
-
-def standardised(prior: Any, data: Dataset) -> np.ndarray:
-    return np.asarray((data.x - prior.mean) / units(prior))
-
-
-def log_volumes(prior: Any, data: Dataset) -> np.ndarray:
-    """Of each row the log Jacobian of those units, over what was observed of it."""
-    return np.where(np.isnan(data.x), 0.0, np.log(units(prior))).sum(axis=1)
-
-
 def rows(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
+    own = units.of_matrix(prior)
+    standardised, log_volumes = units.standardised(prior, data, own), units.log_volumes(data, own)
     if data.complete:
-        whitened = np.linalg.solve(factor(prior), standardised(prior, data).T).T
-        volume = np.log(np.diagonal(factor(prior))).sum() + log_volumes(prior, data)
+        whitened = np.linalg.solve(units.factor(prior), standardised.T).T
+        volume = np.log(np.diagonal(units.factor(prior))).sum() + log_volumes
         return {"z": whitened, "log_volumes": volume}
     masks, groups = grouped(data.x)
     pattern = np.empty(data.n_rows, np.int64)
     for number, group in enumerate(groups):
         pattern[group] = number
     return {
-        "y": np.nan_to_num(standardised(prior, data)),
-        "log_volumes": log_volumes(prior, data),
+        "y": np.nan_to_num(standardised),
+        "log_volumes": log_volumes,
         "pattern": pattern,
         "masks": masks.astype(np.float64),
-        "factor": factor(prior),
+        "factor": units.factor(prior),
     }
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
@@ -19,28 +18,12 @@ from workbench.inference.pymc.recipes import gaussian_matrices
 from workbench.inference.pymc.recipes.coordinates import Coordinates
 
 
-def matrix_numbers(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
-    """``turn`` is L0^-1 R."""
-    return {
-        "root": np.array(1.0),
-        "half_dof": (prior.dof - np.arange(data.n_features)) / 2.0,
-        "half": np.array(0.5),
-        "turn": prior.root @ prior.mean_factor,
-    }
-
-
 def matrix_variables(name: str, n_components: int, data: Dataset, given: Mapping[str, Any], shared: bool = False) -> Coordinates:
     c, t = gaussian_matrices.triangle_variables(name, 1 if shared else n_components, data, given)
     shift = pm.Normal(f"{name}shift", 0, 1, shape=(n_components, data.n_features))
     white = pt.dot(shift, given["turn"].T)
     eps = (white[:, :, None] * gaussian_matrices.bartlett(c, t)).sum(axis=1)
     return Coordinates(c=c, t=t, eps=pt.specify_shape(eps, (n_components, data.n_features)))
-
-
-def axis_numbers(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
-    """``turn`` is the means' standard deviation in units of the root of the scale."""
-    turn = np.broadcast_to(np.sqrt(prior.mean_covariance / prior.scale), (data.n_features,))
-    return {"root": np.array(1.0), "half_dof": prior.dof / 2.0, "half": np.array(0.5), "turn": turn}
 
 
 def axis_variables(name: str, n_components: int, data: Dataset, given: Mapping[str, Any], shared: bool = False) -> Coordinates:

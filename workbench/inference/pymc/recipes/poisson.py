@@ -15,10 +15,6 @@ from workbench.inference.pymc.recipes.coordinates import Coordinates
 from workbench.inference.pymc.recipes.rows import Term, core
 
 
-def numbers(prior: Any, data: Dataset) -> dict[str, np.ndarray]:
-    return {"shape": prior.shape, "rate": prior.rate}
-
-
 def variables(name: str, n_components: int, data: Dataset, given: Mapping[str, Any]) -> Coordinates:
     return Coordinates(rates=pm.Gamma(f"{name}rates", given["shape"], given["rate"], shape=(n_components, data.n_features)))
 
