@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbench.compare.calibration import calibrate as calibrate
+    from workbench.compare.coclustering import coclustering as coclustering
+    from workbench.compare.coclustering import coclustering_of as coclustering_of
     from workbench.compare.imputations import imputations as imputations
     from workbench.compare.labels import adjusted_rand as adjusted_rand
     from workbench.compare.labels import alignment as alignment
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "compare.calibration": ("calibrate",),
+    "compare.coclustering": ("coclustering", "coclustering_of"),
     "compare.imputations": ("imputations",),
     "compare.labels": ("adjusted_rand", "alignment"),
     "compare.optima": ("optima",),

@@ -12,11 +12,13 @@ from workbench.compare import tables
 from workbench.compare.basins import Basins, agreement_checks, basin_rows, basins, weighing
 from workbench.compare.calibration import rows as calibration
 from workbench.compare.cell import Cell
+from workbench.compare.coclustering import coclustering_rows, ordered_rows
 from workbench.compare.curvature import curvature
 from workbench.compare.diagnostics import diagnostic_rows
 from workbench.compare.differences import agreement_rows, parameter_rows
 from workbench.compare.evidence import estimates, evidence_rows
 from workbench.compare.imputations import imputation_rows
+from workbench.compare.invariants import label_free_rows
 from workbench.compare.optima import Optimum, optima
 from workbench.compare.predictive import leave_one_out, of_left_out_draws
 from workbench.compare.probabilities import model_probability_rows
@@ -44,6 +46,8 @@ COLUMNS = {
     "imputations": "method row feature level mean sd",
     "agreement": "method_a method_b mean_total_variation max_total_variation adjusted_rand rows_with_other_label coclustering_difference",
     "parameters": "method parameter component feature feature_2 level row mean sd lower upper truth",
+    "label_free": "method quantity order feature level mean sd lower upper rhat ess_bulk ess_tail",
+    "coclustering": "method row row_2 probability",
     "trace": "method restart iteration seconds objective_name objective",
     "basins": "method chain climbs optimum share draws",
     "replicated": "method quantity feature feature_2 level observed mean sd lower upper distance tail_share",
@@ -63,7 +67,9 @@ WHOLE = frozenset(
         "iterations",
         "optimum",
         "component",
+        "order",
         "row",
+        "row_2",
         "label",
         "restarts",
         "rows_assigned",
@@ -146,12 +152,12 @@ def _of_cell(cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
     settled = settle(cell)
     known = {label: estimates(cell, fit, settled.get(label)) for label, fit in cell.fits.items()}
     found = {label: optima(cell.problem, fit) for label, fit in cell.fits.items()}
-    held = basins(cell, found)
+    held, shown = basins(cell, found), ordered_rows(settled)
     for label in {**cell.fits, **cell.failures}:
         if label in cell.failures:
             yield "likelihoods", failure_row(label, cell, cell.failures[label])
         else:
-            facts = _Facts(settled.get(label), known[label], found[label], weighing(cell, held.get(label, {})))
+            facts = _Facts(settled.get(label), known[label], found[label], weighing(cell, held.get(label, {})), shown)
             yield from _of_fit(label, cell, cell.fits[label], facts)
     posterior = [label for label, fit in cell.fits.items() if fit.maximises == "posterior"]
     for row in agreement_checks(held, posterior):
@@ -168,25 +174,27 @@ def _of_cell(cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @dataclass(frozen=True, eq=False)
 class _Facts:
-    """What several tables say of one fit."""
+    """What several tables say of one fit; ``shown`` are the rows of the cell's co-clustering matrices."""
 
     settled: Settled | None
     evidence: tuple[Evidence, ...]
     optima: list[Optimum]
     basins: Basins | None
+    shown: np.ndarray
 
 
 def _of_fit(label: str, cell: Cell, fit: Fit, facts: _Facts) -> Iterator[tuple[str, dict[str, Any]]]:
     problem, settled, found = cell.problem, facts.settled, facts.optima
     curved, copies = curvature(problem, fit, found), replicated(problem, fit)
     loo = None if settled is None else leave_one_out(problem, fit)
+    free = [] if settled is None else label_free_rows(problem, settled)
     sources: dict[str, Any] = {
         "likelihoods": [likelihood_row(label, cell, fit, settled, facts.evidence, loo)],
         "restarts": tables.restart_rows(label, fit, found),
         "optima": tables.optimum_rows(label, problem, fit, found, curved, facts.basins),
         "trace": tables.trace_rows(label, fit),
         "path": tables.path_rows(label, problem, fit.path),
-        "diagnostics": diagnostic_rows(label, problem, fit, settled, found, curved),
+        "diagnostics": diagnostic_rows(label, problem, fit, settled, found, curved, free),
         "replicated": [] if copies is None else copies.rows(label),
     }
     if settled is not None:
@@ -195,6 +203,8 @@ def _of_fit(label: str, cell: Cell, fit: Fit, facts: _Facts) -> Iterator[tuple[s
             "components": tables.component_rows(label, problem, weights, settled.rows),
             "assignments": tables.assignment_rows(label, problem, settled.rows),
             "responsibilities": tables.responsibility_rows(label, problem, settled.rows),
+            "label_free": [{"method": label, **row} for row in free],
+            "coclustering": coclustering_rows(label, problem, settled, facts.shown),
             "imputations": imputation_rows(label, problem, settled),
             "parameters": parameter_rows(label, cell, settled, curved),
         }

@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from workbench.compare.bounds import elbo
-from workbench.compare.calibration.quantities import of_parameters
 from workbench.compare.curvature import Curvature
 from workbench.compare.identification import of_identification
 from workbench.compare.imputations import left_out
+from workbench.compare.invariants import DENSITIES, spelt, worst
+from workbench.compare.mixing import MEASURES, mixing
 from workbench.compare.optima import Optimum
 from workbench.compare.points import of_curvature, of_refits
 from workbench.compare.predictive import FEWEST_DRAWS, array_statistics, why_not_left_out
@@ -44,13 +45,14 @@ def diagnostic_rows(
     settled: Settled | None,
     found: list[Optimum],
     curved: Curvature,
+    free: Sequence[Row],
 ) -> Iterator[Row]:
-    """The checks that apply to this kind of estimate."""
+    """The checks that apply to this kind of estimate; ``free`` are its rows of ``label_free.csv``."""
     yield _row(label, "status", fit.status.value, "", fit.status.good, "" if fit.status.good else fit.status.value)
     for row in itertools.chain(of_identification(problem), left_out(problem) if settled is not None else ()):
         yield {"method": label, **row}
     approximation = itertools.chain(_of_restarts(fit, found), _of_approximation(fit))
-    makers = {"point": _of_restarts(fit, found), "approximation": approximation, "sample": _of_sample(problem, fit, settled)}
+    makers = {"point": _of_restarts(fit, found), "approximation": approximation, "sample": _of_sample(problem, fit, settled, free)}
     for row in itertools.chain(makers[fit.estimate], _prior_dominated(problem, fit, settled)):
         yield {"method": label, **row}
     if fit.estimate == "point":
@@ -136,7 +138,7 @@ def _rows_of_covariance(problem: Problem) -> int:
     return max((size + 1 for family, size in parts if getattr(family, "covariance", "") == "full"), default=0)
 
 
-def _of_sample(problem: Problem, fit: Fit, settled: Settled | None) -> Iterator[Row]:
+def _of_sample(problem: Problem, fit: Fit, settled: Settled | None, free: Sequence[Row]) -> Iterator[Row]:
     stats = fit.sample_stats
     if "diverging" in stats:
         count = int(np.asarray(stats["diverging"]).sum())
@@ -150,10 +152,9 @@ def _of_sample(problem: Problem, fit: Fit, settled: Settled | None) -> Iterator[
     yield from _of_islands(fit)
     more = "raise tune and draws" if "tune" in fit.options else "raise draws"
     yield from _convergence("log_posterior", fit.log_posterior[..., None], more)
+    yield from _of_label_free(problem, free, more)
     if settled is not None and settled.rows.draws.size == fit.log_posterior.size:
         chains = fit.log_posterior.shape
-        free = of_parameters(problem, settled.draws).values()
-        yield from _convergence("label_free_quantities", np.stack([value.reshape(chains) for value in free], axis=-1), more)
         numbers = [value.reshape(*chains, -1) for value in settled.draws.parameters().values()]
         yield from _convergence("aligned_parameters", np.concatenate(numbers, axis=-1), more)
         assert settled.fit.draws is not None  # what is settled has draws
@@ -165,21 +166,14 @@ def _of_sample(problem: Problem, fit: Fit, settled: Settled | None) -> Iterator[
 
 def _worst(values: np.ndarray) -> tuple[float, float, float] | None:
     """Worst R-hat, bulk and tail ESS over the last axis of (chain, draw, quantity), constants left out; None if nothing moves."""
-    moving = [values[..., i] for i in range(values.shape[-1]) if np.ptp(values[..., i]) > 0]
-    if not moving:
-        return None
-    stack = np.stack(moving)
-    statistics = array_statistics()
-    rhat = float(np.max(statistics.rhat(stack, chain_axis=1, draw_axis=2)))
-    bulk = float(np.min(statistics.ess(stack, chain_axis=1, draw_axis=2)))
-    tail = float(np.min(statistics.ess(stack, chain_axis=1, draw_axis=2, method="tail", prob=(0.05, 0.95))))
-    return rhat, bulk, tail
+    found = mixing(np.moveaxis(values, -1, 0)[np.ptp(values, axis=(0, 1)) > 0])
+    return (float(found[:, 0].max()), float(found[:, 1].min()), float(found[:, 2].min())) if len(found) else None
 
 
 def _mixing(name: str, values: np.ndarray) -> Iterator[Row]:
     """The same as facts: of labels as they were drawn no verdict follows."""
-    for measure, worst in zip(("rhat", "ess_bulk", "ess_tail"), _worst(values) or (), strict=False):
-        yield check(f"{measure}_{name}", worst, None, None, "")
+    for measure, value in zip(MEASURES, _worst(values) or (), strict=False):
+        yield check(f"{measure}_{name}", value, None, None, "")
 
 
 def _of_islands(fit: Fit) -> Iterator[Row]:
@@ -196,14 +190,28 @@ def _of_islands(fit: Fit) -> Iterator[Row]:
 
 def _convergence(name: str, values: np.ndarray, more: str) -> Iterator[Row]:
     """Of (chain, draw, quantity), each with its verdict."""
-    worst = _worst(values)
-    if worst is None:
-        return
-    rhat, bulk, tail = worst
-    yield check(f"rhat_{name}", rhat, RHAT, rhat <= RHAT, f"{more}; chains may sit in different basins")
+    found = _worst(values)
+    if found is not None:
+        yield from _judged(name, found, more)
+
+
+def _of_label_free(problem: Problem, free: Sequence[Row], more: str) -> Iterator[Row]:
+    """The worst of the quantities that no naming of components changes, densities apart; the advice says which it is."""
+    rows = [row for row in free if row["quantity"] not in DENSITIES]
+    found = [worst(rows, measure) for measure in MEASURES]
+    known = [row for row in found if row is not None]
+    if len(known) == len(MEASURES):
+        names = [f"worst is the {spelt(row, problem.n_components)}; " for row in known]
+        yield from _judged("label_free_quantities", [row[name] for name, row in zip(MEASURES, known, strict=True)], more, names)
+
+
+def _judged(name: str, found: Sequence[float], more: str, which: Sequence[str] = ("", "", "")) -> Iterator[Row]:
+    """R-hat, bulk and tail ESS with their verdicts; ``which`` begins the advice of each."""
+    rhat, bulk, tail = found
+    yield check(f"rhat_{name}", rhat, RHAT, rhat <= RHAT, f"{which[0]}{more}; chains may sit in different basins")
     more = "raise draws" if rhat <= RHAT else "settle R-hat first: draws of chains that disagree do not add up"
-    yield check(f"ess_bulk_{name}", bulk, ESS, bulk >= ESS, more)
-    yield check(f"ess_tail_{name}", tail, ESS, tail >= ESS, more)
+    yield check(f"ess_bulk_{name}", bulk, ESS, bulk >= ESS, which[1] + more)
+    yield check(f"ess_tail_{name}", tail, ESS, tail >= ESS, which[2] + more)
 
 
 def _row(label: str, quantity: str, value: str, threshold: str, good: bool | None, advice: str) -> Row:

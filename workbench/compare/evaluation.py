@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from workbench.compare.labels import alignment
 from workbench.compare.relabelling import Relabelling, Shares, stephens
+from workbench.compare.scores import observed
 from workbench.fit import Fit
 from workbench.models.shapes import Counts, Responsibilities
 from workbench.problem import Problem
@@ -27,6 +29,8 @@ class RowView:
     permutations : ndarray (S, K), the relabelling of each draw used
     draws : numbers (in the flattened chains) of the draws used
     loss : what Stephens' relabelling minimises, the mean over aligned draws of sum_n c_n KL(r_n || mean r_n), in nats
+    label_free : name -> ndarray (S,), of each draw used what its responsibilities say whatever components are called
+        (:func:`label_free_of`)
     """
 
     mean: Responsibilities
@@ -34,6 +38,7 @@ class RowView:
     permutations: np.ndarray
     draws: np.ndarray
     loss: float
+    label_free: Mapping[str, np.ndarray]
 
     @property
     def labels(self) -> np.ndarray:
@@ -67,16 +72,36 @@ def row_view(
     settled = stephens(shares, reference, counts) if several else None
     total, squares, entropy = np.zeros_like(reference), np.zeros_like(reference), 0.0
     permutations = np.empty((chosen.size, problem.n_components), dtype=int)
+    seen, free = observed(problem.data), []
     for s in range(chosen.size):
         own = shares[s]
         permutations[s] = alignment(own, reference, counts) if settled is None else settled[s]
         own = own[:, permutations[s]]
+        free.append(label_free_of(own, seen))
         total += own
         squares += own**2
         entropy += entropy_of(own, counts) / chosen.size
     mean = total / chosen.size
     sd = None if fit.estimate == "point" else np.sqrt(np.maximum(squares / chosen.size - mean**2, 0.0))
-    return RowView(mean, sd, permutations, chosen, max(0.0, entropy_of(mean, counts) - entropy))
+    together = {name: np.array([each[name] for each in free]) for name in free[0]}
+    return RowView(mean, sd, permutations, chosen, max(0.0, entropy_of(mean, counts) - entropy), together)
+
+
+def label_free_of(responsibilities: Responsibilities, counts: Counts) -> dict[str, float]:
+    """What one draw's responsibilities say whatever its components are called; rows that no cell was observed of count 0.
+
+    ``occupied_components`` are those that are the likeliest of some row, ``entropy`` is sum_n c_n sum_k -r log r in nats,
+    ``coclustering`` the probability that two different rows, drawn at random, share a component.
+    """
+    expected, total = counts @ responsibilities, float(counts.sum())
+    found = {
+        "occupied_components": float(np.unique(responsibilities[counts > 0].argmax(axis=1)).size),
+        "entropy": 0.0 + entropy_of(responsibilities, counts),
+    }
+    if total > 1.0:
+        own = float(counts @ (responsibilities**2).sum(axis=1))
+        found["coclustering"] = (float((expected**2).sum()) - own) / (total * (total - 1.0))
+    return found
 
 
 def entropy_of(responsibilities: Responsibilities, counts: Counts) -> float:

@@ -17,7 +17,7 @@ def information_criteria(problem: Problem, fit: Fit, responsibilities: Responsib
         return {}
     log_likelihood, free = fit.log_likelihood.item(), problem.n_parameters
     bic = -2.0 * log_likelihood + free * float(np.log(problem.data.n_observed_rows))
-    likeliest = float((np.log(responsibilities.max(axis=1)) * _observed(problem.data)).sum())
+    likeliest = float((np.log(responsibilities.max(axis=1)) * observed(problem.data)).sum())
     found = {"bic": bic, "icl": bic - 2.0 * likeliest}
     return {"aic": 2.0 * free - 2.0 * log_likelihood, **found} if fit.maximises == "likelihood" else found
 
@@ -28,14 +28,14 @@ def entropies(problem: Problem, responsibilities: Responsibilities) -> dict[str,
     N, and so the sum, leaves out rows without an observed cell, as the information criteria do.
     """
     logs = np.log(np.where(responsibilities > 0, responsibilities, 1.0))
-    entropy = 0.0 - float(((responsibilities * logs).sum(axis=1) * _observed(problem.data)).sum())  # of certain rows 0, not -0
+    entropy = 0.0 - float(((responsibilities * logs).sum(axis=1) * observed(problem.data)).sum())  # of certain rows 0, not -0
     if problem.n_components == 1:
         return {"entropy": entropy}
     most = problem.data.n_observed_rows * float(np.log(problem.n_components))
     return {"entropy": entropy, "relative_entropy": 1.0 - entropy / most}
 
 
-def _observed(data: Dataset) -> Counts:
+def observed(data: Dataset) -> Counts:
     """How often each row counts: 0 where no cell of it was observed."""
     return np.where(np.isnan(data.x).all(axis=1), 0.0, data.counts)
 

@@ -34,7 +34,7 @@ def of_parameters(problem: Problem, mixtures: Mixture) -> dict[str, np.ndarray]:
         found["largest_weights"] = mixtures.weights.max(axis=-1)
     if problem.n_components > 2:
         found["smallest_weights"] = mixtures.weights.min(axis=-1)
-    found |= _sorted_parameters(problem, mixtures) | _log_determinants(mixtures)
+    found |= _sorted_parameters(problem, mixtures) | log_determinants(mixtures)
     rows = np.flatnonzero(~np.isnan(problem.data.x).all(axis=1))[:2]
     if problem.n_components > 1 and rows.size == 2:
         found["coclustering"] = np.asarray(mixtures.responsibilities(problem.data.x[rows]).prod(axis=-2).sum(axis=-1))
@@ -78,7 +78,7 @@ def _sorted_parameters(problem: Problem, mixtures: Mixture) -> dict[str, np.ndar
     return found
 
 
-def _log_determinants(mixtures: Mixture) -> dict[str, np.ndarray]:
+def log_determinants(mixtures: Mixture) -> dict[str, np.ndarray]:
     """Of the family's one block of Gaussians, if it has one."""
     found = {}
     for name, dims in mixtures.components.dims.items():
