@@ -123,13 +123,19 @@ def test_what_nuts_is_trusted_for_is_right(known: dict[str, tuple[Problem, Known
     assert all(abs(each) < 3.0 for each in found.values()), found
 
 
+BOTH = {"galaxies2", *(f"eight{k}" for k in range(1, 5)), *TINY, "tied", "old_faithful2"} - {"tiny-waiting10-gaussian-k2"}
+TELLING = {"em": BOTH, "vbem": BOTH | {"eight5"}, "pathfinder": set()}
+"""Where an optimum's neighbourhood or a factorised q, averaged over labels, is enough for an estimate, with each of three seeds."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", ["em", "vbem", "pathfinder"])
 def test_what_optima_and_approximations_are_trusted_for_is_right(known: dict[str, tuple[Problem, Known]], name: str, kind: str) -> None:
-    """They may say that they are no estimates, and most do; where they do not they are right."""
+    """They may say that they are no estimates; where they do not they are right, and on posteriors that are simple enough they do not."""
     methods = {"em": EM(restarts=30, objective="posterior"), "vbem": VBEM(restarts=30), "pathfinder": Pathfinder()}
     found = scores(known, name, methods[kind])
+    assert found or name not in TELLING[kind]
     assert all(abs(each) < 3.0 for each in found.values()), found
 
 
