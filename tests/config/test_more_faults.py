@@ -94,7 +94,13 @@ NAMES = [
         "2:17: model.family",
         "column 'eruptions' holds 3.6 (row 0) and poisson takes",
     ),
-    (OLD + "model: {family: lda, n_components: 2}\n" + EM, "2:17: model.family", "lda is not available yet"),
+    (
+        OLD + "model: {family: lda, n_components: 2}\n" + EM,
+        "2:17: model.family",
+        "lda is not available yet; its topics mix within a document",
+    ),
+    (OLD + TWO + "methods: {nuts: {relabelling: stephens}}\n", "3:18: methods.nuts.relabelling", "it belongs at the top of the config"),
+    (OLD + TWO + "methods: {gibbs: {relabelling: stephens}}\n", "3:19: methods.gibbs.relabelling", "it belongs at the top of the config"),
     (OLD + "model: {covariance: EEE, n_components: 2}\n" + EM, "2:21: model.covariance", "here it is called tied"),
     (OLD + "model: {covariance: diag, n_components: 2}\n" + EM, "2:21: model.covariance", "here it is called diagonal"),
     (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from workbench.inference.method import Context
 from workbench.inference.smc import SMC
 from workbench.inference.smc.collapsed import Labelled
 from workbench.inference.smc.entry import Entry
-from workbench.inference.smc.islands import evidence_of, limit, resampled, shared_out, unless_opposed
+from workbench.inference.smc.islands import evidence_of, limit, remedy, resampled, shared_out, spread, unless_opposed
 from workbench.inference.smc.stage import Stage, log_likelihood
 from workbench.problem import Problem
 
@@ -249,12 +250,23 @@ def test_islands_are_drawn_from_in_proportion_to_their_evidence() -> None:
     np.testing.assert_array_equal(even.ravel(), np.arange(400))
 
 
+def test_the_note_says_how_many_islands_would_do() -> None:
+    """As far apart as they are, so many may be; one fewer may not."""
+    logs = np.log(1.0 + np.array([-0.6, 0.0, 0.0, 0.6]))
+    note, apart = evidence_of(logs).note, spread(logs)
+    (wanted,) = (int(number) for number in re.findall(r"raise chains to about (\d+)", note))
+    assert limit(4) < limit(wanted - 1) < apart <= limit(wanted)
+    assert "raise chains to 64" in remedy(1.24, 16)
+    assert remedy(1.24, 64).startswith("raise draws")
+
+
 def test_islands_that_differ_are_not_trusted() -> None:
     wide = evidence_of(np.array([0.0, 1.0, 2.0, 3.0]))
     assert not wide.trusted
     assert "raise chains" in wide.note
     assert wide.log_evidence == pytest.approx(np.log(np.exp([0, 1, 2, 3]).mean()))
     assert "3 islands do not tell the error: raise chains" in evidence_of(np.array([0.0, 0.1, -0.1])).note
+    assert "raise chains to 64" in wide.note
     low = evidence_of(np.r_[np.full(15, 0.0), -20.0])
     assert low.trusted  # one that has missed all costs a sixteenth, and the error says so
     assert low.mcse > 0.06 > -low.log_evidence - 0.01

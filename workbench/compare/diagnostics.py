@@ -23,7 +23,7 @@ from workbench.compare.settled import Settled
 from workbench.compare.verdict import check, verdict
 from workbench.fit import Fit, Status
 from workbench.inference.evidence.pareto import pareto_k
-from workbench.inference.smc.islands import limit, spread
+from workbench.inference.smc.islands import limit, remedy, spread
 from workbench.problem import Problem
 
 Row = dict[str, Any]
@@ -51,7 +51,7 @@ def diagnostic_rows(
     yield _row(label, "status", fit.status.value, "", fit.status.good, "" if fit.status.good else fit.status.value)
     for row in itertools.chain(of_identification(problem), left_out(problem) if settled is not None else ()):
         yield {"method": label, **row}
-    approximation = itertools.chain(_of_restarts(fit, found), _of_approximation(fit))
+    approximation = itertools.chain(_of_restarts(fit, found), _of_approximation(fit, settled))
     makers = {"point": _of_restarts(fit, found), "approximation": approximation, "sample": _of_sample(problem, fit, settled, free)}
     for row in itertools.chain(makers[fit.estimate], _prior_dominated(problem, fit, settled)):
         yield {"method": label, **row}
@@ -105,18 +105,34 @@ def _of_restarts(fit: Fit, found: list[Optimum]) -> Iterator[Row]:
     )
 
 
-def _of_approximation(fit: Fit) -> Iterator[Row]:
+def _of_approximation(fit: Fit, settled: Settled | None) -> Iterator[Row]:
     if fit.log_q is None:
         return
     if fit.log_q.size >= FEWEST_DRAWS:
         k_hat = pareto_k((fit.log_posterior - fit.log_q).ravel())
         yield check("pareto_k", k_hat, PARETO_K, k_hat <= PARETO_K, "q is far from the posterior: trust nuts, or a q of a richer kind")
     if "expected_counts" in fit.approximation:
-        unused = int((fit.approximation["expected_counts"] < UNUSED).sum())
-        yield check("unused_components", unused, None, None, "their parameters are the prior's; lower n_components" if unused else "")
+        yield _of_unused(np.asarray(fit.approximation["expected_counts"]), settled)
     bound = elbo(fit)
     if bound is not None:
         yield check("elbo_mcse", bound.mcse, 0.1, bound.mcse <= 0.1, "raise draws for a more precise ELBO")
+
+
+def _of_unused(counts: np.ndarray, settled: Settled | None) -> Row:
+    """Components of q that next to no row is expected in, by their numbers in the tables: those that most draws are aligned by."""
+    if settled is not None:
+        found, times = np.unique(settled.rows.permutations, axis=0, return_counts=True)
+        counts = counts[found[np.argmax(times)]]
+    few = np.flatnonzero(counts < UNUSED)
+    expected = ", ".join(f"{counts[k]:.2g}" for k in few)
+    said = f"{_components(few)} unused, with {expected} expected rows and the prior's parameters; lower n_components"
+    return check("unused_components", few.size, None, None, said if few.size else "")
+
+
+def _components(few: np.ndarray) -> str:
+    """`component 2 is`, `components 0, 2 and 3 are`."""
+    *others, last = (str(k) for k in few) if few.size else ("",)
+    return f"components {', '.join(others)} and {last} are" if others else f"component {last} is"
 
 
 def _prior_dominated(problem: Problem, fit: Fit, settled: Settled | None) -> Iterator[Row]:
@@ -126,9 +142,9 @@ def _prior_dominated(problem: Problem, fit: Fit, settled: Settled | None) -> Ite
         return
     own = (problem.n_parameters - (problem.n_components - 1)) / problem.n_components
     rows = (settled.rows.mean * problem.data.counts[:, None]).sum(axis=0)
-    few = int((rows < max(own / problem.data.n_features, _rows_of_covariance(problem))).sum())
-    advice = "their parameters are told more by the prior than by rows: lower n_components, or look at how `prior` changes them"
-    yield check("prior_dominated_components", few, 0.0, few == 0, advice)
+    few = np.flatnonzero(rows < max(own / problem.data.n_features, _rows_of_covariance(problem)))
+    advice = f"{_components(few)} told more by the prior than by rows: lower n_components, or look at how `prior` changes the parameters"
+    yield check("prior_dominated_components", few.size, 0.0, few.size == 0, advice)
 
 
 def _rows_of_covariance(problem: Problem) -> int:
@@ -183,7 +199,7 @@ def _of_islands(fit: Fit) -> Iterator[Row]:
     last = np.append(np.flatnonzero(np.diff(fit.trace.restart)), fit.trace.restart.size - 1)
     logs = fit.trace.objective[last]
     apart, most = spread(logs), limit(logs.size)
-    yield check("smc_spread", apart, most, apart <= most, "raise chains, or draws: the islands' evidences differ")
+    yield check("smc_spread", apart, most, apart <= most, f"the islands' evidences differ: {remedy(apart, logs.size)}")
     shares = np.exp(logs - logs.max())
     yield check("largest_island_share", float(shares.max() / shares.sum()), None, None, "")
 

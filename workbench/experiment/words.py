@@ -9,6 +9,10 @@ from workbench.inference.options import FOREIGN_OPTIONS
 
 LATER_KINDS: tuple[str, ...] = ()
 LATER_FAMILIES = ("lda",)
+INSTEAD = {
+    "lda": "its topics mix within a document, and here a row has one component; with one topic a document use poisson, a column for each word"
+}
+"""Why a planned value is not there, and what to use in its place."""
 LATER = {
     "config": (),
     "data": (),
@@ -89,6 +93,7 @@ HOMES = {
     "model": ("n_components", "family", "covariance", "blocks", "prior"),
     "data": ("columns", "classes", "id", "counts", "held_out", "complete_rows", "file", "synthetic"),
     "method": ("restarts", "tol", "stop", "max_iter", "objective", "init", "draws", "chains", "tune"),
+    "config": ("relabelling", "methods", "sweep"),
     "prior": ("concentration", "mean", "mean_strength", "mean_covariance", "dof", "scale", "a", "b", "alpha", "shape", "rate"),
 }
 """Keys that stand elsewhere, by the section they belong to."""
@@ -101,7 +106,13 @@ CHOOSE = {
 }
 """What to do about a key of another kind."""
 
-PLACES = {"model": "under `model:`", "data": "under `data:`", "method": "under a method of `methods:`", "prior": "under `model: prior:`"}
+PLACES = {
+    "model": "under `model:`",
+    "data": "under `data:`",
+    "method": "under a method of `methods:`",
+    "prior": "under `model: prior:`",
+    "config": "at the top of the config",
+}
 
 FOREIGN_VALUES = {
     "covariance": {
@@ -173,7 +184,7 @@ def unknown_value(key: str, value: str, known: Iterable[str], later: Collection[
     planned = {*later, *LATER.get(key, ())}
     ours = FOREIGN_VALUES.get(key, {}).get(value)
     if value in planned or ours in planned:
-        return f"{ours or value} is not available yet; {_choices(names)}"
+        return f"{ours or value} is not available yet; {INSTEAD.get(value) or _choices(names)}"
     if ours in names:
         return f"there is no {value}; here it is called {ours}"
     return f"there is no {value}; {advice(value, names)}"

@@ -29,6 +29,7 @@ ELSEWHERE = {
     **dict.fromkeys(
         ("n_components", "covariance", "family", "blocks", "prior", "n_clusters", "K", "k"), "it is the problem's: Problem(data, ...)"
     ),
+    "relabelling": "it is the comparison's: Cell(values, problem, relabelling=...)",
 }
 """What is no option of a method, and where in Python it is given."""
 

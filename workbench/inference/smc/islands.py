@@ -18,6 +18,8 @@ SPREAD, MANY = 0.5, 16
 of their number, up to twice that: the mean hangs on few of them as much, and few islands tell their own spread less well. Simulated, with
 log-normal islands, of 20,000 sets those at the limit or below have |z| > 3 in 2.0 % (16 islands of 0.5), 2.6 % (32 of 0.7), 0.8 % (64 of
 0.7; of 1.0, where a quarter passes, 5 %). Of all sets of four islands of 1.0, 1.0 % are trusted with |z| > 3; with a limit of 0.5 3.1 %."""
+MOST = 64
+"""Islands beyond which more may not be further apart."""
 FEWEST = 4
 """Islands by which an error can be told: Student's t has no variance with two degrees of freedom."""
 
@@ -52,7 +54,17 @@ def spread(log_evidences: np.ndarray) -> float:
 
 def limit(islands: int) -> float:
     """Largest :func:`spread` of so many islands that an average of them is trusted at."""
-    return SPREAD * min(2.0, math.sqrt(islands / MANY))
+    return SPREAD * math.sqrt(min(islands, MOST) / MANY)
+
+
+def remedy(apart: float, islands: int) -> str:
+    """What to raise: chains to the number that would be trusted if they were as far apart, where any would; few do not tell that well."""
+    if islands >= MOST:
+        return "raise draws, by which they differ less"
+    if not apart <= limit(MOST):
+        return f"raise chains to {MOST}, which may differ by {limit(MOST):.2g}, and if they differ by more draws, by which they differ less"
+    wanted = math.ceil(MANY * (apart / SPREAD) ** 2)
+    return f"raise chains to about {wanted}, as so many may differ by as much, or draws, by which they differ less"
 
 
 def evidence_of(log_evidences: np.ndarray) -> Evidence:
@@ -67,9 +79,9 @@ def evidence_of(log_evidences: np.ndarray) -> Evidence:
     error = own / math.sqrt(count) * (math.sqrt((count - 1) / (count - 3)) if count > FEWEST - 1 else 1.0)
     note = ""
     if not own <= (most := limit(count)):
-        note = f"the islands' evidences differ by {own:.2f} of their mean (standard deviation, above {most:.2g}): raise chains, or draws"
+        note = f"the islands' evidences differ by {own:.2f} of their mean (standard deviation, above {most:.2g}): {remedy(own, count)}"
     elif count < FEWEST:
-        note = f"{count} islands do not tell the error: raise chains"
+        note = f"{count} islands do not tell the error: raise chains to {FEWEST} or more"
     return Evidence("smc", log_mean(log_evidences), error, not note, note)
 
 

@@ -24,8 +24,6 @@ EACH = 100
 CELLS = 200_000_000
 """Cells times components times draws that those of all restarts may cost; what is then less than a few draws is left empty."""
 FEWEST = 5
-UNUSED = 1.0
-"""Expected rows below which a component counts as unused."""
 
 
 def reported(steps: VariationalSteps, ends: Ends, n_draws: int, context: Context) -> dict[str, Any]:
@@ -45,7 +43,6 @@ def reported(steps: VariationalSteps, ends: Ends, n_draws: int, context: Context
         "path": ends.path(steps),
         "approximation": {"expected_counts": counts, **dict(_hyperparameters(q))},
         "evidence": tuple(evidence(steps, ends, q, drawn["draws"], drawn["log_posterior"], context, len(ends.seeds) + 1)),
-        "messages": tuple(_unused(counts)),
     }
 
 
@@ -101,12 +98,3 @@ def _hyperparameters(q: Any) -> Iterator[tuple[str, np.ndarray]]:
     else:
         arrays = {field.name: getattr(q, field.name) for field in dataclasses.fields(q)}
         yield from ((name, np.asarray(value)) for name, value in arrays.items() if isinstance(value, np.ndarray))
-
-
-def _unused(counts: np.ndarray) -> Iterator[str]:
-    """Components that nearly nothing belongs to, in words."""
-    few = np.sort(counts[counts < UNUSED])[::-1]
-    if few.size:
-        is_or_are, s = ("is", "") if few.size == 1 else ("are", "s")
-        listed = ", ".join(f"{count:.2f}" for count in few)
-        yield f"{few.size} of {counts.size} components {is_or_are} unused, with expected count{s} {listed}"
