@@ -150,6 +150,24 @@ def test_a_leave_one_out_that_k_hat_denies_is_marked() -> None:
     assert any(note.startswith("(?): a diagnostic denies the number") for note in grid.notes)
 
 
+def test_a_line_does_not_join_cells_of_different_groups() -> None:
+    def strokes(apart: list[int]) -> int:
+        svg = curve(
+            "s",
+            ["tied, 2", "tied, 3", "full, 2", "full, 3"],
+            {"gibbs": [-4.0, -2.0, -3.0, -1.0]},
+            {"gibbs": Look(0)},
+            "BIC",
+            "",
+            apart=apart,
+        )
+        line = re.search(r'id="line2d_\d+">\s*<path d="([^"]*)"[^>]*stroke: #0072b2', svg)
+        assert line is not None
+        return line[1].count("M")
+
+    assert (strokes([]), strokes([2])) == (1, 2)
+
+
 def checked(*rows: tuple[str, str, object, str, str]) -> Slice:
     names = ("method", "quantity", "value", "verdict", "advice")
     table: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in rows]

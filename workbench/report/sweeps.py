@@ -228,7 +228,11 @@ def plates(cells: list[Slice]) -> Iterator[Plate]:
 def _curve(cells: list[Slice], column: str, table: dict[str, list[float]]) -> str:
     key, names = keys(cells)
     score, axis = SCORES[column], key or listed(list(cells[0].values))
-    return curve(f"sweep-{column}", names, table, cells[0].looks, score.name, axis, more=score.more_is_better, ideal=score.ideal)
+    others = [list(cell.values.values())[:-1] for cell in cells]  # only the last key's values are an order
+    apart = [i for i in range(1, len(cells)) if others[i] != others[i - 1]]
+    return curve(
+        f"sweep-{column}", names, table, cells[0].looks, score.name, axis, more=score.more_is_better, ideal=score.ideal, apart=apart
+    )
 
 
 def grids(cells: list[Slice]) -> Iterator[Grid]:

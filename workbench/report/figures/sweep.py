@@ -29,8 +29,9 @@ def curve(
     *,
     more: bool = True,
     ideal: float | None = None,
+    apart: Sequence[int] = (),
 ) -> str:
-    """One line a method over the cells in their order; a gap where a cell has no score.
+    """One line a method over the cells in their order; a gap where a cell has no score, and before the cells that stand ``apart``.
 
     Scores are drawn by their distance from the best of all, which has ``more`` or less than all others, or from an ``ideal``; of a
     range above ``BENT`` the distance's inverse hyperbolic sine.
@@ -45,9 +46,11 @@ def curve(
         axes = figure.add_subplot()
         for method, values in scores.items():
             look, gaps = looks[method], [value - best for value in values]
-            axes.plot(
-                range(len(names)), gaps, color=look.colour, linestyle=look.line, marker=look.marker, markersize=5, label=shortened(method)
-            )
+            places = [float(i) for i in range(len(names))]
+            for i in sorted(apart, reverse=True):
+                places.insert(i, i - 0.5)
+                gaps.insert(i, math.nan)
+            axes.plot(places, gaps, color=look.colour, linestyle=look.line, marker=look.marker, markersize=5, label=shortened(method))
         farthest = max((abs(value - best) for value in finite), default=0.0)
         if farthest > BENT:
             axes.set_yscale("asinh", linear_width=1.0)
