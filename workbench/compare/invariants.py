@@ -19,6 +19,8 @@ Row = dict[str, Any]
 PLACES = 10
 """Features (of categorical ones: levels of features) of each parameter whose order statistics are kept: the first of the data."""
 DENSITIES = ("log_likelihood", "log_posterior")
+COUNTS = ("occupied_components",)
+"""Whole numbers: their ranks are ties, so that one excursion of one chain makes a large R-hat."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,16 +105,16 @@ def _row(each: Invariant, point: bool, mixed: np.ndarray | None) -> Row:
 
 
 def worst(rows: Sequence[Row], measure: str) -> Row | None:
-    """The row of the largest R-hat, or of the fewest effective draws; None where none is known."""
-    known = [row for row in rows if not np.isnan(row.get(measure, np.nan))]
+    """The row of the largest R-hat, or of the fewest effective draws, counts apart; None where none is known."""
+    known = [row for row in rows if row["quantity"] not in COUNTS and not np.isnan(row.get(measure, np.nan))]
     sign = -1.0 if measure == "rhat" else 1.0
     return min(known, key=lambda row: sign * row[measure], default=None)
 
 
 def spelt(row: Row, n_components: int) -> str:
-    """`2nd smallest means[waiting]`, `largest weights`, `entropy`."""
+    """`2nd smallest means[waiting]`, `largest weights`, `log determinant`."""
     where = ", ".join(str(row[name]) for name in ("feature", "level") if row[name])
-    name = f"{row['quantity']}[{where}]" if where else str(row["quantity"])
+    name = f"{row['quantity']}[{where}]" if where else str(row["quantity"]).replace("_", " ")
     order = row["order"]
     if order is None or order != order:
         return name

@@ -15,6 +15,7 @@ from workbench.report import (
     evidence,
     grids,
     hidden,
+    invariants,
     plates,
     probabilities,
     replicates,
@@ -38,6 +39,7 @@ def of_cell(cell: Slice, prefix: str) -> tuple[Section, ...]:
         "likelihoods": ("Likelihoods and other scores", [*scores.likelihoods(cell)]),
         "evidence": ("Evidence and bounds", [*evidence.plates(cell, prefix), *evidence.grids(cell)]),
         "restarts": ("Restarts", [*plates.restarts(cell, prefix)]),
+        "invariants": ("Label-free quantities", [*invariants.grids(cell), *invariants.plates(cell, prefix)]),
         "data": ("Data and fits", [*densities.fitted(cell, prefix), *grids.components(cell)]),
         "responsibilities": (
             "Responsibilities compared",

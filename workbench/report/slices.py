@@ -40,6 +40,8 @@ READ = {  # the columns that the page reads, by table
     "assignments": "method row id label responsibility",
     "optima": "method optimum objective gap restarts share local_maximum singular spurious posterior_share lost_components",
     "responsibilities": "method row component mean sd",
+    "label_free": "method quantity order feature level mean sd lower upper rhat ess_bulk ess_tail",
+    "coclustering": "method row row_2 probability",
     "agreement": "method_a method_b mean_total_variation max_total_variation adjusted_rand rows_with_other_label coclustering_difference",
     "parameters": "method parameter component feature feature_2 level row mean sd lower upper truth",
     "decomposition": "method restart",
