@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
-from workbench.compare.basins import Basins, agreement_checks, basin_rows, basins, weighing
+from workbench.compare.basins import Basins, agreement_checks, basin_rows, basins, more_starts, weighing
 from workbench.compare.cell import Cell
-from workbench.compare.optima import optima
+from workbench.compare.optima import Optimum, optima
 from workbench.data.builtin import load_built_in
 from workbench.fit import Evidence, Fit
 from workbench.inference import EM
@@ -53,7 +54,7 @@ def test_draws_near_an_optimum_are_in_its_basin(old_faithful: tuple[Problem, Fit
     held = basins(cell, {label: optima(problem, fit) for label, fit in cell.fits.items()})
     np.testing.assert_allclose(held["em"]["a"].shares[:2], [0.75, 0.25])
     np.testing.assert_allclose(held["em"]["b"].by_chain[:, :2], np.eye(2))
-    verdicts = {(row["method"], row["quantity"]): row["verdict"] for row in agreement_checks(held, ["em"])}
+    verdicts = {(row["method"], row["quantity"]): row["verdict"] for row in agreement_checks(held, cell.fits)}
     assert verdicts["a", "basins_disagreement"] == "ok"
     assert verdicts["b", "basins_disagreement"] == "warning"
     rows = list(basin_rows(held))
@@ -63,13 +64,68 @@ def test_draws_near_an_optimum_are_in_its_basin(old_faithful: tuple[Problem, Fit
             assert sum(row["share"] for row in rows if (row["method"], row["chain"]) == (sample, chain)) == pytest.approx(1.0)
 
 
-def test_draws_of_nowhere_are_in_no_listed_basin(old_faithful: tuple[Problem, Fit]) -> None:
+def missing(old_faithful: tuple[Problem, Fit], listed: slice, near: int) -> tuple[Cell, dict[str, dict[str, Basins]], list[Optimum]]:
+    """Draws near one optimum of EM whose restarts are said to have found others only."""
     problem, point = old_faithful
-    listed = optima(problem, point)[:1]
-    others = [optimum.restarts[0] for optimum in optima(problem, point)[1:2]]
-    cell = Cell({}, problem, fits={"em": point, "a": sample_of(point, [drawn(point, others, problem)], problem)})
-    held = basins(cell, {"em": listed, "a": []})
-    np.testing.assert_allclose(held["em"]["a"].shares, [0.0, 1.0])
+    every = optima(problem, point)
+    centre = every[near].restarts[0]
+    cell = Cell({}, problem, fits={"em": point, "a": sample_of(point, [drawn(point, [centre], problem, seed) for seed in (1, 2)], problem)})
+    return cell, basins(cell, {"em": every[listed], "a": []}), every
+
+
+def verdicts_of(cell: Cell, held: dict[str, dict[str, Basins]]) -> dict[str, dict[str, Any]]:
+    return {row["quantity"]: row for row in agreement_checks(held, cell.fits)}
+
+
+def test_an_optimum_that_restarts_missed_is_a_place_of_its_own(old_faithful: tuple[Problem, Fit]) -> None:
+    cell, held, every = missing(old_faithful, slice(0, 1), near=1)
+    each = held["em"]["a"]
+    np.testing.assert_allclose(each.shares, [0.0, 1.0, 0.0])
+    np.testing.assert_allclose(each.objectives, [every[0].objective, every[1].objective])
+    assert each.disagreement == 0.0
+    last = list(basin_rows(held))[1]
+    assert (last["optimum"], last["missed"], last["objective"]) == (None, 0, pytest.approx(every[1].objective))
+    rows = verdicts_of(cell, held)
+    assert (rows["basins_elsewhere"]["verdict"], rows["basins_elsewhere"]["value"]) == ("warning", "1")
+    assert rows["basins_elsewhere"]["advice"] == "restarts missed optima: raise restarts of em, or init: prior, or split_merge: 5"
+    assert rows["basins_above_best"]["verdict"] == "ok"
+
+
+def test_an_optimum_above_the_best_that_restarts_found_is_a_warning(old_faithful: tuple[Problem, Fit]) -> None:
+    cell, held, every = missing(old_faithful, slice(1, 2), near=0)
+    gap = every[0].objective - every[1].objective
+    assert held["em"]["a"].above_best == pytest.approx(gap)
+    above = verdicts_of(cell, held)["basins_above_best"]
+    assert (above["verdict"], float(above["value"])) == ("warning", pytest.approx(gap, rel=1e-4))
+
+
+def test_draws_of_found_basins_are_no_warning(old_faithful: tuple[Problem, Fit]) -> None:
+    cell, held, _ = missing(old_faithful, slice(None), near=0)
+    rows = verdicts_of(cell, held)
+    assert {rows[quantity]["verdict"] for quantity in ("basins_elsewhere", "basins_above_best", "basins_disagreement")} == {"ok"}
+
+
+def test_chains_in_different_missed_optima_disagree(old_faithful: tuple[Problem, Fit]) -> None:
+    problem, point = old_faithful
+    every = optima(problem, point)
+    chains = [drawn(point, [every[i].restarts[0]], problem) for i in (1, 2)]
+    cell = Cell({}, problem, fits={"em": point, "a": sample_of(point, chains, problem)})
+    held = basins(cell, {"em": every[:1], "a": []})
+    assert verdicts_of(cell, held)["basins_disagreement"]["verdict"] == "warning"
+
+
+@pytest.mark.parametrize(
+    ("options", "ways"),
+    [
+        ({"init": "mixed", "split_merge": 0}, "raise restarts of em, or init: prior, or split_merge: 5"),
+        ({"init": "prior", "split_merge": 5}, "raise restarts of em, or split_merge: 10"),
+        ({"init": "mixed"}, "raise restarts of em, or init: prior"),
+        ({"init": {"weights": [0.2, 0.3, 0.5]}, "split_merge": 0}, "init: prior, or split_merge: 5"),
+    ],
+)
+def test_advice_names_options_that_the_method_has(old_faithful: tuple[Problem, Fit], options: dict[str, Any], ways: str) -> None:
+    _, point = old_faithful
+    assert more_starts("em", dataclasses.replace(point, options=options)) == f"restarts missed optima: {ways}"
 
 
 def test_basins_are_weighed_by_who_can_know(old_faithful: tuple[Problem, Fit]) -> None:
@@ -86,6 +142,26 @@ def test_basins_are_weighed_by_who_can_know(old_faithful: tuple[Problem, Fit]) -
         assert best is not None
         assert best.sample == wanted
     assert weighing(cell, {}) is None
+
+
+def test_who_disagrees_or_is_doubted_weighs_nothing(old_faithful: tuple[Problem, Fit]) -> None:
+    problem, point = old_faithful
+    plain = sample_of(point, [drawn(point, [0], problem)], problem)
+    believed = dataclasses.replace(plain, kind="smc", evidence=(Evidence("smc", -1.0, 0.01),))
+    cell = Cell({}, problem, fits={"nuts": plain, "gibbs": plain, "smc": believed})
+    stuck, mixed, other = np.eye(3)[:2], np.tile([0.5, 0.5, 0.0], (2, 1)), np.tile([0.9, 0.1, 0.0], (2, 1))
+
+    def told(doubted: tuple[str, ...] = (), **chains: np.ndarray) -> str:
+        each = weighing(cell, {label: Basins(label, by_chain, 100) for label, by_chain in chains.items()}, doubted)
+        return "" if each is None else each.sample
+
+    assert told(nuts=stuck, gibbs=mixed) == "gibbs"
+    assert told(nuts=stuck) == ""
+    assert told(("nuts",), nuts=mixed, gibbs=mixed) == "gibbs"
+    assert told(("nuts", "gibbs"), nuts=mixed, gibbs=mixed) == ""
+    assert told(nuts=mixed, gibbs=other) == ""  # who is right cannot be known
+    assert told(nuts=mixed, smc=stuck) == ""  # nor do chains know better than islands that are apart
+    assert told(("smc",), nuts=mixed, smc=other) == "smc"  # islands are judged by their evidence
 
 
 @pytest.mark.parametrize("draws", [20, 100])

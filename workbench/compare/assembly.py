@@ -13,8 +13,8 @@ from workbench.compare.basins import Basins, agreement_checks, basin_rows, basin
 from workbench.compare.calibration import rows as calibration
 from workbench.compare.cell import Cell
 from workbench.compare.coclustering import coclustering_rows, ordered_rows
-from workbench.compare.curvature import curvature
-from workbench.compare.diagnostics import diagnostic_rows
+from workbench.compare.curvature import Curvature, curvature
+from workbench.compare.diagnostics import diagnostic_rows, unmixed
 from workbench.compare.differences import agreement_rows, parameter_rows
 from workbench.compare.evidence import estimates, evidence_rows
 from workbench.compare.imputations import imputation_rows
@@ -41,7 +41,7 @@ COLUMNS = {
     "assignments": "method row id label responsibility",
     "path": "method restart iteration parameter component feature feature_2 level value",
     "optima": "method optimum objective log_likelihood log_posterior gap restarts share local_maximum singular spurious posterior_share "
-    "lost_components",
+    "posterior_share_method lost_components",
     "responsibilities": "method row component mean sd",
     "imputations": "method row feature level mean sd",
     "agreement": "method_a method_b mean_total_variation max_total_variation adjusted_rand rows_with_other_label coclustering_difference",
@@ -49,7 +49,7 @@ COLUMNS = {
     "label_free": "method quantity order feature level mean sd lower upper rhat ess_bulk ess_tail",
     "coclustering": "method row row_2 probability",
     "trace": "method restart iteration seconds objective_name objective",
-    "basins": "method chain climbs optimum share draws",
+    "basins": "method chain climbs optimum missed objective share draws",
     "replicated": "method quantity feature feature_2 level observed mean sd lower upper distance tail_share",
     "evidence": "method estimator log_evidence mcse kl kl_mcse reference reference_method trusted standing note",
     "model_probabilities": "method estimator log_evidence mcse gap probability lower upper among_known bound bound_method bound_estimator "
@@ -66,6 +66,7 @@ WHOLE = frozenset(
         "start_seed",
         "iterations",
         "optimum",
+        "missed",
         "component",
         "order",
         "row",
@@ -151,16 +152,15 @@ def _numeric(part: np.ndarray) -> bool:
 def _of_cell(cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
     settled = settle(cell)
     known = {label: estimates(cell, fit, settled.get(label)) for label, fit in cell.fits.items()}
-    found = {label: optima(cell.problem, fit) for label, fit in cell.fits.items()}
-    held, shown = basins(cell, found), ordered_rows(settled)
+    facts = {label: _facts(label, cell, fit, settled.get(label), known[label]) for label, fit in cell.fits.items()}
+    held, shown = basins(cell, {label: each.optima for label, each in facts.items()}), ordered_rows(settled)
+    doubted = [label for label, each in facts.items() if any(unmixed(row) for row in each.checks)]
     for label in {**cell.fits, **cell.failures}:
         if label in cell.failures:
             yield "likelihoods", failure_row(label, cell, cell.failures[label])
         else:
-            facts = _Facts(settled.get(label), known[label], found[label], weighing(cell, held.get(label, {})), shown)
-            yield from _of_fit(label, cell, cell.fits[label], facts)
-    posterior = [label for label, fit in cell.fits.items() if fit.maximises == "posterior"]
-    for row in agreement_checks(held, posterior):
+            yield from _of_fit(label, cell, facts[label], weighing(cell, held.get(label, {}), doubted), shown)
+    for row in agreement_checks(held, cell.fits):
         yield "diagnostics", row
     for row in basin_rows(held):
         yield "basins", row
@@ -174,27 +174,36 @@ def _of_cell(cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @dataclass(frozen=True, eq=False)
 class _Facts:
-    """What several tables say of one fit; ``shown`` are the rows of the cell's co-clustering matrices."""
+    """What several tables say of one fit."""
 
     settled: Settled | None
     evidence: tuple[Evidence, ...]
     optima: list[Optimum]
-    basins: Basins | None
-    shown: np.ndarray
+    curved: Curvature
+    free: list[dict[str, Any]]
+    checks: list[dict[str, Any]]
 
 
-def _of_fit(label: str, cell: Cell, fit: Fit, facts: _Facts) -> Iterator[tuple[str, dict[str, Any]]]:
-    problem, settled, found = cell.problem, facts.settled, facts.optima
-    curved, copies = curvature(problem, fit, found), replicated(problem, fit)
-    loo = None if settled is None else leave_one_out(problem, fit)
+def _facts(label: str, cell: Cell, fit: Fit, settled: Settled | None, evidence: tuple[Evidence, ...]) -> _Facts:
+    problem, found = cell.problem, optima(cell.problem, fit)
+    curved = curvature(problem, fit, found)
     free = [] if settled is None else label_free_rows(problem, settled)
+    checks = diagnostic_rows(label, problem, fit, settled, found, curved, free)
+    return _Facts(settled, evidence, found, curved, free, list(checks))
+
+
+def _of_fit(label: str, cell: Cell, facts: _Facts, held: Basins | None, shown: np.ndarray) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of one fit; ``held`` are the basins of the sample that weighs them, ``shown`` the rows of the cell's co-clustering matrices."""
+    problem, fit, settled, found = cell.problem, cell.fits[label], facts.settled, facts.optima
+    copies = replicated(problem, fit)
+    loo = None if settled is None else leave_one_out(problem, fit)
     sources: dict[str, Any] = {
         "likelihoods": [likelihood_row(label, cell, fit, settled, facts.evidence, loo)],
         "restarts": tables.restart_rows(label, fit, found),
-        "optima": tables.optimum_rows(label, problem, fit, found, curved, facts.basins),
+        "optima": tables.optimum_rows(label, problem, fit, found, facts.curved, held),
         "trace": tables.trace_rows(label, fit),
         "path": tables.path_rows(label, problem, fit.path),
-        "diagnostics": diagnostic_rows(label, problem, fit, settled, found, curved, free),
+        "diagnostics": facts.checks,
         "replicated": [] if copies is None else copies.rows(label),
     }
     if settled is not None:
@@ -203,10 +212,10 @@ def _of_fit(label: str, cell: Cell, fit: Fit, facts: _Facts) -> Iterator[tuple[s
             "components": tables.component_rows(label, problem, weights, settled.rows),
             "assignments": tables.assignment_rows(label, problem, settled.rows),
             "responsibilities": tables.responsibility_rows(label, problem, settled.rows),
-            "label_free": [{"method": label, **row} for row in free],
-            "coclustering": coclustering_rows(label, problem, settled, facts.shown),
+            "label_free": [{"method": label, **row} for row in facts.free],
+            "coclustering": coclustering_rows(label, problem, settled, shown),
             "imputations": imputation_rows(label, problem, settled),
-            "parameters": parameter_rows(label, cell, settled, curved),
+            "parameters": parameter_rows(label, cell, settled, facts.curved),
         }
     for name, rows in sources.items():
         for row in rows:

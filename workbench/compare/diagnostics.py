@@ -76,6 +76,11 @@ def unseen_optimum(found: list[Optimum], n_restarts: int) -> tuple[float, float,
     return share, max(0.0, share - half), min(1.0, share + half + 3.0 / n)
 
 
+def unmixed(row: Row) -> bool:
+    """Whether a row says that the chains of a sample disagree in what they tell."""
+    return bool(str(row["quantity"]).startswith("rhat_") and row["verdict"] == verdict(False))
+
+
 def _of_restarts(fit: Fit, found: list[Optimum]) -> Iterator[Row]:
     if fit.restarts is None or not found:
         return

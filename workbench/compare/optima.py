@@ -78,28 +78,8 @@ def _groups(problem: Problem, restarts: Restarts, polished: Mixture, objective: 
     run_off = [i for i, status in enumerate(restarts.status) if status in ends and kinds[i] % 4 == 1]
     usable = np.array([status.at_optimum for status in restarts.status])
     usable[run_off] = False
-    order = [int(i) for i in np.argsort(-objective, kind="stable") if usable[i]]
-    tolerance = SAME_OBJECTIVE * problem.data.n_observed_rows
-    matcher = _Matcher(problem, polished)
-    groups: list[list[int]] = []
-    while order:
-        first = order[0]
-        near = np.array([i for i in order if kinds[i] == kinds[first] and not abs(objective[i] - objective[first]) > tolerance])
-        same = matcher.same(first, near)
-        groups.append(near[same].tolist())
-        taken = set(groups[-1])
-        order = [i for i in order if i not in taken]
+    groups = Matcher(problem, polished, objective, kinds).groups(np.flatnonzero(usable))
     return [*groups, run_off] if run_off else groups
-
-
-def same_optimum(problem: Problem, ends: Mixture, objective: np.ndarray, first: int, others: np.ndarray) -> np.ndarray:
-    """Which of the ``others`` are at the same optimum as end ``first``: as good, and with the same parameters but for labels; flags."""
-    gone = lost(problem, ends).sum(axis=-1)
-    alike = (gone[others] == gone[first]) & (np.abs(objective[others] - objective[first]) <= SAME_OBJECTIVE * problem.data.n_observed_rows)
-    flags = np.zeros(others.size, bool)
-    if alike.any():
-        flags[alike] = _Matcher(problem, ends).same(first, others[alike])
-    return flags
 
 
 def _filled(mixture: Mixture, gone: np.ndarray) -> Mixture:
@@ -108,14 +88,19 @@ def _filled(mixture: Mixture, gone: np.ndarray) -> Mixture:
     return Mixture(mixture.weights, mixture.components.relabelled(np.where(gone, heaviest, np.arange(mixture.n_components))))
 
 
-class _Matcher:
-    """Which ends have equal parameters, up to a permutation of components."""
+class Matcher:
+    """Which ends are at the same optimum: of one kind, as good, and with equal parameters up to a permutation of components.
 
-    def __init__(self, problem: Problem, polished: Mixture) -> None:
+    ``kinds`` are whole numbers (end,); ends of different kinds are at different optima.
+    """
+
+    def __init__(self, problem: Problem, polished: Mixture, objective: np.ndarray, kinds: np.ndarray) -> None:
         count = min(problem.data.n_rows, GROUPING_ROWS, max(50, MATCHING_NUMBERS // polished.weights.size))
         rows = np.linspace(0, problem.data.n_rows - 1, count).astype(int)
         x, self.counts = problem.data.x[rows], problem.data.counts[rows, None]
         self.polished = _filled(polished, lost(problem, polished))
+        self.objective, self.kinds = objective, kinds
+        self.tolerance = SAME_OBJECTIVE * problem.data.n_observed_rows
         self.chart = problem.family.coordinates(problem.data, problem.n_components)  # which no prior moves
         with np.errstate(all="ignore"):  # of what has run off to infinity, or is a part of one row
             shares = polished.responsibilities(x)
@@ -123,8 +108,26 @@ class _Matcher:
         self.known = np.isfinite(shares).all(axis=(-2, -1))
         self.by_weight = np.argsort(-self.polished.weights, axis=-1, kind="stable")
 
+    def groups(self, members: np.ndarray) -> list[list[int]]:
+        """Ends by optimum, best first; each stands with the best that it is the same as."""
+        order = members[np.argsort(-self.objective[members], kind="stable")]
+        groups: list[list[int]] = []
+        while order.size:
+            together = self.same(int(order[0]), order)
+            groups.append(order[together].tolist())
+            order = order[~together]
+        return groups
+
     def same(self, first: int, others: np.ndarray) -> np.ndarray:
-        """Flags of ``others``; ``first`` is the same as itself."""
+        """Which of the ``others`` are at the optimum of end ``first``; flags. ``first`` is the same as itself."""
+        alike = (self.kinds[others] == self.kinds[first]) & ~(np.abs(self.objective[others] - self.objective[first]) > self.tolerance)
+        flags = others == first
+        if alike.any():
+            flags[alike] |= self._near(first, others[alike])
+        return np.asarray(flags)
+
+    def _near(self, first: int, others: np.ndarray) -> np.ndarray:
+        """Flags of ``others`` with the same parameters but for labels."""
         overlaps = (self.shares[first] * self.counts).T @ self.shares[others]
         known = self.known[others] & self.known[first]
         turned = self.polished.take(others).relabelled(np.where(known[:, None], assigned(overlaps), self._ranked(first, others)))
@@ -134,7 +137,7 @@ class _Matcher:
             gaps = np.where(
                 (all_others == one) | (np.isnan(all_others) & np.isnan(one)), 0.0, gaps
             )  # a variance of 0 is the same as another
-        return np.asarray((gaps.max(axis=-1, initial=0.0) < SAME_PARAMETERS) | (others == first))
+        return np.asarray(gaps.max(axis=-1, initial=0.0) < SAME_PARAMETERS)
 
     def _ranked(self, first: int, others: np.ndarray) -> np.ndarray:
         """Heaviest to heaviest, where responsibilities do not say which is which."""

@@ -51,7 +51,7 @@ def restart_rows(label: str, fit: Fit, found: list[Optimum]) -> Iterator[Row]:
 def optimum_rows(
     label: str, problem: Problem, fit: Fit, found: list[Optimum], curved: Curvature, held: Basins | None = None
 ) -> Iterator[Row]:
-    """``optima.csv``: distinct optima, best regular one first; ``held`` are the basins of a sample of the posterior."""
+    """``optima.csv``: distinct optima, best regular one first; ``held`` are the basins of the sample that weighs them."""
     restarts = fit.restarts
     if restarts is None or restarts.polished is None or not found:
         return
@@ -73,6 +73,7 @@ def optimum_rows(
             "spurious": optimum.spurious,
             "lost_components": optimum.lost,
             "posterior_share": None if held is None or not optimum.regular else float(held.shares[number]),
+            "posterior_share_method": None if held is None or not optimum.regular else held.sample,
         }
 
 
