@@ -222,10 +222,11 @@ def more_starts(label: str, point: Fit) -> str:
     init, moves = point.options.get("init"), point.options.get("split_merge")
     components = 0 if point.draws is None else point.draws.n_components  # moves need three
     copies = not isinstance(init, str) or init == "uniform"  # starts that are all the same
+    given = ["init: prior"] if init != "prior" else []
+    given += [f"split_merge: {max(5, 2 * moves)}"] if moves is not None and components > 2 else []
     ways = [] if copies else [f"raise restarts of {label}"]
-    ways += ["init: prior"] if init != "prior" else []
-    ways += [f"split_merge: {max(5, 2 * moves)}"] if moves is not None and components > 2 else []
-    return f"restarts missed optima: {', or '.join(ways)}"
+    ways += [f"give {label if copies else 'it'} {' or '.join(given)}"] if given else []
+    return ", or ".join(ways)
 
 
 def _chosen(problem: Problem, fit: Fit) -> Mixture | None:

@@ -39,7 +39,9 @@ MEANINGS = {
     "relabelled_share": "Of the draws, those whose labels were permuted to align them.",
     "relabelling_loss": "In nats: how far the responsibilities of aligned draws are from their mean; `relabelling: stephens` makes it least.",
     "basins_disagreement": "Largest difference between two chains in the share of draws that climb to one optimum, in its standard error.",
-    "basins_elsewhere": "Of the draws, those that climb to no optimum that restarts found.",
+    "basins_elsewhere": "Of the draws, those that climb to optima at which no restart ended.",
+    "basins_above_best": "How far, in nats, the highest optimum that draws climb to is above the best that restarts found.",
+    "basins_irregular": "Of the draws, those that climb to a singular or spurious end.",
     "unused_components": "Components to which less than one row is expected to belong.",
     "prior_dominated_components": "Components whose rows, over the draws, have fewer cells than a component has parameters, or are too few for a full covariance.",
     "replicated_distance": "How far, in standard deviations, data made by the fit are from the data in their worst feature.",
@@ -47,7 +49,7 @@ MEANINGS = {
     "ess_bulk": "Independent draws that tell as much of the middle.",
     "ess_tail": "Independent draws that tell as much of the 5 % tails.",
 }
-SHARES = ("share_", "unseen_", "relabelled_", "basins_elsewhere")
+SHARES = ("share_", "unseen_", "relabelled_", "basins_elsewhere", "basins_irregular")
 NAMES = {
     "rhat": "R-hat",
     "ess": "ESS",

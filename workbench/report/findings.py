@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from workbench.report.agreement import agreed, classed
-from workbench.report.basins import basins
 from workbench.report.calibration import calibrated
 from workbench.report.checks import APART, spelt, written
 from workbench.report.ends import ended
 from workbench.report.evidence import weighed
 from workbench.report.hidden import hidden
-from workbench.report.missed import overtaken, unseen
+from workbench.report.judges import basins
+from workbench.report.missed import climbed_past, overtaken, unseen
 from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, difference, exact, listed, nats
 from workbench.report.replicates import reproduced
 from workbench.report.scores import drops
@@ -29,8 +29,8 @@ ALIKE = 4.0
 MOST_WARNINGS = 6
 DRAWN = "_as_drawn"
 """How quantities end that depend on what components were called: no measure of mixing."""
-TOLD = ("unseen_optimum", "share_singular")
-"""Warnings that the findings about restarts have told."""
+TOLD = ("unseen_optimum", "share_singular", "basins_disagreement", "basins_elsewhere", "basins_above_best")
+"""Warnings that the findings about restarts and basins have told."""
 
 
 def findings(cell: Slice) -> list[str]:
@@ -40,6 +40,7 @@ def findings(cell: Slice) -> list[str]:
         held_out,
         ended,
         overtaken,
+        climbed_past,
         sampled,
         weighed,
         bounded,

@@ -43,7 +43,7 @@ def optima(cell: Slice) -> Iterator[Block]:
 
 def optima_of(cell: Slice, method: str, table: pd.DataFrame) -> Grid:
     heads = [axis(cell.objective_name(method)), "gap to the best", "restarts", "share", "kind of end"]
-    optional = {"local_maximum": "local maximum", "posterior_share": "share of draws"}
+    optional = {"local_maximum": "local maximum", "posterior_share": f"share of {weigher(table)}'s draws"}
     extra = [column for column in optional if table[column].notna().any()]
     every = records(table)
     regular, strange = ([row for row in every if (end(row) == "regular") is wanted] for wanted in (True, False))
@@ -58,6 +58,11 @@ def optima_of(cell: Slice, method: str, table: pd.DataFrame) -> Grid:
         notes.append(f"{DASH}: a gap is measured between regular optima only.")
     columns = tuple(Head(text) for text in (*heads, *(optional[column] for column in extra)))
     return Grid(f"Optima of {method}", columns, tuple(rows), tuple(notes), "optima")
+
+
+def weigher(table: pd.DataFrame) -> str:
+    """The sample that the posterior shares are taken from."""
+    return next(filter(None, table["posterior_share_method"]), "")
 
 
 def end(row: dict[str, Any]) -> str:

@@ -1,16 +1,17 @@
-"""Findings about optima that restarts missed: those that another method found, those that nobody has seen."""
+"""Findings about optima that restarts missed: those that another method or its draws found, those that nobody has seen."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.fit import LIKELIHOODS
+from workbench.report.basins import Weighed, weighed
 from workbench.report.ends import VISIBLE, wanders
 from workbench.report.numerals import difference, fraction, listed, nats
 from workbench.report.slices import records
-from workbench.report.wording import capital, figure, is_wrong, sentence
+from workbench.report.wording import capital, figure, is_wrong, sentence, spoken
 
 if TYPE_CHECKING:
     from workbench.report.slices import Slice
@@ -30,6 +31,33 @@ def overtaken(cell: Slice) -> Iterator[str]:
         gaps = [f"{difference(best[other] - best[method])} nats above the best optimum of {method}" for method in behind]
         none = "That one is not the highest" if len(behind) == 1 else "None of those is the highest"
         yield f"{other} has a point of log likelihood {nats(best[other])}, {listed(gaps)}. {none}: what leads on from there was missed, or is singular or spurious."
+
+
+def climbed_past(cell: Slice) -> Iterator[str]:
+    """Draws that climb to optima above the best that restarts found."""
+    rows = above_best(cell)
+    if not rows or (found := weighed(cell)) is None:
+        return
+    point, samples = found
+    heights = samples[0].heights
+    above = [i for i in range(samples[0].found, heights.size) if heights[i] - heights[0] > VISIBLE]
+    top, name = float(heights[above[0]]), spoken(cell.objective_name(point))
+    more = f"; with {len(above) - 1} more above it that makes {_of_draws(samples, above)}" if len(above) > 1 else ""
+    yield (
+        f"{_of_draws(samples, above[:1])} climb to an optimum of {name} {nats(top)}, {difference(top - float(heights[0]))} nats above the "
+        f"best that the restarts of {point} found{more}. {capital(sentence(rows[0]['advice']))}"
+    )
+
+
+def _of_draws(samples: list[Weighed], places: list[int]) -> str:
+    """Which shares of the samples climb to some places."""
+    shares = {each.sample: float(each.mean[places].sum()) for each in samples}
+    return listed([f"{fraction(share)} of {sample}'s draws" for sample, share in shares.items() if share > 0.0])
+
+
+def above_best(cell: Slice) -> list[dict[str, Any]]:
+    """The warnings that draws climb higher than restarts."""
+    return [row for row in records(cell.tables["diagnostics"]) if row["quantity"] == "basins_above_best" and is_wrong(row["verdict"])]
 
 
 def maximises(cell: Slice, method: str) -> bool:
