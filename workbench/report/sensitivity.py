@@ -22,8 +22,9 @@ EVEN = 0.5
 NOTE = (
     "Log evidence and P(K | x), were the prior another. The change is by particles that go from this run's draws to the posterior under the "
     "other prior along a path of priors, by labels with the parameters integrated out where that is closed; it counts where the way back says "
-    "the same. “Above” is the ELBO of variational Bayes under that prior, which no log evidence is below."
+    "the same."
 )
+ABOVE = "“Above” is the ELBO of variational Bayes under that prior, which no log evidence is below."
 OF_MEANS = (
     "mean_strength (of an independent prior mean_covariance) says how far from the data's centre means may lie: 1 against 0.01 costs "
     "(D/2) log 100 nats a component. The default scale shrinks as K grows, which rewards a larger K."
@@ -40,7 +41,8 @@ Told = dict[str, dict[object, Row]]
 
 def notes(found: Told) -> tuple[str, ...]:
     """What the log evidences of a group are, and what its priors say."""
-    return NOTE, OF_MEANS if any(prior.startswith(("mean_", "scale ")) for prior in found) else OF_ROWS
+    of = OF_MEANS if any(prior.startswith(("mean_", "scale ")) for prior in found) else OF_ROWS
+    return (NOTE, of, *([ABOVE] if any(map(partly, found.values())) else []))
 
 
 def told(group: list[tuple[Slice, Row]]) -> Told:
