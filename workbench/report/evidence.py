@@ -125,10 +125,33 @@ def weighed(cell: Slice) -> Iterator[str]:
             if row.text("standing") == "opposed":
                 yield f"{name(row)} ({value(row)}) is {distance(row, known)} from it, and too low by its own errors: what it has not met is missing."
     elif denied := [row for row in found if row.text("standing") == "denied"]:
-        yield f"No estimate of the log evidence is trusted. {name(denied[0])} would be {value(denied[0])}: {sentence(denied[0].text('note') or 'it is denied')}"
+        yield doubted(cell, denied)
     for row in found:
         if row.text("estimator") == "elbo" and math.isfinite(row.number("kl")):  # the bound that is named, not one with labels in q
             yield price(row)
+
+
+def doubted(cell: Slice, denied: list[Row]) -> str:
+    """Where nothing is trusted: the estimate of the smallest error, and what its note advises.
+
+    Laplace's has an error that nobody knows, and importance sampling from an approximation one that leaves out what q misses; they are
+    named where there is nothing else.
+    """
+
+    def doubt(row: Row) -> tuple[bool, bool, float]:
+        own = row.text("estimator") == "importance" and row.text("method") in cell.estimates("approximation")
+        error = row.number("mcse")
+        return row.text("estimator") == "laplace", own, error if math.isfinite(error) else math.inf
+
+    least = min(denied, key=doubt)
+    ends = [row.number("log_evidence") for row in denied if row is not least and not any(doubt(row)[:2])]
+    between = (
+        f" The {len(ends)} others that rest on no approximation are between {min(ends):.1f} and {max(ends):.1f}." if len(ends) > 1 else ""
+    )
+    return (
+        f"No estimate of the log evidence is trusted. Of the smallest error is {name(least)}, {value(least)}: "
+        f"{sentence(least.text('note') or 'it is denied')}{between}"
+    )
 
 
 def apart(row: Row, known: Row) -> tuple[float, float]:

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from workbench.report.palette import Look
 
 STANDS = ("reference", "trusted")
+DENIED = ("denied", "opposed")
 FAR = 25.0
 """Nats below the highest estimate beyond which a bound stands at the edge."""
 WIDE = 6.2
 """Inches: names at the left and the KLs at the right leave the middle to the nats."""
+NEAR = 6.0
+"""Nats from the highest of what is believed or bounds within which a denied estimate is on the axis too."""
 NUMBERS = 8.0
 BARS = 2.0
 """Standard errors to each side."""
@@ -92,11 +95,14 @@ def beside(axes: Axes, y: int, text: str, colour: str) -> None:
 
 
 def limits(rungs: Sequence[Rung]) -> tuple[float, float]:
-    """An axis that holds what is believed, with its bars, and the bounds that are not far; without any of these all that there is."""
+    """An axis that holds what is believed and what is denied nearby, with their bars, and the bounds that are not far; without anything
+    believed or a bound all that there is."""
     believed = [end for rung in rungs if rung.standing in STANDS for end in ends(rung)]
     bounds = [rung.value for rung in rungs if rung.standing == "bound"]
     top = max([*believed, *bounds], default=math.nan)
-    shown = [*believed, *(value for value in bounds if value > top - FAR)] or [rung.value for rung in rungs]
+    denied = [rung for rung in rungs if rung.standing in DENIED and abs(rung.value - top) <= NEAR]
+    nearby = [min(max(end, top - NEAR), top + NEAR) for rung in denied for end in ends(rung)]
+    shown = [*believed, *nearby, *(value for value in bounds if value > top - FAR)] or [rung.value for rung in rungs]
     low, high = min(shown), max(shown)
     room = max(0.12 * (high - low), 0.02, 1e-9 * abs(high))
     return low - room, high + room
