@@ -137,7 +137,7 @@ def test_the_diagnostic_names_its_worst_quantity() -> None:
     table = assemble([Cell({}, problem, fits={"exact": apart})])["diagnostics"]
     (row,) = table.query("quantity == 'rhat_label_free_quantities'").itertuples()
     assert row.verdict == "warning"
-    assert row.advice.startswith("worst is the largest means[x0]; raise draws")
+    assert row.advice.startswith("worst: largest means[x0]; raise draws")
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def _of_label_free(problem: Problem, free: Sequence[Row], more: str) -> Iterator
     found = [worst(rows, measure) for measure in MEASURES]
     known = [row for row in found if row is not None]
     if len(known) == len(MEASURES):
-        names = [f"worst is the {spelt(row, problem.n_components)}; " for row in known]
+        names = [f"worst: {spelt(row, problem.n_components)}; " for row in known]
         yield from _judged("label_free_quantities", [row[name] for name, row in zip(MEASURES, known, strict=True)], more, names)
 
 
