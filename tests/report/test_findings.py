@@ -197,6 +197,65 @@ def test_warnings_say_what_to_do() -> None:
     )
 
 
+def check(method: str, quantity: str, value: float | str, threshold: float | str = "", verdict: str = "warning") -> dict[str, Any]:
+    row = {"method": method, "quantity": quantity, "value": str(value), "threshold": str(threshold), "verdict": verdict}
+    return row | {"advice": f"settle {quantity}" if verdict == "warning" else ""}
+
+
+def test_of_each_method_the_gravest_warning_is_told_and_what_denies_draws_comes_first() -> None:
+    rows = [
+        check("advi", "elbo_mcse", 0.101, 0.1),
+        check("em", "share_at_max_iter", 0.2, 0.0),
+        check("nuts", "ess_bulk_log_posterior", 4, 400),
+        check("nuts", "rhat_log_posterior", 1.5, 1.01),
+        check("nuts", "rhat_label_free_quantities", 1.98, 1.01),
+        check("smc", "rhat_log_posterior", 1.02, 1.01),
+    ]
+    estimates = [point(), draws("advi", "approximation"), draws("nuts"), draws("smc")]
+    lines = [
+        line for line in said(likelihoods=estimates, diagnostics=rows).split("\n") if line.startswith("Look at") or "more warning" in line
+    ]
+    assert [line.partition(".")[0].partition(" (")[0] for line in lines] == [
+        "Look at nuts: R-hat label free quantities is 1",
+        "Look at smc: R-hat log posterior is 1",
+        "Look at em: share at max iter is 0",
+        "Look at advi: Monte-Carlo error of the ELBO is 0",
+        "2 more warnings stand under Diagnostics",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "wanted"),
+    [
+        (
+            [check("nuts", "rhat_label_free_quantities", 1.976, 1.01)],
+            "Not to be trusted: its chains are in different places, and their draws do not add up.",
+        ),
+        ([check("nuts", "rhat_log_posterior", 1.02, 1.01)], "With care: its chains do not quite agree yet."),
+        (
+            [check("nuts", "rhat_log_posterior", 1.002, 1.01, "ok"), check("nuts", "divergences", 3, 0)],
+            "With care: where trajectories go wrong",
+        ),
+        (
+            [check("nuts", "rhat_log_posterior", 1.002, 1.01, "ok"), check("nuts", "ess_bulk_log_posterior", 90, 400)],
+            "With care: its effective draws are few.",
+        ),
+        ([check("nuts", "rhat_log_posterior", 1.002, 1.01, "ok")], ""),
+    ],
+)
+def test_a_sample_has_a_verdict(rows: list[dict[str, Any]], wanted: str) -> None:
+    told = next(line for line in said(likelihoods=[draws("nuts")], diagnostics=rows).split("\n") if line.startswith("nuts: "))
+    assert wanted in told
+    assert wanted or told == "nuts: R-hat 1.002."
+
+
+def test_leave_one_out_of_chains_that_disagree_is_doubted() -> None:
+    rows = [check("nuts", "pareto_k_loo", 0.5, 0.7, "ok"), check("nuts", "rhat_log_posterior", 1.98, 1.01)]
+    assert sliced(likelihoods=[draws("nuts", elpd_loo=-931.0)], diagnostics=rows).doubtful("nuts", "elpd_loo")
+    rows[1] = check("nuts", "rhat_log_posterior", 1.003, 1.01, "ok")
+    assert not sliced(likelihoods=[draws("nuts", elpd_loo=-931.0)], diagnostics=rows).doubtful("nuts", "elpd_loo")
+
+
 def test_a_reason_is_said_once() -> None:
     reason = "no regular optimum; add rows"
     rows = [{"method": "em", "quantity": "status", "value": reason, "threshold": "", "verdict": "warning", "advice": reason}]

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import made
 import pandas as pd
+import pytest
 
 from workbench.report.findings import findings
 from workbench.report.hidden import grids, hidden
-from workbench.report.slices import slices
+from workbench.report.slices import Slice, slices
 
 
-class Cell:
-    """A cell with one point and one sample, three rows, two components."""
-
-    single = False
-
-    def __init__(self, sds: list[float], points: list[float]) -> None:
-        means = [0.8, 0.6, 0.99]
-        rows = []
-        for n, (mean, sd, point) in enumerate(zip(means, sds, points, strict=True)):
-            for k in (0, 1):
-                rows.append({"method": "nuts", "row": n, "component": k, "mean": abs(k - mean), "sd": sd})
-                rows.append({"method": "em", "row": n, "component": k, "mean": abs(k - point), "sd": float("nan")})
-        self.table = pd.DataFrame(rows)
-
-    def estimates(self, *names: str) -> list[str]:
-        return [{"point": "em", "sample": "nuts"}[name] for name in names if name in ("point", "sample")]
-
-    def rows(self, table: str, method: str) -> Any:
-        if table == "assignments":
-            return pd.DataFrame({"row": [0, 1, 2], "id": ["a", "", ""]})
-        return self.table[self.table["method"] == method]
+def cell_of(sds: list[float], points: list[float], samples: dict[str, float] | None = None, q: bool = False) -> Slice:
+    """A cell with one point, samples by their label-free R-hat, perhaps an approximation; three rows, two components."""
+    samples = {"nuts": 1.0} if samples is None else samples
+    drawn = [*samples, *(["advi"] if q else [])]
+    rows, means = [], [0.8, 0.6, 0.99]
+    for (n, mean), sd, point in zip(enumerate(means), sds, points, strict=True):
+        for k in (0, 1):
+            rows += [{"method": method, "row": n, "component": k, "mean": abs(k - mean), "sd": sd} for method in drawn]
+            rows.append({"method": "em", "row": n, "component": k, "mean": abs(k - point), "sd": float("nan")})
+    estimates = {"em": "point", **dict.fromkeys(samples, "sample"), **({"advi": "approximation"} if q else {})}
+    ids = [{"method": method, "row": n, "id": name} for method in estimates for n, name in enumerate(["a", "", ""])]
+    tables = {
+        "likelihoods": [{"method": name, "kind": name, "estimate": kind, "log_likelihood": -10.0} for name, kind in estimates.items()],
+        "responsibilities": rows,
+        "assignments": ids,
+        "components": [{"method": method, "component": k} for method in estimates for k in (0, 1)],
+        "diagnostics": [
+            {"method": method, "quantity": "rhat_label_free_quantities", "value": rhat, "verdict": "ok" if rhat <= 1.01 else "warning"}
+            for method, rhat in samples.items()
+        ],
+    }
+    return slices({name: pd.DataFrame(own) for name, own in tables.items()}, [made.cell(made.clusters())])[0]
 
 
 def test_open_rows_are_listed_and_those_the_point_is_sure_of_counted() -> None:
-    cell: Any = Cell([0.3, 0.12, 0.01], [0.97, 0.5, 1.0])
+    cell = cell_of([0.3, 0.12, 0.01], [0.97, 0.5, 1.0])
     (grid,) = grids(cell)
     assert [head.text for head, _ in grid.rows] == ["a", "row 1"]
     assert [field.text for field in grid.rows[0][1]] == ["0", "0.800", "0.300", "0.970"]
@@ -45,9 +45,27 @@ def test_open_rows_are_listed_and_those_the_point_is_sure_of_counted() -> None:
 
 
 def test_nothing_is_said_where_nothing_is_open() -> None:
-    cell: Any = Cell([0.03, 0.02, 0.01], [0.97, 0.5, 1.0])
+    cell = cell_of([0.03, 0.02, 0.01], [0.97, 0.5, 1.0])
     assert not list(grids(cell))
     assert not list(hidden(cell))
+
+
+@pytest.mark.parametrize(
+    ("samples", "q", "wanted"),
+    [
+        ({"nuts": 1.98, "gibbs": 1.002}, True, "gibbs"),
+        ({"nuts": 1.98}, True, "advi"),
+        ({"nuts": 1.98, "gibbs": 1.3}, False, "gibbs"),
+        ({"nuts": 1.02, "gibbs": 1.002}, False, "nuts"),
+    ],
+)
+def test_chains_that_disagree_do_not_stand_for_the_posterior(samples: dict[str, float], q: bool, wanted: str) -> None:
+    cell = cell_of([0.3, 0.12, 0.01], [0.97, 0.5, 1.0], samples, q)
+    (grid,) = grids(cell)
+    assert grid.columns[1].method == wanted
+    doubted = samples.get(wanted, 1.0) > 1.05
+    assert ("disagree" in " ".join(grid.notes)) is doubted
+    assert len(list(hidden(cell))) == (0 if doubted else 1)
 
 
 def test_it_is_among_the_findings() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from workbench.report.agreement import agreed, classed
 from workbench.report.calibration import calibrated
@@ -19,6 +19,7 @@ from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, differ
 from workbench.report.replicates import reproduced
 from workbench.report.scores import drops
 from workbench.report.slices import records
+from workbench.report.trust import verdict
 from workbench.report.wording import capital, figure, is_wrong, sentence
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 ALIKE = 4.0
 """Sums of log predictive densities closer than that are no finding (Sivula, Magnusson, Matamoros & Vehtari 2020)."""
 MOST_WARNINGS = 6
+DENYING = ("status", "rhat_", "divergences", "smc_spread", "basins_disagreement")
+"""How warnings begin that deny the draws, and with them all that is said of the posterior."""
 DRAWN = "_as_drawn"
 """How quantities end that depend on what components were called: no measure of mixing."""
 TOLD = ("unseen_optimum", "share_singular", "basins_disagreement", "basins_elsewhere", "basins_above_best")
@@ -98,7 +101,7 @@ def sampled(cell: Slice) -> Iterator[str]:
         if draws := [value for quantity, value in values.items() if quantity.startswith("ess_bulk")]:
             parts.append(f"at least {count(min(draws))} effective draws")
         if parts:
-            yield f"{method}: {listed(parts)}."
+            yield " ".join(filter(None, (f"{method}: {listed(parts)}.", verdict(cell, method))))
 
 
 def bounded(cell: Slice) -> Iterator[str]:
@@ -140,14 +143,31 @@ def covered(cell: Slice) -> Iterator[str]:
 
 
 def warned(cell: Slice) -> Iterator[str]:
-    """Diagnostics beyond their threshold that no other finding tells of."""
+    """Of each method the gravest of the diagnostics beyond their threshold that no other finding tells of."""
     lost = {method for method in cell.methods if method not in cell.fitted}  # `failed` has said why
     wrong = [row for row in records(cell.tables["diagnostics"]) if is_wrong(row["verdict"]) and row["quantity"] not in TOLD]
     wrong = [row for row in wrong if not (row["quantity"] == "status" and row["method"] in lost) and not row["quantity"].startswith(APART)]
-    for row in itertools.islice(wrong, MOST_WARNINGS):
+    worst: dict[str, dict[str, Any]] = {}
+    for row in sorted(wrong, key=severity):
+        worst.setdefault(row["method"], row)
+    for row in itertools.islice(worst.values(), MOST_WARNINGS):
         limit = f" (threshold {exact(row['threshold'])})" if row["threshold"] else ""
         value, advice = written(row["quantity"], row["value"]), row["advice"] or row["verdict"]
-        about = "" if value == advice else f"{spelt(row['quantity'])} is {value}{limit}. "
+        about = "" if value == advice else f"{spelt(row['quantity'])} is {value or 'beyond all bounds'}{limit}. "
         yield f"Look at {row['method']}: {about}{capital(sentence(advice)) if about else sentence(advice)}"
-    if len(wrong) > MOST_WARNINGS:
-        yield f"{counted(len(wrong) - MOST_WARNINGS, 'more warning stands', 'more warnings stand')} under Diagnostics."
+    if (more := len(wrong) - min(len(worst), MOST_WARNINGS)) > 0:
+        yield f"{counted(more, 'more warning stands', 'more warnings stand')} under Diagnostics."
+
+
+def severity(row: Mapping[str, Any]) -> tuple[bool, float]:
+    """What sorts warnings: those that deny the draws first, then those that are most times beyond their threshold."""
+    quantity, value, limit = row["quantity"], figure(row["value"]), figure(row["threshold"])
+    if not math.isfinite(value):
+        beyond = 1.0 if row["value"] else math.inf  # words; or a number too large to be written
+    elif quantity.startswith("rhat_") and limit > 1.0:
+        beyond = (value - 1.0) / (limit - 1.0)
+    elif limit > 0.0:
+        beyond = limit / value if value < limit and value > 0.0 else value / limit
+    else:
+        beyond = 1.0 + abs(value)
+    return not (quantity.startswith(DENYING) or quantity == "pareto_k"), -beyond

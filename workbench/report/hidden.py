@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.report.blocks import Field, Grid, Head
 from workbench.report.numerals import count, counted, responsibility
 from workbench.report.slices import records
+from workbench.report.trust import denied, standing_for_the_posterior
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,13 +45,14 @@ def grids(cell: Slice) -> Iterator[Grid]:
         for row in worst
     )
     heads = (Head("component"), Head(f"{draws}: mean", method=draws), Head(f"{draws}: sd", method=draws), Head(point, method=point))
-    yield Grid("Rows whose label the posterior leaves open", heads, rows, (NOTE,), "responsibilities")
+    notes = (NOTE, *((f"The chains of {draws} disagree: how open a row is cannot be told from them.",) if denied(cell, draws) else ()))
+    yield Grid("Rows whose label the posterior leaves open", heads, rows, notes, "responsibilities")
 
 
 def hidden(cell: Slice) -> Iterator[str]:
     """A finding: rows of which the point is sure and the draws are not."""
     found = opened(cell)
-    if found is None:
+    if found is None or denied(cell, found[0]):
         return
     draws, point, table = found
     sure = table[(table["point"] >= SURE) | (table["point"] <= 1.0 - SURE)]
@@ -62,15 +64,14 @@ def hidden(cell: Slice) -> Iterator[str]:
 
 
 def opened(cell: Slice) -> tuple[str, str, pd.DataFrame] | None:
-    """A method with draws (a sample before an approximation), a point, and the open rows, each with its most uncertain component."""
-    draws = [*cell.estimates("sample"), *cell.estimates("approximation")]
-    points = cell.estimates("point")
-    if cell.single or not draws or not points:
+    """The method whose draws stand for the posterior, a point, and the open rows, each with its most uncertain component."""
+    draws, points = standing_for_the_posterior(cell), cell.estimates("point")
+    if cell.single or draws is None or not points:
         return None
-    mine, theirs = (cell.rows("responsibilities", method).set_index(["row", "component"]) for method in (draws[0], points[0]))
+    mine, theirs = (cell.rows("responsibilities", method).set_index(["row", "component"]) for method in (draws, points[0]))
     if mine.empty or theirs.empty or not math.isfinite(mine["sd"].max()):
         return None
     table = mine[["mean", "sd"]].join(theirs["mean"].rename("point"), how="inner").reset_index()
     table = table.loc[table.groupby("row")["sd"].idxmax()]
     table = table[table["sd"] >= OPEN]
-    return None if table.empty else (draws[0], points[0], table)
+    return None if table.empty else (draws, points[0], table)

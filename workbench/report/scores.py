@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workbench.report.slices import Slice
 
 DOUBT = "(?)"
-DOUBTED = "a diagnostic denies the number: a Pareto k-hat of its rows is above 0.7, and it may be too high"
+DOUBTED = "a diagnostic denies the number: a Pareto k-hat of its rows is above 0.7, and it may be too high, or its chains disagree"
 GROUPS = {"Points": ("point",), "Draws: approximations and samples": ("approximation", "sample")}
 
 

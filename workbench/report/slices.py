@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
+from workbench.report import trust
 from workbench.report.palette import Look
 
 if TYPE_CHECKING:
@@ -110,10 +111,11 @@ class Slice:
         return {row["method"]: Row(row) for row in records(self.tables["likelihoods"])}
 
     def doubtful(self, method: str, column: str) -> bool:
-        """Whether a diagnostic denies a number of likelihoods.csv: leave-one-out where some row's k-hat is above its threshold."""
+        """Whether a diagnostic denies a number of likelihoods.csv: leave-one-out where some row's k-hat is above its threshold, or where
+        the chains are in different places."""
         checks = self.rows("diagnostics", method)
         told = checks[checks["quantity"] == DENIALS[column]] if column in DENIALS else checks[:0]
-        return bool((told["verdict"] != "ok").any())
+        return bool((told["verdict"] != "ok").any()) or (column in DENIALS and trust.denied(self, method))
 
     def reported(self, method: str) -> float:
         """The number of the restart that a method reports, as its ledger has it; nan without one."""
