@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_pymc_model import interpreted, points
+from test_pymc_model import function_of, interpreted, points
 
 from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
@@ -56,10 +56,9 @@ def cases():
 
 
 def assert_model_is(problem):
-    from workbench.inference.pymc.model import build
     from workbench.inference.pymc.posterior import posterior
 
-    op, graph = (interpreted(build(problem, likelihood)) for likelihood in ("op", "graph"))
+    op, graph = (function_of(problem, likelihood) for likelihood in ("op", "graph"))
     compiled = posterior(problem)
     for u in points(problem):
         ours, theirs = op(u), graph(u)
