@@ -73,5 +73,6 @@ def test_gibbs_passes_with_missing_cells(family: str, levels: int) -> None:
     assert failed(ranked_by(with_missing_cells(family, levels), Gibbs(chains=2, tune=100, draws=400), 60)) == []
 
 
+@pytest.mark.slow(seconds=30)
 def test_nuts_passes_with_means_that_covariances_do_not_scale() -> None:
     assert failed(ranked_by(eruptions({"kind": "independent"}), NUTS(chains=2, tune=300, draws=250), 30)) == []

@@ -61,7 +61,7 @@ def test_a_point_without_errors_has_no_intervals() -> None:
     assert set(covered(problem, problem.prior.sample(np.random.default_rng(0)), fit).values()) == {None}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 def test_two_components_with_many_rows_cover_as_they_should() -> None:
     """Standard errors are those of many rows: with 100 a component the intervals of means hold the truth in some 90 % only."""
     found = coverages(calibrate(two_components(1000, 50.0), EM(restarts=4, init="kmeans"), replicates=100, seed=2))

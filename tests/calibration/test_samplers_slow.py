@@ -23,7 +23,7 @@ def ranked_by(method: Method, replicates: int, problem: Problem | None = None) -
     return {each.quantity: each for each in ranked(calibrate(problem or small(), method, replicates, seed=3))}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=35)
 @pytest.mark.timeout(1800)
 def test_nuts_passes_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from workbench.inference.pymc import density
@@ -32,12 +32,12 @@ def test_nuts_passes_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
     real = density._compile
     monkeypatch.setattr(density, "_DENSITIES", {})
     monkeypatch.setattr(density, "_compile", lambda *arguments: compiled.append(arguments) or real(*arguments))
-    found = ranked_by(NUTS(chains=4, tune=400, draws=250, init="prior"), 50)
+    found = ranked_by(NUTS(chains=4, tune=300, draws=200, init="prior"), 50)
     assert len(compiled) == 1
     assert [quantity for quantity, each in found.items() if not each.good] == []
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 @pytest.mark.timeout(1800)
 def test_advi_fails_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mean field: one mode of several, and too narrow about it."""
@@ -47,7 +47,7 @@ def test_advi_fails_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
     real = step._compile
     monkeypatch.setattr(step, "_STEPS", {})
     monkeypatch.setattr(step, "_compile", lambda *arguments: compiled.append(arguments) or real(*arguments))
-    found = ranked_by(ADVI(restarts=1, rates=(1e-2, 1e-3), window=200, max_iter=4_000, draws=200), 40)
+    found = ranked_by(ADVI(restarts=1, rates=(1e-2, 1e-3), window=200, max_iter=4_000, draws=200), 25)
     assert len(compiled) == 1
     assert found["log_likelihood"].good is False
 
@@ -59,7 +59,7 @@ def test_smc_passes() -> None:
     assert [quantity for quantity, each in found.items() if not each.good] == []
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=35)
 @pytest.mark.timeout(1800)
 def test_smc_passes_under_an_independent_prior() -> None:
     """Where rows enter by powers of their likelihood from the first on, and moves are there and back."""

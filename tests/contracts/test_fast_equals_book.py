@@ -296,7 +296,7 @@ def bits(cache: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=24)
 def test_bits_depend_on_no_code_cache(tmp_path: Path) -> None:
     """Compiled in this process, loaded from disk, or some of each: code from a cache is linked where fresh code is inlined."""
     empty = bits(tmp_path)

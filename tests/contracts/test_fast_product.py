@@ -231,7 +231,7 @@ for covariance in COVARIANCES:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=18)
 def test_bits_do_not_depend_on_the_code_cache(tmp_path: Path) -> None:
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parent)}
 

@@ -20,7 +20,7 @@ from workbench.fit import Fit
 from workbench.inference import METHODS, Gibbs
 from workbench.inference.method import Context, Method
 from workbench.models import Family
-from workbench.models.families import Bernoulli, Categorical, Gaussian, Product
+from workbench.models.families import Categorical, Gaussian, Product
 from workbench.problem import Problem
 
 EVERY_FAMILY = every_family()
@@ -65,9 +65,9 @@ def pairs() -> list[Any]:
     slow = {
         kind: [f for f in EVERY_FAMILY if f not in quick] for kind, method in METHODS.items() if "pymc" in getattr(method, "packages", ())
     }
-    slow["nuts"].remove(Bernoulli())
+    slow["fullrank_advi"].extend(quick)
     return [
-        pytest.param(kind, family, marks=[pytest.mark.slow] if family in slow.get(kind, ()) else [], id=f"{kind}-{family}")
+        pytest.param(kind, family, marks=[pytest.mark.slow(seconds=20)] if family in slow.get(kind, ()) else [], id=f"{kind}-{family}")
         for kind in METHODS
         for family in EVERY_FAMILY
         if not (kind == "fullrank_advi" and isinstance(family, Categorical | Product))

@@ -57,6 +57,7 @@ def test_full_rank_elbo_is_close_to_the_evidence():
     assert LOG_EVIDENCE - 0.5 < elbo < LOG_EVIDENCE + 0.05
 
 
+@pytest.mark.slow
 def test_mean_field_elbo_is_below_and_every_restart_found_it():
     fit = fit_of(ADVI())
     assert set(fit.restarts.status) == {Status.CONVERGED}
@@ -65,6 +66,7 @@ def test_mean_field_elbo_is_below_and_every_restart_found_it():
     assert np.allclose(fit.approximation["scale_tril"], np.diag(np.diag(fit.approximation["scale_tril"])))
 
 
+@pytest.mark.slow
 def test_steps_by_parts_of_the_rows_end_where_those_of_all_do():
     """272 rows, 68 at a time: the ELBO on all rows is within Monte-Carlo error and a tenth of a nat; the trace is of all rows."""
     whole, parts = fit_of(ADVI()), fit_of(ADVI(batch_size=68, restarts=1, init="em"))
@@ -74,6 +76,7 @@ def test_steps_by_parts_of_the_rows_end_where_those_of_all_do():
     assert parts.trace.objective.max() == pytest.approx(float((parts.log_posterior - parts.log_q).mean()), abs=3.0)
 
 
+@pytest.mark.slow
 def test_the_elbo_goes_up():
     trace = fit_of(ADVI()).trace
     for restart in range(4):
@@ -137,6 +140,7 @@ def test_any_number_of_cores_gives_the_same_draws():
     np.testing.assert_array_equal(one.draws.components.means, two.draws.components.means)
 
 
+@pytest.mark.slow
 def test_other_data_of_the_same_sizes_compile_nothing():
     fit_of(NUTS()), fit_of(ADVI())
     other = Problem(old_faithful().data.take(np.arange(100)), "gaussian", 2)
@@ -148,13 +152,17 @@ def test_other_data_of_the_same_sizes_compile_nothing():
         np.testing.assert_allclose(fit.log_posterior, log_posterior, rtol=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=35)
 def test_same_bits_from_an_empty_and_a_warm_code_cache(tmp_path):
     """With fast-math on, freshly compiled code is fused where cached code is linked, and the draws differ."""
     script = (
-        "import numpy as np; from workbench.inference import NUTS; from workbench.problem import Problem\n"
+        "import dataclasses, numpy as np; from workbench.inference import NUTS; from workbench.problem import Problem\n"
+        "from workbench.inference.method import Context\n"
         "x = np.random.default_rng(0).normal(size=(60, 2)) + np.repeat([[0.0, 0.0], [4.0, 2.0]], 30, axis=0)\n"
-        "print(NUTS(chains=2, draws=100, tune=200).fit(Problem(x, 'gaussian', 2)).draws.components.means.tobytes().hex())"
+        "problem = Problem(x, 'gaussian', 2)\n"
+        "context = dataclasses.replace(Context.default(problem), estimates=False)\n"
+        "fit = NUTS(chains=2, draws=100, tune=200, init='prior').fit(problem, context)\n"
+        "print(fit.draws.components.means.tobytes().hex())"
     )
     env = {**os.environ, "PYTENSOR_FLAGS": f"base_compiledir={tmp_path / 'pytensor'}", "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
     runs = [subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True) for _ in range(2)]

@@ -108,7 +108,7 @@ def test_other_data_and_numbers_of_the_same_shape_take_the_same_model():
     assert function(u)[0] == pytest.approx(second.target().log_density(u), rel=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=30)
 def test_nuts_and_gibbs_agree_on_the_galaxies():
     """In what knows no labels; and both evidences are Neal's, -226.791 as published, -226.789 as recomputed."""
     problem = Problem(load_built_in("galaxies"), "gaussian", 3, GALAXIES)

@@ -209,7 +209,7 @@ def test_a_worker_that_dies_takes_its_own_fit_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "reports" / "small" / "fits" / "nuts.nc").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=28)
 def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     undisturbed, disturbed = write(tmp_path / "undisturbed", NUTS), write(tmp_path / "disturbed", NUTS)
     assert run_whole(undisturbed).returncode == 0

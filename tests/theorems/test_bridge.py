@@ -167,10 +167,11 @@ def test_few_effective_draws_are_not_enough() -> None:
     assert "raise draws" in short.note
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "sets"), [("tiny-zoo10-bernoulli-k2", 200), ("tiny-faithful8-gaussian-k2", 60)])
+@pytest.mark.slow(seconds=20)
+@pytest.mark.parametrize(("name", "sets"), [("tiny-zoo10-bernoulli-k2", 100), ("tiny-faithful8-gaussian-k2", 60)])
 def test_stated_errors_are_honest(name: str, sets: int) -> None:
-    """So many sets of 4 x 250 independent draws: z-scores against the enumerated evidence."""
+    """So many sets of 4 x 250 independent draws: z-scores against the enumerated evidence. Errors stated too small by a
+    third are found out with probability 0.92 by 60 sets and 0.97 by 100, too large by a half with 0.98 and more."""
     posterior = Posterior(tiny(name))
     found = [posterior.estimated(posterior.drawn(seed, 1000).reshaped(4, 250), seed) for seed in range(sets)]
     scores = np.array([posterior.scores(each) for each in found])
@@ -182,11 +183,11 @@ def test_stated_errors_are_honest(name: str, sets: int) -> None:
         assert abs(own.mean()) < 0.5
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 def test_stated_errors_are_honest_for_draws_that_depend_on_each_other() -> None:
     posterior = Posterior(tiny("tiny-waiting10-gaussian-k2"))
     scores = []
-    for seed in range(100):
+    for seed in range(60):
         context = dataclasses.replace(Context.default(posterior.problem, seed), estimates=False)
         draws = Gibbs(draws=250, tune=200).fit(posterior.problem, context).draws
         assert draws is not None

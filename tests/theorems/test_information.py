@@ -276,7 +276,7 @@ def test_no_verdict_where_a_row_has_no_density() -> None:
         assert observed_information(mixture, Dataset.of(x)).is_maximum is None
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=16)
 def test_errors_agree_with_a_parametric_bootstrap() -> None:
     """Old Faithful, K = 2, full: 200 data sets drawn from the fit and refitted from there."""
     problem = Problem(load_built_in("old_faithful"), "gaussian", 2)

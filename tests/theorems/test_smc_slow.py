@@ -27,14 +27,16 @@ FIGURES: list[tuple[str, int, Any, float, float]] = [
     ("galaxies", 2, "default", -235.627, 0.001),
     ("galaxies", 3, "default", -224.742, 0.003),
     ("galaxies", 4, "default", -222.786, 0.003),
-    ("iris", 3, "default", -317.240, 0.0015),
     ("galaxies", 3, CHIB, -226.789, 0.001),
 ]
 """The first by bridge sampling on draws of PyMC's NUTS; the others by long bridges and importance sampling with other programs' parts; the
 last Neal's (1999), recomputed."""
 
 
-@pytest.mark.parametrize(("data", "n_components", "prior", "wanted", "error"), FIGURES)
+IRIS = pytest.param("iris", 3, "default", -317.240, 0.0015, marks=pytest.mark.slow(seconds=57))
+
+
+@pytest.mark.parametrize(("data", "n_components", "prior", "wanted", "error"), [*FIGURES, IRIS])
 def test_smc_and_the_bridge_agree_on_real_data(data: str, n_components: int, prior: Any, wanted: float, error: float) -> None:
     """Both are trusted, right, and of one mind: islands by their weights, the bridge by where their particles have come to."""
     method = SMC(chains=64) if data == "iris" else SMC()  # its islands differ by 0.8 of their mean

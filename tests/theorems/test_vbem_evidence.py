@@ -135,7 +135,7 @@ def test_importance_sampling_knows_all_optima_that_restarts_found() -> None:
     assert elbos[-1] - elbos[-2] == pytest.approx(0.56, abs=0.01)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=15)
 @pytest.mark.parametrize("name", ["tiny-hasselblad12-poisson-k2", "tiny-zoo10-bernoulli-k2"])
 def test_stated_errors_are_honest(name: str) -> None:
     """Over 60 seeds: of the symmetrised bound by its spread, of importance sampling about the exact evidence."""
