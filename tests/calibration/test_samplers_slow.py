@@ -26,12 +26,12 @@ def ranked_by(method: Method, replicates: int, problem: Problem | None = None) -
 @pytest.mark.slow(seconds=35)
 @pytest.mark.timeout(1800)
 def test_nuts_passes_and_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from workbench.inference.pymc import density
+    from workbench.fast.posterior import callback
 
     compiled = []
-    real = density._compile
-    monkeypatch.setattr(density, "_DENSITIES", {})
-    monkeypatch.setattr(density, "_compile", lambda *arguments: compiled.append(arguments) or real(*arguments))
+    real = callback.apart
+    callback.callback.cache_clear()
+    monkeypatch.setattr(callback, "apart", lambda *arguments: compiled.append(arguments) or real(*arguments))
     found = ranked_by(NUTS(chains=4, tune=300, draws=200, init="prior"), 50)
     assert len(compiled) == 1
     assert [quantity for quantity, each in found.items() if not each.good] == []

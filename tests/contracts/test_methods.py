@@ -59,7 +59,7 @@ def made(kind: str, problem: Problem, folder: Path) -> Method:
 
 
 def pairs() -> list[Any]:
-    """PyMC compiles each family for each of its methods, 10 to 70 s: most of those pairs are marked slow. Full rank is mean field but for
+    """Each family is compiled for each of PyMC's methods, 10 to 70 s: most of those pairs are marked slow. Full rank is mean field but for
     its q, in coordinates that have no family: it is not tried where compiling takes longest."""
     quick = [Gaussian("full")]
     slow = {
