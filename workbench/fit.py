@@ -67,7 +67,7 @@ class Status(Enum):
     @property
     def capped(self) -> bool:
         """Whether a restart stopped at max_iter."""
-        return self in (Status.MAX_ITER, Status.FOLLOWED)
+        return self in (Status.MAX_ITER, Status.FOLLOWED, Status.NOT_SETTLED)
 
     @property
     def at_optimum(self) -> bool:
@@ -231,7 +231,8 @@ class Fit:
     restarts, trace, path, ledger : of methods that have them
     left_out : of a point at a maximum, what the fit without each row says of it
     reported : the restart that is reported, or -1
-    approximation : ``mean`` (dim,) and ``scale_tril`` (dim, dim) of a normal q in unconstrained coordinates; of one of the prior's
+    approximation : ``mean`` (dim,) and ``scale_tril`` (dim, dim) of a normal q in unconstrained coordinates, with ``elbo_rise`` and
+        ``elbo_rise_limit`` (nats) where it was climbed to by noisy estimates, until they rose by no more; of one of the prior's
         form ``expected_counts`` (K,), and its hyperparameters by their names in a config, component axis first
     objective_name : what the method maximises
     evidence : estimates of log p(x) and bounds of it that the method gives

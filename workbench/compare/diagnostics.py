@@ -17,11 +17,11 @@ from workbench.compare.imputations import left_out
 from workbench.compare.invariants import DENSITIES, spelt, worst
 from workbench.compare.mixing import MEASURES, mixing
 from workbench.compare.optima import Optimum
-from workbench.compare.points import of_curvature, of_refits
+from workbench.compare.points import of_curvature, of_refits, word
 from workbench.compare.predictive import FEWEST_DRAWS, array_statistics, why_not_left_out
 from workbench.compare.settled import Settled
 from workbench.compare.verdict import check, verdict
-from workbench.fit import Fit, Status
+from workbench.fit import Fit, Restarts, Status
 from workbench.inference.evidence.pareto import pareto_k
 from workbench.inference.smc.islands import limit, remedy, spread
 from workbench.problem import Problem
@@ -82,10 +82,19 @@ def unmixed(row: Row) -> bool:
 
 
 def _of_restarts(fit: Fit, found: list[Optimum]) -> Iterator[Row]:
-    if fit.restarts is None or not found:
+    if fit.restarts is None:
         return
-    n_restarts = len(fit.restarts.status)
-    if not COPIES.intersection(fit.restarts.init) and found[0].regular:  # copies of one start are not independent
+    if found:
+        yield from _of_optima(fit, fit.restarts, found)
+    capped = sum(status.capped for status in fit.restarts.status) / len(fit.restarts.status)
+    own = " or ".join(option for option in ("max_iter", "tol") if option in fit.options)
+    advice = f"raise {own}: these restarts had not converged when they stopped"
+    yield check("share_at_max_iter", capped, 0.0, capped == 0.0, advice)
+
+
+def _of_optima(fit: Fit, restarts: Restarts, found: list[Optimum]) -> Iterator[Row]:
+    n_restarts = len(restarts.status)
+    if not COPIES.intersection(restarts.init) and found[0].regular:  # copies of one start are not independent
         share, lower, upper = unseen_optimum(found, n_restarts)
         more = "raise restarts until the upper end is small"
         yield check("unseen_optimum", share, UNSEEN, share <= UNSEEN, more)
@@ -97,17 +106,11 @@ def _of_restarts(fit: Fit, found: list[Optimum]) -> Iterator[Row]:
         singular = sum(len(optimum.restarts) for optimum in found if optimum.singular) / n_restarts
         advice = "singular ends are left out of best; em with objective: posterior has none"
         yield check("share_singular", singular, 0.0, singular == 0.0, advice)
-    ended = {
-        status: {i for i, own in enumerate(fit.restarts.status) if own is status} for status in (Status.SINGULAR, Status.LOST_COMPONENT)
-    }
+    ended = {status: {i for i, own in enumerate(restarts.status) if own is status} for status in (Status.SINGULAR, Status.LOST_COMPONENT)}
     ended[Status.LOST_COMPONENT].update(i for optimum in found if optimum.lost for i in optimum.restarts)
     for status, quantity in ((Status.SINGULAR, "share_collapsed"), (Status.LOST_COMPONENT, "share_lost_component")):
         if ended[status]:
             yield check(quantity, len(ended[status]) / n_restarts, None, None, status.value)
-    capped = sum(status.capped for status in fit.restarts.status) / n_restarts
-    yield check(
-        "share_at_max_iter", capped, 0.0, capped == 0.0, "raise max_iter or tol: these restarts had not converged when they stopped"
-    )
 
 
 def _of_approximation(fit: Fit, settled: Settled | None) -> Iterator[Row]:
@@ -116,11 +119,20 @@ def _of_approximation(fit: Fit, settled: Settled | None) -> Iterator[Row]:
     if fit.log_q.size >= FEWEST_DRAWS:
         k_hat = pareto_k((fit.log_posterior - fit.log_q).ravel())
         yield check("pareto_k", k_hat, PARETO_K, k_hat <= PARETO_K, "q is far from the posterior: trust nuts, or a q of a richer kind")
+    if "elbo_rise" in fit.approximation:
+        yield _of_rise(*(float(fit.approximation[name]) for name in ("elbo_rise", "elbo_rise_limit")))
     if "expected_counts" in fit.approximation:
         yield _of_unused(np.asarray(fit.approximation["expected_counts"]), settled)
     bound = elbo(fit)
     if bound is not None:
         yield check("elbo_mcse", bound.mcse, 0.1, bound.mcse <= 0.1, "raise draws for a more precise ELBO")
+
+
+def _of_rise(rise: float, most: float) -> Row:
+    """Whether the ELBO of the reported restart has settled: by how many nats it still rose, beside two errors of that."""
+    if math.isnan(rise):
+        return word("elbo_rise", "", False, "raise max_iter or lower window: one window of steps tells no rise")
+    return check("elbo_rise", rise, most, rise <= most, "raise max_iter: the ELBO was still rising when the steps ran out")
 
 
 def _of_unused(counts: np.ndarray, settled: Settled | None) -> Row:

@@ -33,6 +33,7 @@ MEANINGS = {
     "pareto_k": "Of the weights p/q over the draws: above the threshold q is too far from the posterior to be corrected.",
     "pareto_k_loo": "The largest of the rows' leave-one-out weights: above the threshold elpd_loo may be too high.",
     "elbo_mcse": "In nats.",
+    "elbo_rise": "How far the last windows of steps are above the best before them, in nats; the threshold is two standard errors of that.",
     "divergences": "Draws whose trajectory went wrong.",
     "share_at_max_treedepth": "Of the draws, those cut short by the longest trajectory.",
     "e_bfmi": "How far the energy moves from draw to draw.",
@@ -57,6 +58,7 @@ NAMES = {
     "pareto_k": "Pareto k-hat",
     "pareto_k_loo": "Pareto k-hat of leave-one-out",
     "elbo_mcse": "Monte-Carlo error of the ELBO",
+    "elbo_rise": "Rise of the ELBO",
 }
 WORDY = ("status", "message")
 APART = ("calibration_", "coverage_")

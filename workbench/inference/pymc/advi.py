@@ -80,7 +80,7 @@ class ADVI:
     estimate: ClassVar[Estimate] = "approximation"
     rank: ClassVar[Rank] = "mean_field"
     richer: ClassVar[str] = "use fullrank_advi or nuts"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc")
     compiles: ClassVar[bool] = True
 
@@ -137,7 +137,7 @@ class ADVI:
             reported=best,
             trace=_trace(ascents),
             evidence=evidence,
-            approximation={"mean": ends[best].q.mean, "scale_tril": ends[best].q.scale_tril},
+            approximation={"mean": ends[best].q.mean, "scale_tril": ends[best].q.scale_tril, **_risen(ascents[best])},
             messages=(*messages, *verdicts),
         )
 
@@ -219,6 +219,11 @@ class _End:
 def _start_scale(problem: Problem) -> float:
     """The size of a posterior's standard deviations: of many rows a wider q would have to shrink by tiny steps."""
     return min(START_SCALE, math.sqrt(problem.n_components / problem.data.counts.sum()))
+
+
+def _risen(ascent: Ascent) -> dict[str, np.ndarray]:
+    """By which it is judged whether the ELBO has settled."""
+    return dict(zip(("elbo_rise", "elbo_rise_limit"), map(np.array, ascent.rise), strict=True))
 
 
 def _best(ends: list[_End]) -> int:

@@ -55,6 +55,13 @@ class Ascent:
     windows: tuple[tuple[float, float, float], ...]
 
     @property
+    def rise(self) -> tuple[float, float]:
+        """How far the last windows are above the best before them, and above what a rate is kept, in nats; nan of a single window."""
+        last = [(elbo, np.nan_to_num(error)) for rate, elbo, error in self.windows if rate == self.windows[-1][0]]
+        every = last if len(last) > PATIENCE else [(elbo, np.nan_to_num(error)) for _, elbo, error in self.windows]
+        return max(rises(every), key=lambda pair: pair[0] - pair[1], default=(np.nan, np.nan))
+
+    @property
     def verdict(self) -> str:
         """The last windows in a sentence."""
         last = [window for window in self.windows if window[0] == self.windows[-1][0]][-1 - PATIENCE :]
@@ -92,10 +99,16 @@ def ascend(step: Step, start: Gaussian, seed: int, schedule: Schedule, progress:
 
 def settled(windows: list[tuple[float, float]]) -> bool:
     """Whether the last windows' means lie within two standard errors of the best before them, or below."""
-    if len(windows) <= PATIENCE:
-        return False
-    best, error = max(windows[:-PATIENCE])
-    return all(mean - best <= 2.0 * np.hypot(error, own) for mean, own in windows[-PATIENCE:])
+    return len(windows) > PATIENCE and all(rise <= limit for rise, limit in rises(windows))
+
+
+def rises(windows: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """How far each of the last windows (mean, standard error) is above the best before them, beside two standard errors of that."""
+    after = min(PATIENCE, len(windows) - 1)
+    if after < 1:
+        return []
+    best, error = max(windows[:-after])
+    return [(float(mean - best), float(2.0 * np.hypot(error, own))) for mean, own in windows[-after:]]
 
 
 def _pieces(total: int, size: int) -> list[int]:
