@@ -210,17 +210,19 @@ def test_of_each_method_the_gravest_warning_is_told_and_what_denies_draws_comes_
         check("nuts", "rhat_log_posterior", 1.5, 1.01),
         check("nuts", "rhat_label_free_quantities", 1.98, 1.01),
         check("smc", "rhat_log_posterior", 1.02, 1.01),
+        check("gibbs", "rhat_log_posterior", 1.06, 1.01),
+        check("gibbs", "replicated_distance", 9.0, 3.5),  # told beside the data that fits make
     ]
-    estimates = [point(), draws("advi", "approximation"), draws("nuts"), draws("smc")]
+    estimates = [point(), draws("advi", "approximation"), draws("nuts"), draws("smc"), draws("gibbs")]
     lines = [
         line for line in said(likelihoods=estimates, diagnostics=rows).split("\n") if line.startswith("Look at") or "more warning" in line
     ]
-    assert [line.partition(".")[0].partition(" (")[0] for line in lines] == [
-        "Look at nuts: R-hat label free quantities is 1",
-        "Look at smc: R-hat log posterior is 1",
-        "Look at em: share at max iter is 0",
-        "Look at advi: Monte-Carlo error of the ELBO is 0",
-        "2 more warnings stand under Diagnostics",
+    assert lines == [
+        "Look at nuts: R-hat label free quantities is 1.980 (threshold 1.01). Settle rhat_label_free_quantities.",
+        "Look at gibbs and smc: R-hat log posterior is 1.060 and 1.020 (threshold 1.01). Settle rhat_log_posterior.",
+        "Look at em: share at max iter is 0.200 (threshold 0). Settle share_at_max_iter.",
+        "Look at advi: Monte-Carlo error of the ELBO is 0.1010 (threshold 0.1). Settle elbo_mcse.",
+        "2 more warnings stand under Diagnostics.",
     ]
 
 
@@ -239,6 +241,10 @@ def test_of_each_method_the_gravest_warning_is_told_and_what_denies_draws_comes_
         (
             [check("nuts", "rhat_log_posterior", 1.002, 1.01, "ok"), check("nuts", "ess_bulk_log_posterior", 90, 400)],
             "With care: its effective draws are few.",
+        ),
+        (
+            [check("nuts", "rhat_log_posterior", 1.04, 1.01), check("nuts", "divergences", 19, 0)],
+            "With care: its chains do not quite agree yet and where trajectories go wrong",
         ),
         ([check("nuts", "rhat_log_posterior", 1.002, 1.01, "ok")], ""),
     ],

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from workbench.report.agreement import agreed, classed
+from workbench.report.alarms import warned
 from workbench.report.calibration import calibrated
-from workbench.report.checks import APART, spelt, written
 from workbench.report.ends import ended
 from workbench.report.evidence import weighed
 from workbench.report.hidden import hidden
 from workbench.report.judges import basins
 from workbench.report.missed import climbed_past, overtaken, unseen
-from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, difference, exact, listed, nats
+from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, difference, listed, nats
 from workbench.report.replicates import reproduced
 from workbench.report.scores import drops
-from workbench.report.slices import records
 from workbench.report.trust import verdict
-from workbench.report.wording import capital, figure, is_wrong, sentence
+from workbench.report.wording import figure, sentence
 
 if TYPE_CHECKING:
     from workbench.report.slices import Slice
 
 ALIKE = 4.0
 """Sums of log predictive densities closer than that are no finding (Sivula, Magnusson, Matamoros & Vehtari 2020)."""
-MOST_WARNINGS = 6
-DENYING = ("status", "rhat_", "divergences", "smc_spread", "basins_disagreement")
-"""How warnings begin that deny the draws, and with them all that is said of the posterior."""
 DRAWN = "_as_drawn"
 """How quantities end that depend on what components were called: no measure of mixing."""
-TOLD = ("unseen_optimum", "share_singular", "basins_disagreement", "basins_elsewhere", "basins_above_best")
-"""Warnings that the findings about restarts and basins have told."""
 
 
 def findings(cell: Slice) -> list[str]:
@@ -140,34 +133,3 @@ def covered(cell: Slice) -> Iterator[str]:
         held = int(((rows["lower"] <= rows["truth"]) & (rows["truth"] <= rows["upper"])).sum())
         level = POINT_LEVEL if cell.row(str(method)).text("estimate") == "point" else LEVEL
         yield f"The {level} intervals of {method} hold the truth for {held} of {counted(len(rows), 'parameter')}."
-
-
-def warned(cell: Slice) -> Iterator[str]:
-    """Of each method the gravest of the diagnostics beyond their threshold that no other finding tells of."""
-    lost = {method for method in cell.methods if method not in cell.fitted}  # `failed` has said why
-    wrong = [row for row in records(cell.tables["diagnostics"]) if is_wrong(row["verdict"]) and row["quantity"] not in TOLD]
-    wrong = [row for row in wrong if not (row["quantity"] == "status" and row["method"] in lost) and not row["quantity"].startswith(APART)]
-    worst: dict[str, dict[str, Any]] = {}
-    for row in sorted(wrong, key=severity):
-        worst.setdefault(row["method"], row)
-    for row in itertools.islice(worst.values(), MOST_WARNINGS):
-        limit = f" (threshold {exact(row['threshold'])})" if row["threshold"] else ""
-        value, advice = written(row["quantity"], row["value"]), row["advice"] or row["verdict"]
-        about = "" if value == advice else f"{spelt(row['quantity'])} is {value or 'beyond all bounds'}{limit}. "
-        yield f"Look at {row['method']}: {about}{capital(sentence(advice)) if about else sentence(advice)}"
-    if (more := len(wrong) - min(len(worst), MOST_WARNINGS)) > 0:
-        yield f"{counted(more, 'more warning stands', 'more warnings stand')} under Diagnostics."
-
-
-def severity(row: Mapping[str, Any]) -> tuple[bool, float]:
-    """What sorts warnings: those that deny the draws first, then those that are most times beyond their threshold."""
-    quantity, value, limit = row["quantity"], figure(row["value"]), figure(row["threshold"])
-    if not math.isfinite(value):
-        beyond = 1.0 if row["value"] else math.inf  # words; or a number too large to be written
-    elif quantity.startswith("rhat_") and limit > 1.0:
-        beyond = (value - 1.0) / (limit - 1.0)
-    elif limit > 0.0:
-        beyond = limit / value if value < limit and value > 0.0 else value / limit
-    else:
-        beyond = 1.0 + abs(value)
-    return not (quantity.startswith(DENYING) or quantity == "pareto_k"), -beyond

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from workbench.report.numerals import listed
 from workbench.report.wording import figure, is_wrong
 
 if TYPE_CHECKING:
@@ -40,13 +41,11 @@ def verdict(cell: Slice, method: str) -> str:
     wrong = {quantity for quantity, told in zip(rows["quantity"], rows["verdict"], strict=True) if is_wrong(told)}
     if denied(cell, method):
         return "Not to be trusted: its chains are in different places, and their draws do not add up."
-    if wrong.intersection(MIXING):
-        return "With care: its chains do not quite agree yet."
-    if "divergences" in wrong:
-        return "With care: where trajectories go wrong the draws leave a part of the posterior out."
-    if any(quantity.startswith("ess_") for quantity in wrong):
-        return "With care: its effective draws are few."
-    return ""
+    care = ["its chains do not quite agree yet"] if wrong.intersection(MIXING) else []
+    care += ["where trajectories go wrong the draws leave a part of the posterior out"] if "divergences" in wrong else []
+    if not care and any(quantity.startswith("ess_") for quantity in wrong):
+        care = ["its effective draws are few"]
+    return f"With care: {listed(care)}." if care else ""
 
 
 def standing_for_the_posterior(cell: Slice) -> str | None:
