@@ -136,13 +136,14 @@ ELSEWHERE = [[0.0, 0.07, 0.43, 0.5], [0.0, 0.06, 0.4, 0.54]]
 
 def test_most_is_more_than_half() -> None:
     """Optimum 1 is ahead of optimum 0 each time: with most of the draws, with more than any other, with next to none."""
-    (most,) = basins(cell({"nuts": [[0.2, 0.7, 0.1]] * 2, "gibbs": [[0.2, 0.7, 0.1]] * 2}))
+    most, alike = basins(cell({"nuts": [[0.2, 0.7, 0.1]] * 2, "gibbs": [[0.2, 0.7, 0.1]] * 2}))
     assert "is not where most of the posterior is: 0.700 of nuts's draws climb to optimum 1" in most
-    (more,) = basins(cell({"nuts": [[0.2, 0.45, 0.35]] * 2, "gibbs": [[0.2, 0.45, 0.35]] * 2}))
+    assert alike == "nuts and gibbs weigh the basins of em_map's optima alike."
+    more, _ = basins(cell({"nuts": [[0.2, 0.45, 0.35]] * 2, "gibbs": [[0.2, 0.45, 0.35]] * 2}))
     assert "does not have the largest share of the posterior: 0.450 of nuts's draws climb to optimum 1" in more
     warnings = (("nuts", "basins_elsewhere", "0.935"), ("gibbs", "basins_elsewhere", "0.935"))
     shares = {"nuts": ELSEWHERE, "gibbs": ELSEWHERE}
-    (elsewhere,) = basins(cell(shares, missed=(-10.5,), warnings=warnings))
+    elsewhere, _ = basins(cell(shares, missed=(-10.5,), warnings=warnings))
     assert elsewhere == (
         "Most of the posterior is in no basin that the restarts of em_map found: 0.935 of nuts's draws and 0.935 of gibbs's draws "
         "climb to optima at which no restart ended. Raise restarts of em_map."
@@ -164,6 +165,16 @@ def test_an_optimum_above_the_best_that_restarts_found_is_told() -> None:
     assert [head.text for head, _ in grid.rows] == ["0", "1", "missed", "none of these"]
     assert [field.text for field in grid.rows[2][1]] == ["-5.600", "0.415 [0.400, 0.430]", "0"]
     assert not list(climbed_past(cell({"smc": SMC})))
+
+
+def test_the_table_has_the_optima_of_most_draws() -> None:
+    """Eight found and eight missed, the lower the more draws: of each the lowest six, and the best whatever it has."""
+    shares = [*np.linspace(0.0, 0.12, 8), *np.linspace(0.0, 0.12, 8)]
+    heights = tuple(-10.0 - i for i in range(8))
+    (grid,) = grids(cell({"smc": [[*shares, 1.0 - sum(shares)]]}, objectives=heights, missed=tuple(height + 0.5 for height in heights)))
+    assert [head.text for head, _ in grid.rows][:6] == ["0", "3", "4", "5", "6", "7"]
+    lost = [fields[0].text for head, fields in grid.rows if head.text == "missed"]
+    assert lost == [f"{-9.5 - i:.3f}" for i in (0, 3, 4, 5, 6, 7)]
 
 
 def test_one_optimum_found_and_others_missed_is_a_table() -> None:

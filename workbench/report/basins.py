@@ -97,9 +97,8 @@ def grids(cell: Slice) -> Iterator[Grid]:
     if one_basin(samples):
         return
     first = samples[0]
-    noted = np.max([each.mean[:-1] for each in samples], axis=0) >= OF_NOTE
-    shown = [i for i in range(first.found) if i < 1 or noted[i]][:MOST]
-    lost = [i for i in range(first.found, first.heights.size) if noted[i] or first.heights[i] > first.heights[0]][:MOST]
+    shown = _noted(samples, range(first.found), always=0)
+    lost = _noted(samples, range(first.found, first.heights.size), always=int(np.nanargmax(first.heights)))
     others = [i for i in range(first.found) if i not in shown]
     rows = [_row(count(i), i, samples) for i in shown]
     if others:
@@ -113,6 +112,14 @@ def grids(cell: Slice) -> Iterator[Grid]:
     heads = (Head(axis(cell.objective_name(point))), *(Head(each.sample, method=each.sample) for each in samples))
     notes = (NOTE, *((MISSED,) if lost else ()), CHAINS)
     yield Grid(f"Which optimum of {point} do draws climb to?", heads, tuple(rows), notes, "basins")
+
+
+def _noted(samples: list[Weighed], places: range, always: int) -> list[int]:
+    """The places with the largest shares, in their order, and one whatever its share."""
+    most = np.max([each.mean for each in samples], axis=0)
+    most[always] = np.inf
+    ranked = sorted((i for i in places if most[i] >= OF_NOTE), key=lambda i: -most[i])
+    return sorted(ranked[:MOST])
 
 
 def one_basin(samples: list[Weighed]) -> bool:

@@ -40,6 +40,8 @@ def basins(cell: Slice) -> Iterator[str]:
         yield from _heaviest(point, told)
     if judge is not None:
         yield from _judged(cell, point, judge, [each for each in firm if each is not judge])
+    elif told is not None:
+        yield f"{listed([each.sample for each in firm])} weigh the basins of {point}'s optima alike."
     for each in scattered:
         yield _scatter(cell, point, each, told)
     if told is None and (scattered or len(samples) > 1):
