@@ -77,6 +77,14 @@ def test_steps_by_parts_of_the_rows_end_where_those_of_all_do():
 
 
 @pytest.mark.slow
+def test_what_steps_by_parts_cost_a_full_rank_is_what_its_page_says():
+    """Three seeds by 68 rows ended 0.33 nats below to 0.09 above the fits by all rows, themselves 0.09 apart."""
+    whole, parts = fit_of(FullRankADVI()), fit_of(FullRankADVI(batch_size=68, restarts=1, init="em"))
+    elbo, other = ((fit.log_posterior - fit.log_q).mean() for fit in (whole, parts))
+    assert elbo - 0.5 < other < LOG_EVIDENCE
+
+
+@pytest.mark.slow
 def test_the_elbo_goes_up():
     trace = fit_of(ADVI()).trace
     for restart in range(4):

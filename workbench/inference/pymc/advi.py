@@ -59,7 +59,10 @@ class ADVI:
     - With `batch_size` the rows are dealt into M parts, and a step climbs the ELBO with one part's log likelihood times M, whose mean
       over the parts is the log likelihood. Of every window the average of q's parameters (Polyak & Juditsky 1992) is judged by its
       ELBO on all rows, with the same noise, and the best is kept: what is reported is the ELBO on all rows, and what steps by
-      parts have cost is its distance to that of the fit without `batch_size`.
+      parts have cost is its distance to that of the fit without `batch_size`. Measured, three seeds each, `init: em`: Old Faithful,
+      K = 2, by 68 of 272 rows 0.01 nats either way, by 10 rows 0.03 to 0.05 lower (errors 0.01), of `fullrank_advi` 0.33 lower to 0.09
+      higher (three seeds of it with all rows span 0.09) and 0.11 to 0.23 lower; 100,000 rows of two columns, K = 3, 20,000 steps at
+      most: by 10,000 rows no difference beyond errors (0.3) in half of the CPU time, by 1,000 0.7 to 1.7 lower in a third.
     - The log of the mean weight of fresh draws, p(x, u) / q(u) with q averaged over the labellings, is a lower bound of log p(x) in
       expectation, tighter than the ELBO (Burda, Grosse & Salakhutdinov 2016); with Pareto's k-hat of at most 0.5, half of the
       draws effective, and no mode of the posterior that q misses (MAP-EM looks for them), it is called an estimate of log p(x).
