@@ -32,7 +32,7 @@ FAMILIES = (*LIKELIHOODS, *PRODUCTS)
 SIZES = [(1, 1), (1, 3), (2, 1), (2, 2), (3, 3)]
 STATES = ("complete", "missing", "counts", "missing counts")
 QUICK = [(family, 2, 2, "missing counts") for family in (*LIKELIHOODS, SOME, EVERY)]
-"""One case a family where everything comes together; the others are marked slow."""
+"""One case a family where everything comes together; the others are marked slow, as are those of products, which compile longest."""
 
 
 def cases():
@@ -44,7 +44,8 @@ def cases():
             for state in STATES if alone else ("complete", "missing counts"):
                 if (family, n_components, n_features, state) not in QUICK:
                     yield pytest.param(family, n_components, n_features, state, marks=pytest.mark.slow)
-    yield from (pytest.param(*case) for case in QUICK)
+    for case in QUICK:
+        yield pytest.param(*case, marks=[pytest.mark.slow(seconds=12)] if isinstance(case[0], Product) else [])
 
 
 def features_of(rng, family, n_rows, n_features):
