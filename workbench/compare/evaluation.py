@@ -77,36 +77,40 @@ def row_view(
         own = shares[s]
         permutations[s] = alignment(own, reference, counts) if settled is None else settled[s]
         own = own[:, permutations[s]]
-        free.append(label_free_of(own, seen))
+        square, open_by = own**2, row_entropies(own)
+        free.append(label_free_of(own, square, open_by, seen))
         total += own
-        squares += own**2
-        entropy += entropy_of(own, counts) / chosen.size
+        squares += square
+        entropy += float(counts @ open_by) / chosen.size
     mean = total / chosen.size
     sd = None if fit.estimate == "point" else np.sqrt(np.maximum(squares / chosen.size - mean**2, 0.0))
     together = {name: np.array([each[name] for each in free]) for name in free[0]}
     return RowView(mean, sd, permutations, chosen, max(0.0, entropy_of(mean, counts) - entropy), together)
 
 
-def label_free_of(responsibilities: Responsibilities, counts: Counts) -> dict[str, float]:
-    """What one draw's responsibilities say whatever its components are called; rows that no cell was observed of count 0.
+def label_free_of(own: Responsibilities, square: Responsibilities, open_by: np.ndarray, counts: Counts) -> dict[str, float]:
+    """What one draw's responsibilities say whatever its components are called; ``square`` are their squares, ``open_by`` (N,) the rows'
+    entropies, and rows that no cell was observed of count 0.
 
     ``occupied_components`` are those that are the likeliest of some row, ``entropy`` is sum_n c_n sum_k -r log r in nats,
     ``coclustering`` the probability that two different rows, drawn at random, share a component.
     """
-    expected, total = counts @ responsibilities, float(counts.sum())
-    found = {
-        "occupied_components": float(np.unique(responsibilities[counts > 0].argmax(axis=1)).size),
-        "entropy": 0.0 + entropy_of(responsibilities, counts),
-    }
+    expected, total = counts @ own, float(counts.sum())
+    likeliest = np.bincount(own.argmax(axis=1), weights=counts)
+    found = {"occupied_components": float(np.count_nonzero(likeliest)), "entropy": float(counts @ open_by)}
     if total > 1.0:
-        own = float(counts @ (responsibilities**2).sum(axis=1))
-        found["coclustering"] = (float((expected**2).sum()) - own) / (total * (total - 1.0))
+        found["coclustering"] = (float((expected**2).sum()) - float((counts @ square).sum())) / (total * (total - 1.0))
     return found
 
 
 def entropy_of(responsibilities: Responsibilities, counts: Counts) -> float:
     """sum_n c_n sum_k -r_nk log r_nk, in nats."""
-    return -float(counts @ (responsibilities * np.log(np.where(responsibilities > 0, responsibilities, 1.0))).sum(axis=1))
+    return float(counts @ row_entropies(responsibilities))
+
+
+def row_entropies(responsibilities: Responsibilities) -> np.ndarray:
+    """sum_k -r_nk log r_nk of each row, in nats."""
+    return np.asarray(0.0 - (responsibilities * np.log(np.where(responsibilities > 0, responsibilities, 1.0))).sum(axis=1))
 
 
 def _chosen(n_draws: int, numbers_per_draw: int) -> np.ndarray:

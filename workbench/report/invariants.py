@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from workbench.report.slices import Slice
 
 
-def tenths(value: float) -> str:
-    """Nats of which an interval leaves the hundredths open."""
-    return f"{value:.1f}" if abs(value) >= 1.0 else amount(value, 2)
-
-
 MOST = 40
 """Quantities that are shown."""
 NAMES = {"coclustering": "co-clustering"}
@@ -37,12 +32,11 @@ MEANINGS = {
     "entropy": "Of labels, in nats: summed over the rows, of each draw's own responsibilities.",
     "coclustering": "Probability that two different rows, taken at random, share a component.",
 }
-WRITERS = {"log_likelihood": tenths, "log_posterior": tenths, "entropy": tenths, "weights": chance, "probs": chance, "coclustering": chance}
 ORDERED = (
     "Smallest, 2nd smallest and so on: each draw's values are sorted over its components, so that it does not matter what these are "
     "called. Where components overlap the smallest is not always one and the same component."
 )
-NOTHING_MOVED = "R-hat and effective draws are of chains; an approximation's draws are independent."
+INDEPENDENT = "R-hat and effective draws are of chains; an approximation's draws are independent."
 
 
 def grids(cell: Slice) -> Iterator[Grid]:
@@ -61,7 +55,7 @@ def grids(cell: Slice) -> Iterator[Grid]:
     rows += [*mixed(cell, methods)]
     notes = [f"Of a point its value; of draws, means and between brackets the equal-tailed {LEVEL} interval."]
     notes += [ORDERED] if table["order"].notna().any() else []
-    notes += [NOTHING_MOVED] if table["rhat"].notna().any() else []
+    notes += [INDEPENDENT] if table["rhat"].notna().any() else []
     notes += [f"{count(len(found) - MOST)} more in the table."] if len(found) > MOST else []
     heads = tuple(Head(method, method=method) for method in methods)
     yield Grid("Whatever components are called", heads, tuple(rows), tuple(notes), "label_free")
@@ -72,6 +66,14 @@ def name(cell: Slice, row: Row) -> str:
     quantity = row.text("quantity")
     plain = row | {"quantity": NAMES.get(quantity, quantity)}
     return spelt(plain, int(cell.row(row.text("method")).number("n_components")))
+
+
+def tenths(value: float) -> str:
+    """Nats of which an interval leaves the hundredths open."""
+    return f"{value:.1f}" if abs(value) >= 1.0 else amount(value, 2)
+
+
+WRITERS = {"log_likelihood": tenths, "log_posterior": tenths, "entropy": tenths, "weights": chance, "probs": chance, "coclustering": chance}
 
 
 def written(row: Row | None) -> str:
