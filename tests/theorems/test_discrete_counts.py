@@ -27,7 +27,7 @@ METHODS: dict[str, Any] = {
     "em_squarem": {"kind": "em", "acceleration": "squarem", "restarts": 1, "init": INIT},
     "hard_em": {"restarts": 1, "init": INIT},
 }
-ONCE = {"assignments", "responsibilities", "agreement"}
+ONCE = {"assignments", "responsibilities", "agreement", "coclustering"}
 """Tables in which every fitted row stands once, whatever its count."""
 OTHERWISE = {"seconds", "seconds_run", "seconds_compile", "start_seed", "rows_assigned", "mean_responsibility_assigned"}
 
