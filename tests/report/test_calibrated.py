@@ -12,6 +12,7 @@ import pandas as pd
 from workbench.compare.assembly import frame
 from workbench.compare.calibration.rows import COLUMNS, calibration_rows
 from workbench.compare.calibration.trial import Trial, Trials
+from workbench.inference.advice import Advice
 from workbench.report import write
 from workbench.report.findings import findings
 from workbench.report.sections import of_cell
@@ -31,12 +32,14 @@ def ranked(spread: float, estimate: str, fitted: int = SIZE) -> Trials:
             Trial(i, ranks={"log_likelihood": int(below[0]), "largest_means[length_0]": int(below[1])}, n_draws=99, effective=500.0)
         )
     failures = [Trial(i, "ValueError: no such luck") for i in range(fitted, SIZE)]
-    return Trials(estimate, SIZE, (*trials, *failures))
+    return Trials(estimate, SIZE, Advice("nuts", ("tune", "draws"), None), (*trials, *failures))
 
 
 def covering() -> Trials:
     held = {"weights[0]": lambda i: i % 20 > 0, "means[0, length_0]": lambda i: None if i < 20 else i % 2 > 0}
-    return Trials("point", SIZE, tuple(Trial(i, covered={name: rule(i) for name, rule in held.items()}) for i in range(SIZE)))
+    return Trials(
+        "point", SIZE, Advice("em", (), None), tuple(Trial(i, covered={name: rule(i) for name, rule in held.items()}) for i in range(SIZE))
+    )
 
 
 def tables() -> dict[str, pd.DataFrame]:

@@ -12,6 +12,7 @@ import pytest
 
 from workbench.data.builtin import load_built_in
 from workbench.fit import Evidence
+from workbench.inference.advice import Advice
 from workbench.inference.evidence.bridge import bridged, estimates
 from workbench.inference.exact import Exact
 from workbench.inference.exact.enumeration import Enumeration
@@ -61,7 +62,7 @@ class Posterior:
 def estimated(target: CompiledTarget, draws: Mixture, seed: int = 0) -> tuple[Evidence, Evidence]:
     u, _ = target.prior.flatten(draws)
     log_density = target.log_density(u.reshape(-1, u.shape[-1])).reshape(u.shape[:2])
-    return estimates(target, u, log_density, np.random.default_rng([4, seed]))
+    return estimates(target, u, log_density, np.random.default_rng([4, seed]), Advice("nuts", ["draws"], None))
 
 
 def test_the_bridge_between_two_normals_is_known_and_so_is_its_error() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
-
 import numpy as np
 import pytest
 from examples import long, quick
@@ -12,12 +9,11 @@ from examples import long, quick
 from workbench.compare.assembly import assemble
 from workbench.compare.cell import Cell
 from workbench.compare.optima import optima
-from workbench.compare.points import SADDLE
 from workbench.compare.scores import entropies
 from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
 from workbench.fit import Status
-from workbench.inference import EM, METHODS, AnnealedEM, HardEM, KMeans
+from workbench.inference import EM, AnnealedEM, HardEM, KMeans
 from workbench.inference.em.acceleration import squarem
 from workbench.inference.em.climb import climb
 from workbench.inference.em.engine import Fast
@@ -245,21 +241,6 @@ def test_no_extrapolated_step_of_a_partial_m_step_is_booked_as_one(acceleration:
     assert book is not None
     assert (np.diff(book.bound) >= -1e-9).all()
     assert "M" in book.half_step
-
-
-@long
-@pytest.mark.parametrize("kind", [name for name, method in METHODS.items() if method.estimate == "point"])
-def test_advice_names_options_that_the_kind_has(kind: str) -> None:
-    """On groups with an outlier, where most ends are singular: whatever else is advised is said to be of another method."""
-    rng = np.random.default_rng(0)
-    x = np.concatenate([rng.normal(size=(30, 2)), rng.normal(size=(30, 2)) + 5.0, [[1e6, 1e6]]])
-    problem = Problem(x, "gaussian", 2)
-    method = METHODS[kind](restarts=4)  # type: ignore[call-arg]
-    table = assemble([Cell({}, problem, fits={kind: method.fit(problem)})])["diagnostics"]
-    texts = [*table["advice"].dropna(), *(status.value for status in Status), SADDLE]
-    own = {field.name for field in dataclasses.fields(method)}
-    for option in {"objective", "split_merge"} - own:
-        assert [text for text in texts if re.search(rf"(?<!em with ){option}\b(: posterior|$)", text)] == []
 
 
 def test_certain_rows_have_an_entropy_of_0_and_not_of_minus_0() -> None:

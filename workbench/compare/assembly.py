@@ -27,6 +27,7 @@ from workbench.compare.scoring import failure_row, likelihood_row
 from workbench.compare.sensitivity import sensitivity_rows, unsaid
 from workbench.compare.settled import Settled, settle
 from workbench.fit import Evidence, Fit
+from workbench.inference.advice import Advice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -220,7 +221,7 @@ def _of_fit(label: str, cell: Cell, facts: _Facts, held: Basins | None, shown: n
     for name, rows in sources.items():
         for row in rows:
             yield name, row
-    for row in of_left_out_draws(loo):
+    for row in of_left_out_draws(loo, Advice(fit.kind, fit.options, problem)):
         yield "diagnostics", {"method": label, **row}
     if copies is not None:
         yield "diagnostics", {"method": label, **copies.worst()}

@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from workbench.compare.bounds import elbo
+from workbench.compare.approximations import components, of_approximation
 from workbench.compare.curvature import Curvature
 from workbench.compare.identification import of_identification
 from workbench.compare.imputations import left_out
 from workbench.compare.invariants import DENSITIES, spelt, worst
 from workbench.compare.mixing import MEASURES, mixing
 from workbench.compare.optima import Optimum
-from workbench.compare.points import of_curvature, of_refits, word
-from workbench.compare.predictive import FEWEST_DRAWS, array_statistics, why_not_left_out
+from workbench.compare.points import of_curvature, of_refits
+from workbench.compare.predictive import array_statistics, why_not_left_out
 from workbench.compare.settled import Settled
 from workbench.compare.verdict import check, verdict
 from workbench.fit import Fit, Restarts, Status
-from workbench.inference.evidence.pareto import pareto_k
+from workbench.inference.advice import Advice
 from workbench.inference.smc.islands import limit, remedy, spread
 from workbench.problem import Problem
 
@@ -30,10 +30,7 @@ Row = dict[str, Any]
 
 RHAT = 1.01
 ESS = 400
-PARETO_K = 0.7
 UNSEEN = 0.05
-UNUSED = 1.0
-"""Expected rows below which a component counts as unused."""
 COPIES = frozenset({"given", "uniform"})
 """Kinds of start that are the same for every restart."""
 
@@ -51,12 +48,15 @@ def diagnostic_rows(
     yield _row(label, "status", fit.status.value, "", fit.status.good, "" if fit.status.good else fit.status.value)
     for row in itertools.chain(of_identification(problem), left_out(problem) if settled is not None else ()):
         yield {"method": label, **row}
-    approximation = itertools.chain(_of_restarts(fit, found), _of_approximation(fit, settled))
-    makers = {"point": _of_restarts(fit, found), "approximation": approximation, "sample": _of_sample(problem, fit, settled, free)}
+    advice = Advice(fit.kind, fit.options, problem)
+    approximation = itertools.chain(_of_restarts(fit, found, advice), of_approximation(fit, settled, advice))
+    sample = _of_sample(problem, fit, settled, free, advice)
+    makers = {"point": _of_restarts(fit, found, advice), "approximation": approximation, "sample": sample}
     for row in itertools.chain(makers[fit.estimate], _prior_dominated(problem, fit, settled)):
         yield {"method": label, **row}
     if fit.estimate == "point":
-        for row in itertools.chain(of_curvature(problem, curved), of_refits(fit.left_out, why_not_left_out(problem, fit, curved))):
+        why = why_not_left_out(problem, fit, curved)
+        for row in itertools.chain(of_curvature(problem, curved, fit.kind), of_refits(problem, fit.left_out, fit.maximises, why)):
             yield {"method": label, **row}
     for message in fit.messages:
         yield _row(label, "message", message, "", None, "")
@@ -81,15 +81,14 @@ def unmixed(row: Row) -> bool:
     return bool(str(row["quantity"]).startswith("rhat_") and row["verdict"] == verdict(False))
 
 
-def _of_restarts(fit: Fit, found: list[Optimum]) -> Iterator[Row]:
+def _of_restarts(fit: Fit, found: list[Optimum], advice: Advice) -> Iterator[Row]:
     if fit.restarts is None:
         return
     if found:
         yield from _of_optima(fit, fit.restarts, found)
     capped = sum(status.capped for status in fit.restarts.status) / len(fit.restarts.status)
-    own = " or ".join(option for option in ("max_iter", "tol") if option in fit.options)
-    advice = f"raise {own}: these restarts had not converged when they stopped"
-    yield check("share_at_max_iter", capped, 0.0, capped == 0.0, advice)
+    more = f"{advice.more('max_iter', 'tol')}: these restarts had not converged when they stopped"
+    yield check("share_at_max_iter", capped, 0.0, capped == 0.0, more)
 
 
 def _of_optima(fit: Fit, restarts: Restarts, found: list[Optimum]) -> Iterator[Row]:
@@ -113,45 +112,6 @@ def _of_optima(fit: Fit, restarts: Restarts, found: list[Optimum]) -> Iterator[R
             yield check(quantity, len(ended[status]) / n_restarts, None, None, status.value)
 
 
-def _of_approximation(fit: Fit, settled: Settled | None) -> Iterator[Row]:
-    if fit.log_q is None:
-        return
-    if fit.log_q.size >= FEWEST_DRAWS:
-        k_hat = pareto_k((fit.log_posterior - fit.log_q).ravel())
-        yield check("pareto_k", k_hat, PARETO_K, k_hat <= PARETO_K, "q is far from the posterior: trust nuts, or a q of a richer kind")
-    if "elbo_rise" in fit.approximation:
-        yield _of_rise(*(float(fit.approximation[name]) for name in ("elbo_rise", "elbo_rise_limit")))
-    if "expected_counts" in fit.approximation:
-        yield _of_unused(np.asarray(fit.approximation["expected_counts"]), settled)
-    bound = elbo(fit)
-    if bound is not None:
-        yield check("elbo_mcse", bound.mcse, 0.1, bound.mcse <= 0.1, "raise draws for a more precise ELBO")
-
-
-def _of_rise(rise: float, most: float) -> Row:
-    """Whether the ELBO of the reported restart has settled: by how many nats it still rose, beside two errors of that."""
-    if math.isnan(rise):
-        return word("elbo_rise", "", False, "raise max_iter or lower window: one window of steps tells no rise")
-    return check("elbo_rise", rise, most, rise <= most, "raise max_iter: the ELBO was still rising when the steps ran out")
-
-
-def _of_unused(counts: np.ndarray, settled: Settled | None) -> Row:
-    """Components of q that next to no row is expected in, by their numbers in the tables: those that most draws are aligned by."""
-    if settled is not None:
-        found, times = np.unique(settled.rows.permutations, axis=0, return_counts=True)
-        counts = counts[found[np.argmax(times)]]
-    few = np.flatnonzero(counts < UNUSED)
-    expected = ", ".join(f"{counts[k]:.2g}" for k in few)
-    said = f"{_components(few)} unused, with {expected} expected rows and the prior's parameters; lower n_components"
-    return check("unused_components", few.size, None, None, said if few.size else "")
-
-
-def _components(few: np.ndarray) -> str:
-    """`component 2 is`, `components 0, 2 and 3 are`."""
-    *others, last = (str(k) for k in few) if few.size else ("",)
-    return f"components {', '.join(others)} and {last} are" if others else f"component {last} is"
-
-
 def _prior_dominated(problem: Problem, fit: Fit, settled: Settled | None) -> Iterator[Row]:
     """Components of draws, once aligned, whose rows have fewer cells than a component has parameters: of independent features each row
     tells of all at once. A full covariance takes D + 1 rows, without which the data alone have none (statistics, section 3)."""
@@ -160,7 +120,7 @@ def _prior_dominated(problem: Problem, fit: Fit, settled: Settled | None) -> Ite
     own = (problem.n_parameters - (problem.n_components - 1)) / problem.n_components
     rows = (settled.rows.mean * problem.data.counts[:, None]).sum(axis=0)
     few = np.flatnonzero(rows < max(own / problem.data.n_features, _rows_of_covariance(problem)))
-    advice = f"{_components(few)} told more by the prior than by rows: lower n_components, or look at how `prior` changes the parameters"
+    advice = f"{components(few)} told more by the prior than by rows: lower n_components, or look at how `prior` changes the parameters"
     yield check("prior_dominated_components", few.size, 0.0, few.size == 0, advice)
 
 
@@ -171,25 +131,27 @@ def _rows_of_covariance(problem: Problem) -> int:
     return max((size + 1 for family, size in parts if getattr(family, "covariance", "") == "full"), default=0)
 
 
-def _of_sample(problem: Problem, fit: Fit, settled: Settled | None, free: Sequence[Row]) -> Iterator[Row]:
+def _of_sample(problem: Problem, fit: Fit, settled: Settled | None, free: Sequence[Row], advice: Advice) -> Iterator[Row]:
     stats = fit.sample_stats
     if "diverging" in stats:
         count = int(np.asarray(stats["diverging"]).sum())
-        yield check("divergences", count, 0, count == 0, "raise target_accept or tune: the posterior has corners the sampler leaves out")
+        more = advice.more("target_accept", "tune", elsewhere="take smaller steps")
+        yield check("divergences", count, 0, count == 0, f"{more}: the posterior has corners the sampler leaves out")
     if "reached_max_treedepth" in stats:
         share = float(np.asarray(stats["reached_max_treedepth"]).mean())
-        yield check("share_at_max_treedepth", share, 0.0, share == 0.0, "the sampler is slow here, not wrong; raise tune")
+        more = advice.more("max_treedepth", "tune", elsewhere="allow longer trajectories")
+        yield check("share_at_max_treedepth", share, 0.0, share == 0.0, f"{more}: trajectories were cut short, which is slow, not wrong")
+    more = advice.more("tune", elsewhere="warm up for longer")
     if "energy" in stats and np.shape(stats["energy"])[1] > 1:
         bfmi = float(np.min(array_statistics().bfmi(np.asarray(stats["energy"]))))
-        yield check("e_bfmi", bfmi, 0.3, bfmi >= 0.3, "raise tune: the energy moves too little from draw to draw")
+        yield check("e_bfmi", bfmi, 0.3, bfmi >= 0.3, f"{more}: the energy moves too little from draw to draw")
     yield from _of_islands(fit)
-    more = "raise tune and draws" if "tune" in fit.options else "raise draws"
-    yield from _convergence("log_posterior", fit.log_posterior[..., None], more)
-    yield from _of_label_free(problem, free, more)
+    yield from _convergence("log_posterior", fit.log_posterior[..., None], advice)
+    yield from _of_label_free(problem, free, advice)
     if settled is not None and settled.rows.draws.size == fit.log_posterior.size:
         chains = fit.log_posterior.shape
         numbers = [value.reshape(*chains, -1) for value in settled.draws.parameters().values()]
-        yield from _convergence("aligned_parameters", np.concatenate(numbers, axis=-1), more)
+        yield from _convergence("aligned_parameters", np.concatenate(numbers, axis=-1), advice)
         assert settled.fit.draws is not None  # what is settled has draws
         drawn = [value.reshape(*chains, -1) for value in settled.fit.draws.parameters().values()]
         yield from _mixing("parameters_as_drawn", np.concatenate(drawn, axis=-1))
@@ -221,28 +183,29 @@ def _of_islands(fit: Fit) -> Iterator[Row]:
     yield check("largest_island_share", float(shares.max() / shares.sum()), None, None, "")
 
 
-def _convergence(name: str, values: np.ndarray, more: str) -> Iterator[Row]:
+def _convergence(name: str, values: np.ndarray, advice: Advice) -> Iterator[Row]:
     """Of (chain, draw, quantity), each with its verdict."""
     found = _worst(values)
     if found is not None:
-        yield from _judged(name, found, more)
+        yield from _judged(name, found, advice)
 
 
-def _of_label_free(problem: Problem, free: Sequence[Row], more: str) -> Iterator[Row]:
+def _of_label_free(problem: Problem, free: Sequence[Row], advice: Advice) -> Iterator[Row]:
     """The worst of the quantities that no naming of components changes, densities apart; the advice says which it is."""
     rows = [row for row in free if row["quantity"] not in DENSITIES]
     found = [worst(rows, measure) for measure in MEASURES]
     known = [row for row in found if row is not None]
     if len(known) == len(MEASURES):
         names = [f"worst: {spelt(row, problem.n_components)}; " for row in known]
-        yield from _judged("label_free_quantities", [row[name] for name, row in zip(MEASURES, known, strict=True)], more, names)
+        yield from _judged("label_free_quantities", [row[name] for name, row in zip(MEASURES, known, strict=True)], advice, names)
 
 
-def _judged(name: str, found: Sequence[float], more: str, which: Sequence[str] = ("", "", "")) -> Iterator[Row]:
+def _judged(name: str, found: Sequence[float], advice: Advice, which: Sequence[str] = ("", "", "")) -> Iterator[Row]:
     """R-hat, bulk and tail ESS with their verdicts; ``which`` begins the advice of each."""
     rhat, bulk, tail = found
+    more = advice.more("tune", "draws", word="and")
     yield check(f"rhat_{name}", rhat, RHAT, rhat <= RHAT, f"{which[0]}{more}; chains may sit in different basins")
-    more = "raise draws" if rhat <= RHAT else "settle R-hat first: draws of chains that disagree do not add up"
+    more = advice.more("draws") if rhat <= RHAT else f"{more} until R-hat is settled: draws of chains that disagree do not add up"
     yield check(f"ess_bulk_{name}", bulk, ESS, bulk >= ESS, which[1] + more)
     yield check(f"ess_tail_{name}", tail, ESS, tail >= ESS, which[2] + more)
 

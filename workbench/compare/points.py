@@ -14,13 +14,10 @@ from workbench.problem import Problem
 
 Row = dict[str, Any]
 
-SADDLE = (
-    "a saddle point: the objective is flat there to first order and still rises in another direction; "
-    "raise restarts, choose another init, or use em with split_merge"
-)
+SADDLE = "a saddle point: the objective is flat there to first order and still rises in another direction"
 
 
-def of_curvature(problem: Problem, curved: Curvature) -> Iterator[Row]:
+def of_curvature(problem: Problem, curved: Curvature, kind: str) -> Iterator[Row]:
     """Whether the point is a local maximum, how many optima are none, EM's rate there, and why an error is missing."""
     if curved.optima:
         found = len(curved.saddles)
@@ -37,7 +34,7 @@ def of_curvature(problem: Problem, curved: Curvature) -> Iterator[Row]:
             yield word("standard_errors", "none", None, curved.reason)
         return
     answer = {True: "yes", False: "no", None: "undecided"}[point.is_maximum]
-    yield word("local_maximum", answer, point.is_maximum, SADDLE if point.is_maximum is False else why_no_errors(curved))
+    yield word("local_maximum", answer, point.is_maximum, _off_a_saddle(kind) if point.is_maximum is False else why_no_errors(curved))
     if point.is_maximum and point.shares.size:
         yield check(
             "missing_information", max(0.0, 1.0 - float(point.shares[0])), None, None, "near such a point EM's steps shrink by this factor"
@@ -54,7 +51,21 @@ def of_curvature(problem: Problem, curved: Curvature) -> Iterator[Row]:
         yield check("parameters_on_boundary", fixed, None, None, "probabilities of 0 or 1 and rates of 0 have no standard error")
 
 
-def of_refits(without: LeaveOneOutRefits | None, reason: str) -> Iterator[Row]:
+def _off_a_saddle(kind: str) -> str:
+    """What else there is to try, at any kind that climbs."""
+    return f"{SADDLE}; raise restarts, choose another init, or {'set split_merge' if kind == 'em' else 'use em with split_merge'}"
+
+
+def _off_the_boundary(problem: Problem, climbed: str) -> str:
+    """The default prior has its modes at 0 and 1 as the likelihood has; shapes above 1 have not."""
+    blocks = getattr(problem.family, "blocks", None)
+    named = [(f"{block.family.name}.", block.family) for block in blocks] if blocks else [("", problem.family)]
+    keys = [f"prior.{block}{key}" for block, family in named for key in family.shapes_with_no_mode]
+    raised = f"{' and '.join(keys)} above 1, which keeps probabilities off 0 and 1 and rates off 0"
+    return f"raise {raised}" if climbed == "posterior" else f"use em with objective: posterior and {raised}"
+
+
+def of_refits(problem: Problem, without: LeaveOneOutRefits | None, climbed: str, reason: str) -> Iterator[Row]:
     """How the refits without each row ended."""
     if without is None:
         if reason:
@@ -74,17 +85,18 @@ def of_refits(without: LeaveOneOutRefits | None, reason: str) -> Iterator[Row]:
         (
             "rows_without_density",
             without.impossible,
-            "elpd_loo is minus infinity: left out, these rows are impossible; use em with objective: posterior, kept off 0 and 1",
+            f"elpd_loo is minus infinity: left out, these rows are impossible; {_off_the_boundary(problem, climbed)}",
         ),
         (
             "refits_collapsed",
             without.singular,
-            "elpd_loo is empty: without some row a component has nothing to hold it; use em with objective: posterior, or fewer components",
+            "elpd_loo is empty: without some row a component has nothing to hold it; lower n_components"
+            + ("" if climbed == "posterior" else ", or use em with objective: posterior"),
         ),
         (
             "refits_unfinished",
             without.unfinished,
-            "these refits were stopped before they had reached a local maximum, so elpd_loo is approximate",
+            "these refits were stopped before they had reached a local maximum, so elpd_loo is approximate; compare by `held_out` rows",
         ),
     )
     for quantity, count, advice in checks:

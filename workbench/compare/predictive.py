@@ -14,6 +14,7 @@ from workbench.compare.curvature import Curvature, why_no_errors
 from workbench.compare.verdict import check
 from workbench.data import Dataset
 from workbench.fit import Fit
+from workbench.inference.advice import Advice
 from workbench.inference.evidence.pareto import pareto_k
 from workbench.inference.leave_one_out import too_large
 from workbench.problem import Problem
@@ -89,16 +90,14 @@ def leave_one_out(problem: Problem, fit: Fit, *, budget: int = 20_000_000) -> Le
     return LeaveOneOut(*_total(np.concatenate(elpd), problem.data), float(shapes.max()), int((shapes > PARETO_K).sum()))
 
 
-def of_left_out_draws(found: LeaveOneOut | None) -> Iterator[dict[str, Any]]:
+def of_left_out_draws(found: LeaveOneOut | None, advice: Advice) -> Iterator[dict[str, Any]]:
     """The check of leave-one-out by draws: whether some row's weights have too heavy a tail."""
     if found is None or found.pareto_k_max is None:
         return
     rows = "1 row has" if found.rows_above == 1 else f"{found.rows_above} rows have"
-    advice = (
-        f"{rows} a k-hat above {PARETO_K}: the fit depends on them so much that elpd_loo may be too high; raise draws, and if it stays "
-        "compare by `held_out` rows, or by em with objective: posterior, whose leave-one-out is by refits"
-    )
-    yield check("pareto_k_loo", found.pareto_k_max, PARETO_K, found.pareto_k_max <= PARETO_K, advice)
+    more = f"{advice.more('draws')}, and if it stays compare by `held_out` rows, or by em with objective: posterior, which refits"
+    said = f"{rows} a k-hat above {PARETO_K}: the fit depends on them so much that elpd_loo may be too high; {more}"
+    yield check("pareto_k_loo", found.pareto_k_max, PARETO_K, found.pareto_k_max <= PARETO_K, said)
 
 
 def correctable(fit: Fit) -> bool:

@@ -15,6 +15,7 @@ from workbench.experiment.plan import Task, artefact, key, name, starts, text
 from workbench.experiment.setting import Setting
 from workbench.experiment.store import CHECKS, Store
 from workbench.fit import Fit
+from workbench.inference.advice import Advice
 from workbench.problem import Problem
 
 BATCH = 10
@@ -112,7 +113,8 @@ def trials(setting: Setting, store: Store) -> dict[str, Trials]:
 def _trials(tasks: list[Replicates], store: Store) -> Trials:
     done = [trial for task in tasks if store.names(task) for trial in read_trials(store.folder / task.artefact)]
     lost = [_lost(store, task) for task in tasks if not store.names(task) for _ in task.numbers]
-    return Trials(tasks[0].method.estimate, tasks[0].wanted, tuple(done), tuple(lost))
+    method = tasks[0].method
+    return Trials(method.estimate, tasks[0].wanted, Advice.of(method, None), tuple(done), tuple(lost))
 
 
 def _lost(store: Store, task: Task) -> str:

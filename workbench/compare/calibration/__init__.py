@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from workbench.compare.calibration.trial import Trials, trial
 from workbench.compare.calibration.verdicts import Covered, Ranked, coverages, ranked
+from workbench.inference.advice import Advice
 from workbench.inference.method import Context, Method
 from workbench.problem import Problem
 
@@ -49,7 +50,7 @@ def calibrate(
     for number in range(replicates):
         done.append(trial(problem, lambda made: method.fit(made, replace(Context.default(made, seed), estimates=False)), seed, number))
         progress(number + 1, replicates)
-    return Trials(method.estimate, replicates, tuple(done))
+    return Trials(method.estimate, replicates, Advice.of(method, problem), tuple(done))
 
 
 __all__ = ["Covered", "Ranked", "Trials", "calibrate", "coverages", "ranked"]

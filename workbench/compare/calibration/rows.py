@@ -21,10 +21,6 @@ COLUMNS = {
 """Tables that a run has with ``check``."""
 FEW_EFFECTIVE = 0.1
 """Share of the replicates that may have fewer effective draws than ranks are taken among."""
-RICHER = {
-    "sample": "raise tune and draws, and look at whether chains sit in different basins",
-    "approximation": "take a q of a richer kind, or nuts",
-}
 
 
 def calibration_rows(label: str, trials: Trials) -> Iterator[tuple[str, Row]]:
@@ -64,18 +60,21 @@ def _diagnostics(trials: Trials, tested: list[Ranked]) -> Iterator[Row]:
         yield check("calibration_without_fit", len(wrong), 0, False, first)
     few = low_effective_share(trials)
     if few is not None:
-        advice = "raise draws: in these replicates the thinned draws depend on each other, which makes ranks pile up at both ends"
+        why = "in these replicates the thinned draws depend on each other, which makes ranks pile up at both ends"
+        advice = f"{trials.advice.more('draws')}: {why}"
         yield check("calibration_few_effective_draws", few, FEW_EFFECTIVE, few <= FEW_EFFECTIVE, advice)
     for each in tested:
-        yield check(f"calibration_{each.quantity}", each.p, LEVEL, each.good, _advice(each, trials.estimate))
+        yield check(f"calibration_{each.quantity}", each.p, LEVEL, each.good, _advice(each, trials))
     for covered in coverages(trials):
         yield check(f"coverage_{covered.quantity}", covered.share, COVERAGE, covered.good, _of_coverage(covered, trials))
 
 
-def _advice(each: Ranked, estimate: str) -> str:
+def _advice(each: Ranked, trials: Trials) -> str:
     if each.good is None:
         return "the replicates are too few to tell; raise replicates"
-    return f"the draws are {each.direction}; {RICHER[estimate]}"
+    advice = trials.advice
+    better = f"{advice.more('tune', 'draws', word='and')}, and look at whether chains sit in different basins"
+    return f"the draws are {each.direction}; {advice.richer() if trials.estimate == 'approximation' else better}"
 
 
 def _of_coverage(covered: Covered, trials: Trials) -> str:

@@ -13,6 +13,7 @@ from workbench.compare.calibration.quantities import quantities
 from workbench.compare.calibration.replicate import replicate
 from workbench.compare.predictive import FEWEST_DRAWS, array_statistics
 from workbench.fit import Fit
+from workbench.inference.advice import Advice
 from workbench.inference.method import seed_of
 from workbench.models import Mixture
 from workbench.models.mixture import gathered
@@ -55,12 +56,14 @@ class Trials:
     ----------
     estimate : what the method gives
     wanted : how many replicates there were to be
+    advice : what can be changed about the method
     done : those that were fitted, or could not be
     lost : why others were not even tried, such as a process that died
     """
 
     estimate: str
     wanted: int
+    advice: Advice
     done: tuple[Trial, ...] = ()
     lost: tuple[str, ...] = ()
 

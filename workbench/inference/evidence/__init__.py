@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.fit import Evidence
+from workbench.inference.advice import Advice
 from workbench.inference.evidence.importance import Limits
 from workbench.inference.evidence.proposal import Conjugate, Proposal, StudentMixture
 from workbench.inference.method import Context
@@ -55,7 +56,15 @@ SECOND = 300_000_000
 """Cells of data times components that the compiled E step sees in about a second."""
 
 
-def sampled(problem: Problem, draws: Mixture, context: Context, *, noise: int, log_posterior: PerFit | None = None) -> tuple[Evidence, ...]:
+def sampled(
+    problem: Problem,
+    draws: Mixture,
+    context: Context,
+    *,
+    noise: int,
+    log_posterior: PerFit | None = None,
+    advice: Advice | None = None,
+) -> tuple[Evidence, ...]:
     """Bridge and importance sampling by draws from the posterior.
 
     Parameters
@@ -64,6 +73,7 @@ def sampled(problem: Problem, draws: Mixture, context: Context, *, noise: int, l
     context : of the fit
     noise : number of the context's noise seed that the proposals are drawn by
     log_posterior : ndarray (chain, draw), log p(x, theta) over natural parameters, where it is known already
+    advice : what can be changed about the method that made the draws; without it they were made elsewhere
 
     Notes
     -----
@@ -87,10 +97,11 @@ def sampled(problem: Problem, draws: Mixture, context: Context, *, noise: int, l
 
     if not context.estimates:
         return ()
+    advice = advice or Advice("", (), problem)
     with _at_work(problem, context) as target:
         thin = max(1, math.ceil(draws.weights[..., 0].size / _most_draws(target)))
         u, log_jacobian = target.prior.flatten(draws.take((slice(None), slice(None, None, thin))))
-        if (reason := _unusable(u)) is not None:
+        if (reason := _unusable(u, advice)) is not None:
             return (Evidence("bridge", math.nan, math.nan, False, reason),)
         if log_posterior is None:
             log_density = np.asarray(target.log_density(u.reshape(-1, target.dim))).reshape(u.shape[:2])
@@ -101,10 +112,10 @@ def sampled(problem: Problem, draws: Mixture, context: Context, *, noise: int, l
         try:
             rng = np.random.default_rng(context.noise_seed(noise))
             empty = _emptied(target, context) if starts else []
-            found = estimates(target, u, log_density, rng, known, empty)
-            return found if starts else tuple(_unsought(each, target.dim) for each in found)
+            found = estimates(target, u, log_density, rng, advice, known, empty)
+            return found if starts else tuple(_unsought(each, target.dim, advice) for each in found)
         except np.linalg.LinAlgError:
-            reason = "the draws have no covariance that is positive definite in working precision; raise draws, or use smc"
+            reason = f"the draws have no covariance that is positive definite in working precision; {advice.more('draws', kinds=['smc'])}"
             return (Evidence("bridge", math.nan, math.nan, False, reason),)
 
 
@@ -278,18 +289,24 @@ def _most_draws(target: CompiledTarget) -> int:
     return min(MOST_DRAWS, max(AT_LEAST, BY_SQUARE // target.prior.n_components**2))
 
 
-def _unsought(found: Evidence, dim: int) -> Evidence:
+def _unsought(found: Evidence, dim: int, advice: Advice) -> Evidence:
     """An estimate beside which modes have not been looked for."""
-    why = f"modes where no draw has been were not looked for, as {dim} coordinates are above {MOST_DIM}; use smc"
+    why = f"modes where no draw has been were not looked for, as {dim} coordinates are above {MOST_DIM}; {_other(advice)}"
     return dataclasses.replace(found, trusted=False, note="; ".join(filter(None, (found.note, why))))
 
 
-def _unusable(u: np.ndarray) -> str | None:
+def _other(advice: Advice) -> str:
+    """Where log p(x) can be had that no draws of a posterior are bridged for."""
+    return advice.instead("smc") or "its own estimate needs no such draws"
+
+
+def _unusable(u: np.ndarray, advice: Advice) -> str | None:
     """Why draws (chain, draw, dim) are no material for a bridge, or None."""
     if not np.isfinite(u).all():
-        return "some draws have a weight or probability of 0 or 1, which has no finite coordinate; use smc"
+        return f"some draws have a weight or probability of 0 or 1, which has no finite coordinate; {_other(advice)}"
     if u.shape[0] * (u.shape[1] // 2) < 2 * (u.shape[2] + 2) or u.shape[1] < 8:
-        return f"{u.shape[0]} x {u.shape[1]} draws of {u.shape[2]} coordinates are too few to fit a proposal to half of them; raise draws"
+        few = f"{u.shape[0]} x {u.shape[1]} draws of {u.shape[2]} coordinates are too few to fit a proposal to half of them"
+        return f"{few}; {advice.more('draws')}"
     return None
 
 

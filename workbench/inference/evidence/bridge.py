@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from workbench.fit import Evidence
+from workbench.inference.advice import Advice
 from workbench.inference.evidence.conditionals import Labeller
 from workbench.inference.evidence.importance import weighed
 from workbench.inference.evidence.laplace import Mode
@@ -77,6 +78,7 @@ def estimates(
     u: np.ndarray,
     log_density: np.ndarray,
     rng: np.random.Generator,
+    advice: Advice,
     known: Sequence[Mode] = (),
     empty: Sequence[Place] = (),
 ) -> tuple[Evidence, Evidence]:
@@ -106,14 +108,15 @@ def estimates(
         proposals.append(seldom[0])
         sizes.append(math.ceil(2 * size * min(1.0, max(0.1, 2.0 * seldom[1]))))
     drawn = [_drawn(target, proposals, i, size, rng) for i, size in enumerate(sizes)]
-    weights = weighed(_log_weights(drawn), makers.limits, "raise draws, or use smc", sizes)
-    weights = _allowing(weights, np.concatenate([ratio.ravel() for ratio in at_draws]))
+    more = advice.more("draws", kinds=["smc"])
+    weights = weighed(_log_weights(drawn), makers.limits, more, sizes)
+    weights = _allowing(weights, np.concatenate([ratio.ravel() for ratio in at_draws]), more)
     ends = [bridged(np.asarray(ratio), np.asarray(each.log_ratio)) for ratio, each in zip(at_draws, drawn, strict=False)]
     value, mcse = sum(end.value for end in ends) / 2.0, math.sqrt(sum(end.variance for end in ends)) / 2.0
     share = max(share_of(unsure.unseen(gaps, height), value), _unseen(drawn, value))
     mcse = math.hypot(mcse, -math.log1p(-min(share, ERROR_AT_MOST)))
-    denial = _disagreement(symmetry, u, log_density) or _denial(value, mcse, min(end.overlap for end in ends))
-    denial = denial or _absence(share) or _contradiction(value, mcse, weights)
+    denial = _disagreement(symmetry, u, log_density, advice) or _denial(value, mcse, min(end.overlap for end in ends), advice)
+    denial = denial or _absence(share, advice) or _contradiction(value, mcse, weights, advice)
     return Evidence("bridge", value, mcse, not denial, denial), weights
 
 
@@ -128,7 +131,7 @@ def _drawn(target: CompiledTarget, proposals: Sequence[Averaged], own: int, size
     return Drawn(np.where(proposals[own].lost(u), -np.inf, target.log_density(u)), log_q, own)
 
 
-def _allowing(weights: Evidence, at_draws: np.ndarray) -> Evidence:
+def _allowing(weights: Evidence, at_draws: np.ndarray, more: str) -> Evidence:
     """Importance sampling whose error allows for what its own draws will not have met, as the posterior's draws tell.
 
     At those, log p - log q of a proposal made of others of them is the log of a weight. Where it is large next to nothing is drawn from
@@ -136,7 +139,7 @@ def _allowing(weights: Evidence, at_draws: np.ndarray) -> Evidence:
     """
     beyond = float((at_draws - weights.log_evidence > BEYOND).mean())
     if beyond > MOST_BEYOND:
-        why = f"{percent(beyond)} of the posterior's draws are where the proposals draw next to nothing: raise draws, or use smc"
+        why = f"{percent(beyond)} of the posterior's draws are where the proposals draw next to nothing: {more}"
         return replace(weights, trusted=False, note="; ".join(filter(None, (weights.note, why))))
     return replace(weights, mcse=math.hypot(weights.mcse, -math.log1p(-beyond)))
 
@@ -203,32 +206,33 @@ def array_statistics() -> Any:
     return importlib.import_module("arviz_stats.base").array_stats
 
 
-def _disagreement(symmetry: Symmetry, u: np.ndarray, log_density: np.ndarray) -> str:
+def _disagreement(symmetry: Symmetry, u: np.ndarray, log_density: np.ndarray, advice: Advice) -> str:
     """Whether the chains are in different places, by numbers that no relabelling changes; or they are worth too few draws."""
     values = np.concatenate([log_density[..., None], symmetry.ordered(u)], axis=-1)
     moving = np.moveaxis(values[..., np.ptp(values, axis=(0, 1)) > 0.0], -1, 0)
     rhat = float(np.max(array_statistics().rhat(moving, chain_axis=1, draw_axis=2), initial=1.0))
     if not rhat <= RHAT:
         where = "they may be in basins whose shares they cannot tell"
-        return f"the chains disagree (R-hat {rhat:.2f}, above {RHAT}): {where}; raise tune and draws, or use smc or importance sampling"
+        more = advice.more("tune", "draws", word="and", kinds=["smc"])
+        return f"the chains disagree (R-hat {rhat:.2f}, above {RHAT}): {where}; {more}, or take importance sampling where it is trusted"
     worth = effective(log_density)
-    return "" if worth >= FEWEST_EFFECTIVE else f"the chains are worth only {worth:.0f} independent draws; raise draws"
+    return "" if worth >= FEWEST_EFFECTIVE else f"the chains are worth only {worth:.0f} independent draws; {advice.more('draws')}"
 
 
-def _denial(value: float, mcse: float, overlap: float) -> str:
+def _denial(value: float, mcse: float, overlap: float, advice: Advice) -> str:
     if not math.isfinite(value) or overlap < OVERLAP:
-        return f"the fitted proposal and the posterior overlap by {overlap:.2f} only; raise draws, or use smc"
-    return "" if mcse <= LARGEST_ERROR else f"its error is above {LARGEST_ERROR} nats and cannot be told; raise draws"
+        return f"the fitted proposal and the posterior overlap by {overlap:.2f} only; {advice.more('draws', kinds=['smc'])}"
+    return "" if mcse <= LARGEST_ERROR else f"its error is above {LARGEST_ERROR} nats and cannot be told; {advice.more('draws')}"
 
 
-def _absence(share: float) -> str:
+def _absence(share: float, advice: Advice) -> str:
     if share <= ERROR_AT_MOST:
         return ""
     where = f"{percent(share)} of the posterior is: modes that EM has found, or places with empty components"
-    return f"no chain has been where {where}; use smc, or start chains there"
+    return f"no chain has been where {where}; {advice.more('chains', 'draws', kinds=['smc'])}"
 
 
-def _contradiction(value: float, mcse: float, weights: Evidence) -> str:
+def _contradiction(value: float, mcse: float, weights: Evidence, advice: Advice) -> str:
     """Whether importance sampling, which knows no shares of the chains, says something else.
 
     A mean weight may be too low where its diagnostics deny it, but hardly too high: from above it speaks against the bridge anyway, and
@@ -237,5 +241,6 @@ def _contradiction(value: float, mcse: float, weights: Evidence) -> str:
     gap, error = weights.log_evidence - value, math.hypot(mcse, weights.mcse)
     if not (gap > ABOVE * error or (weights.trusted and -gap > APART * error)):
         return ""
-    why, instead = "the chains' shares of their basins are wrong", "trust that" if weights.trusted else "raise draws"
-    return f"importance sampling from the same proposals is {abs(gap):.2f} nats away: {why}; {instead}, or use smc"
+    why, smc = "the chains' shares of their basins are wrong", advice.instead("smc")
+    what = ", or ".join(filter(None, ("trust that", smc))) if weights.trusted else advice.more("draws", kinds=["smc"])
+    return f"importance sampling from the same proposals is {abs(gap):.2f} nats away: {why}; {what}"

@@ -10,6 +10,7 @@ import numpy as np
 from annotated_types import Ge
 
 from workbench.fit import Estimate, Fit, Status
+from workbench.inference.advice import Advice
 from workbench.inference.densities import densities
 from workbench.inference.em.begin import unbegun
 from workbench.inference.evidence import sampled
@@ -121,7 +122,7 @@ class Gibbs:
             places = chain_starts(problem, self.init, self.chains, context)
             draws = self._sample(problem, places.u, context)
             log_likelihood, log_posterior = densities(problem, draws, context.threads)
-            evidence = sampled(problem, draws, context, noise=1, log_posterior=log_posterior)
+            evidence = sampled(problem, draws, context, noise=1, log_posterior=log_posterior, advice=Advice.of(self, problem))
         return Fit.sample(
             draws,
             kind=self.kind,

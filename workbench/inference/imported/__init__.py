@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from workbench.fit import Estimate, Evidence, Fit, Status
+from workbench.inference.advice import Advice
 from workbench.inference.densities import densities
 from workbench.inference.evidence import sampled
 from workbench.inference.imported.draws import Draws, DrawsError
@@ -91,7 +92,7 @@ class Imported:
             if impossible.size:
                 where = read.place(*impossible[0])
                 raise DrawsError(f"{where}: the data have no density under it; take draws that were made with the same data")
-            evidence = _evidence(problem, draws, context, log_posterior)
+            evidence = _evidence(problem, draws, context, log_posterior, Advice.of(self, problem))
         return Fit.sample(
             draws,
             kind=self.kind,
@@ -117,11 +118,11 @@ class Imported:
         return found
 
 
-def _evidence(problem: Problem, draws: Mixture, context: Context, log_posterior: PerFit) -> tuple[Evidence, ...]:
+def _evidence(problem: Problem, draws: Mixture, context: Context, log_posterior: PerFit, advice: Advice) -> tuple[Evidence, ...]:
     """Estimates that hold whatever the draws are, and a bridge, which does not."""
     if problem.prior is None:
         return ()
-    found = sampled(problem, draws, context, noise=1, log_posterior=log_posterior)
+    found = sampled(problem, draws, context, noise=1, log_posterior=log_posterior, advice=advice)
     return tuple(_doubted(each) if each.estimator == "bridge" and each.trusted else each for each in found)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from annotated_types import Ge, Gt
 
 from workbench.fit import Estimate, Evidence, Fit, Restarts, Status, Trace
+from workbench.inference.advice import Advice
 from workbench.inference.em.begin import begin, unbegun
 from workbench.inference.method import Context
 from workbench.inference.options import check_options
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from workbench.inference.target import CompiledTarget
 
 Init = Literal["random_rows", "random_responsibilities", "mixed", "kmeans++", "prior", "em"]
-RICHER = "use fullrank_advi, nuts or smc"
 TELLING = 200
 """Fresh draws by which paths are compared."""
 
@@ -194,7 +194,7 @@ class Pathfinder:
         from workbench.inference.evidence import approximated
 
         symmetrised = q.symmetrised(u, log_density)
-        weighed = approximated(target.problem, q.density, context, noise=self.restarts + 1, advice=RICHER)
+        weighed = approximated(target.problem, q.density, context, noise=self.restarts + 1, advice=Advice.of(self, target.problem).richer())
         return (*([] if symmetrised is None else [symmetrised]), *weighed)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from annotated_types import Ge, Gt, MinLen
 
 from workbench.fit import Estimate, Evidence, Fit, Restarts, Status, Trace
+from workbench.inference.advice import Advice
 from workbench.inference.em.begin import begin, unbegun
 from workbench.inference.method import Context
 from workbench.inference.options import check_options
@@ -82,7 +83,6 @@ class ADVI:
     kind: ClassVar[str] = "advi"
     estimate: ClassVar[Estimate] = "approximation"
     rank: ClassVar[Rank] = "mean_field"
-    richer: ClassVar[str] = "use fullrank_advi or nuts"
     revision: ClassVar[int] = 6
     packages: ClassVar[tuple[str, ...]] = ("numpy", "numba", "pytensor", "pymc")
     compiles: ClassVar[bool] = True
@@ -149,7 +149,7 @@ class ADVI:
 
         proposal = StudentMixture.normal(q.mean, q.scale_tril)
         noise = 2 * self.restarts  # the numbers before are the restarts' and their draws'
-        return approximated(problem, proposal, context, noise=noise, advice=self.richer)
+        return approximated(problem, proposal, context, noise=noise, advice=Advice.of(self, problem).richer())
 
     def _ascents(self, problem: Problem, context: Context, u: np.ndarray) -> list[Ascent]:
         context.progress("compiling", math.nan)
@@ -198,7 +198,6 @@ class FullRankADVI(ADVI):
 
     kind: ClassVar[str] = "fullrank_advi"
     rank: ClassVar[Rank] = "full_rank"
-    richer: ClassVar[str] = "use nuts, gibbs or smc"
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from annotated_types import Ge, Gt, Lt
 
 from workbench.fit import Estimate, Fit, Status
+from workbench.inference.advice import Advice
 from workbench.inference.densities import densities
 from workbench.inference.em.begin import unbegun
 from workbench.inference.evidence import sampled
@@ -155,7 +156,7 @@ class NUTS:
         with context.clock("run"):
             mixture = problem.target().mixture(chains.u)
             log_likelihood, log_posterior = densities(problem, mixture, context.threads, at_hand=climbed)
-            evidence = sampled(problem, mixture, context, noise=self.chains, log_posterior=log_posterior)
+            evidence = sampled(problem, mixture, context, noise=self.chains, log_posterior=log_posterior, advice=Advice.of(self, problem))
         return Fit.sample(
             mixture,
             kind=self.kind,

@@ -10,6 +10,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from workbench.fit import Estimate, Fit, Status
+from workbench.inference.advice import Advice
 from workbench.inference.densities import densities
 from workbench.inference.evidence import sampled
 from workbench.inference.method import Context
@@ -123,7 +124,7 @@ class SMC:
             islands = travelled(problem, self, context)
             draws = islands.draws
             log_likelihood, log_posterior = densities(problem, draws, context.threads)
-            others = sampled(problem, draws, context, noise=1, log_posterior=log_posterior)
+            others = sampled(problem, draws, context, noise=1, log_posterior=log_posterior, advice=Advice.of(self, problem))
         return Fit.sample(
             draws,
             kind=self.kind,
