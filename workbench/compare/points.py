@@ -61,7 +61,7 @@ def _off_the_boundary(problem: Problem, climbed: str) -> str:
     blocks = getattr(problem.family, "blocks", None)
     named = [(f"{block.family.name}.", block.family) for block in blocks] if blocks else [("", problem.family)]
     keys = [f"prior.{block}{key}" for block, family in named for key in family.shapes_with_no_mode]
-    raised = f"{' and '.join(keys)} above 1, which keeps probabilities off 0 and 1 and rates off 0"
+    raised = f"{' and '.join(keys)} above 1, which leaves nothing impossible"
     return f"raise {raised}" if climbed == "posterior" else f"use em with objective: posterior and {raised}"
 
 

@@ -51,7 +51,6 @@ MOST_ABOUT_MODES = 10_000
 """Draws from p(theta | x, z) about modes."""
 ABOUT_PLACES = 0.4
 """Share of the draws that are about modes and places with empty components, beside those of an approximation."""
-WITHOUT_Q = "use nuts, gibbs or smc"
 SECOND = 300_000_000
 """Cells of data times components that the compiled E step sees in about a second."""
 
@@ -218,15 +217,15 @@ def _about_modes(target: CompiledTarget, symmetry: Symmetry, found: list[Mode], 
     from workbench.inference.evidence.places import Place
     from workbench.inference.evidence.symmetry import Region
 
-    labeller = Labeller.of(target, symmetry.exchangeable)
+    labeller, advice = Labeller.of(target, symmetry.exchangeable), Advice("", (), target.problem).richer()
     if labeller is None:
         region = Region.about(symmetry, found[0].u)
         proposal = about([mode.within(region) for mode in found])
-        estimate, log_q = importance(target, symmetry, proposal, rng, DRAWS, ABOUT_MODES, WITHOUT_Q)
+        estimate, log_q = importance(target, symmetry, proposal, rng, DRAWS, ABOUT_MODES, advice)
     else:
         q = labeller.about([*(Place.about(target, mode) for mode in found), *_emptied(target, context)], rng)
         estimate, log_q = by_labels(target, q, rng), q.log_density
-    return seen(estimate, target, log_q, sought(target, symmetry, context), WITHOUT_Q) if estimate.trusted else estimate
+    return seen(estimate, target, log_q, sought(target, symmetry, context), advice) if estimate.trusted else estimate
 
 
 def with_labels(target: CompiledTarget, draws: Coordinates, context: Context, rng: np.random.Generator) -> Evidence | None:
@@ -259,7 +258,7 @@ def by_labels(target: CompiledTarget, q: Conditionals, rng: np.random.Generator)
     from workbench.inference.evidence.importance import weighed
 
     u = q.sample(rng, min(MOST_ABOUT_MODES, max(AT_LEAST, BY_SQUARE // target.prior.n_components**2)))
-    return weighed(target.log_density(u) - q.log_density(u), ONE_Q, WITHOUT_Q)
+    return weighed(target.log_density(u) - q.log_density(u), ONE_Q, Advice("", (), target.problem).richer())
 
 
 @contextmanager
