@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 from typing import Any
@@ -53,6 +54,17 @@ def test_quantities_stand_side_by_side_with_the_one_that_chains_agree_about_leas
     assert found["largest means[length_0]"] == ["–", "3.100 [0.1000, 0.3000]"]
     assert found["largest R-hat"] == ["–", "1.234 (largest means[length_0])"]
     assert found["fewest effective draws"] == ["–", "17 (largest means[length_0])"]
+
+
+def test_a_mean_outside_of_its_interval_is_explained() -> None:
+    """Irises, K = 3: smallest mean 4.884 [4.907, 5.085], as an empty component's is the prior's."""
+    cell = page()
+    table = cell.tables["label_free"]
+    inside, outside = (table.assign(mean=0.2, lower=0.1, upper=upper) for upper in (0.3, 0.15))
+    found = [
+        " ".join(next(grids(dataclasses.replace(cell, tables={**cell.tables, "label_free": each}))).notes) for each in (inside, outside)
+    ]
+    assert ["component is empty" in text for text in found] == [False, True]
 
 
 def test_it_comes_before_all_that_needs_labels() -> None:

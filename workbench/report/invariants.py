@@ -36,6 +36,9 @@ ORDERED = (
     "Smallest, 2nd smallest and so on: each draw's values are sorted over its components, so that it does not matter what these are "
     "called. Where components overlap the smallest is not always one and the same component."
 )
+OUTSIDE = (
+    "A mean outside of its interval: in a few draws a component is empty, its parameters are drawn from the prior, and these reach far out."
+)
 INDEPENDENT = "R-hat and effective draws are of chains; an approximation's draws are independent."
 
 
@@ -55,6 +58,7 @@ def grids(cell: Slice) -> Iterator[Grid]:
     rows += [*mixed(cell, methods)]
     notes = [f"Of a point its value; of draws, means and between brackets the equal-tailed {LEVEL} interval."]
     notes += [ORDERED] if table["order"].notna().any() else []
+    notes += [OUTSIDE] if ((table["mean"] < table["lower"]) | (table["mean"] > table["upper"])).any() else []
     notes += [INDEPENDENT] if table["rhat"].notna().any() else []
     notes += [f"{count(len(found) - MOST)} more in the table."] if len(found) > MOST else []
     heads = tuple(Head(method, method=method) for method in methods)
