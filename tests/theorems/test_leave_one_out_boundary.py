@@ -223,9 +223,10 @@ def test_a_component_that_held_one_row_alone_is_lost_without_it() -> None:
     assert (fit.left_out.lost, fit.left_out.singular, fit.left_out.unfinished) == (1, 0, 0)
     assert np.isneginf(fit.left_out.elpd[5])  # nothing else has a 1 in the third column
     assert np.isfinite(np.delete(fit.left_out.elpd, 5)).all()
-    said = {row["quantity"]: row for row in of_refits(fit.left_out, "")}
+    said = {row["quantity"]: row for row in of_refits(problem, fit.left_out, fit.maximises, "")}
     assert set(said) == {"refits_with_fewer_components", "rows_without_density"}
     assert said["refits_with_fewer_components"]["value"] == "1"
+    assert "em with objective: posterior and prior.a and prior.b above 1" in said["rows_without_density"]["advice"]
 
 
 def test_a_component_that_comes_to_the_others_leaves_their_density() -> None:

@@ -21,7 +21,7 @@ def mixing(values: np.ndarray) -> np.ndarray:
     ndarray (quantity, 3)
     """
     found = np.full((values.shape[0], len(MEASURES)), np.nan)
-    moving = np.ptp(values.reshape(values.shape[0], -1), axis=1) > 0
+    moving = np.ptp(values, axis=(1, 2)) > 0
     if moving.any():
         stack, statistics = values[moving], array_statistics()
         found[moving, 0] = statistics.rhat(stack, chain_axis=1, draw_axis=2)
