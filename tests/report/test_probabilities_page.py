@@ -150,3 +150,13 @@ def test_a_denied_leave_one_out_is_in_the_table_but_prefers_no_cell() -> None:
     (plate,) = sweeps.plates(cells)
     assert "-1131" not in plate.panels[0].svg
     assert "-1141.6" in plate.panels[0].svg
+
+
+def test_what_approximations_cost_names_the_cells_of_two_keys() -> None:
+    both = [{"model.covariance": c, KEY: k} for c in ("tied", "full") for k in (2, 3)]
+    likelihoods = [{**values, "method": "vbem", "estimate": "approximation", "elbo": -10.0} for values in both]
+    evidence = [{**values, "method": "vbem", "estimator": "elbo", "log_evidence": -10.0, "kl": 1.5, "kl_mcse": 0.01} for values in both]
+    cells = [made.cell(DATA, model__covariance=c, model__n_components=k) for c in ("tied", "full") for k in (2, 3)]
+    found = list(sweeps.findings(slices({"likelihoods": pd.DataFrame(likelihoods), "evidence": pd.DataFrame(evidence)}, cells)))
+    where = "(model.covariance, model.n_components) = (tied, 2), (tied, 3), (full, 2) and (full, 3)"
+    assert f"What approximations cost over {where}, KL from the posterior in nats: vbem 1.5, 1.5, 1.5 and 1.5." in found

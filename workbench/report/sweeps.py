@@ -130,9 +130,10 @@ def cost(cells: list[Slice]) -> Iterator[str]:
     if len(known) < 2:
         return
     key, names = keys(cells)
-    where = f"{key} = {listed([names[i] for i in known])}" if key else listed([cells[i].title for i in known])
-    each = [f"{method} {listed([gap(values[i]) for i in known])}" for method, values in table.items()]
-    yield f"What approximations cost over {where}, KL from the posterior in nats: {'; '.join(each)}."
+    name, each = (key, "{}") if key else (f"({', '.join(cells[0].values)})", "({})")
+    where = f"{name} = {listed([each.format(names[i]) for i in known])}"
+    costs = [f"{method} {listed([gap(values[i]) for i in known])}" for method, values in table.items()]
+    yield f"What approximations cost over {where}, KL from the posterior in nats: {'; '.join(costs)}."
 
 
 def gap(kl: float) -> str:
