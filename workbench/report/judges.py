@@ -12,6 +12,7 @@ from workbench.report.basins import Weighed, one_basin, place, weighed
 from workbench.report.missed import above_best
 from workbench.report.numerals import difference, fraction, listed
 from workbench.report.slices import records
+from workbench.report.trust import WEIGHERS, knows
 from workbench.report.wording import capital, figure, is_wrong, sentence
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ APART = 4.0
 """Standard errors beyond which two samples' shares of a basin are not the same."""
 LOOSE = 0.1
 """Standard error of a share beyond which chains that agree with anything have said nothing."""
-WEIGHERS = ("exact", "smc")
-"""Kinds whose draws can know what each basin weighs; chains know only where they have been."""
 
 
 def basins(cell: Slice) -> Iterator[str]:
@@ -31,7 +30,8 @@ def basins(cell: Slice) -> Iterator[str]:
         return
     point, samples = found
     able = [each for each in samples if each.error.max() <= LOOSE]
-    judge = next((each for kind in WEIGHERS for each in able if _knows(cell, each.sample, kind)), None)
+    knowing = [each for each in able if knows(cell, each.sample)]
+    judge = min(knowing, key=lambda each: WEIGHERS.index(cell.row(each.sample).text("kind")), default=None)
     scattered = [each for each in samples if each is not judge and (each not in able or _warns(cell, each.sample))]
     firm = [each for each in samples if each not in scattered]
     told = judge or _unanimous(firm)
@@ -127,14 +127,6 @@ def _distance(one: Weighed, other: Weighed) -> np.ndarray:
     error = np.hypot(one.error, other.error)
     gap = np.abs(one.mean - other.mean)
     return np.asarray(np.divide(gap, error, out=np.where(gap > 0.0, np.inf, 0.0), where=error > 0.0))
-
-
-def _knows(cell: Slice, sample: str, kind: str) -> bool:
-    """Whether a sample is of the kind, and its log evidence may be believed."""
-    if cell.row(sample).text("kind") != kind:
-        return False
-    own = cell.rows("evidence", sample)
-    return bool(own[own["estimator"] == kind]["standing"].isin(["reference", "trusted"]).any())
 
 
 def _warns(cell: Slice, sample: str) -> bool:

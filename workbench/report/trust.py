@@ -16,7 +16,8 @@ MIXING = ("rhat_log_posterior", "rhat_label_free_quantities")
 DISAGREE = 1.05
 """R-hat above which chains are in different places: from where on bridge sampling denies its estimate."""
 WEIGHERS = ("exact", "smc")
-"""Kinds whose draws know what each mode weighs, where their log evidence may be believed."""
+"""Kinds whose draws know what each mode weighs, where their log evidence may be believed, the surest first; chains know only where they
+have been."""
 
 
 def rhat(cell: Slice, method: str) -> float:
