@@ -59,7 +59,8 @@ class SMC:
       count in full. `counts` are whole numbers; a row that counts c times is c labels, and c rows where cells are drawn.
     - Time: about 2 N / 10**8 seconds a sweep and particle, and 50 to 300 steps: seconds for a few hundred rows, six minutes of one core
       and 230 MB for 100,000 rows of two features, K = 3 (8 islands: within 0.16 nats of a bridge by `gibbs`). Where clusters overlap in
-      several features, as three of the irises do, orders differ much: 64 islands are needed there.
+      several features, as three of the irises do, orders differ much: islands' evidences spread by 0.7 to 1.8 of their mean over seeds
+      with 256 draws, and 64 islands of those are trusted with some seeds only; with 1,024 draws they spread by 0.5.
 
     References
     ----------
