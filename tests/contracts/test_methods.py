@@ -20,7 +20,7 @@ from workbench.fit import Fit
 from workbench.inference import METHODS, Gibbs
 from workbench.inference.method import Context, Method
 from workbench.models import Family
-from workbench.models.families import Bernoulli, Categorical, Gaussian, Product
+from workbench.models.families import Bernoulli, Gaussian
 from workbench.problem import Problem
 
 EVERY_FAMILY = every_family()
