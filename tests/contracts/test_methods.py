@@ -65,7 +65,8 @@ def pairs() -> list[Any]:
     slow = {
         kind: [f for f in EVERY_FAMILY if f not in quick] for kind, method in METHODS.items() if "pymc" in getattr(method, "packages", ())
     }
-    slow["fullrank_advi"].extend(quick)
+    for kind in ("advi", "fullrank_advi"):
+        slow[kind].extend(quick)
     return [
         pytest.param(kind, family, marks=[pytest.mark.slow(seconds=20)] if family in slow.get(kind, ()) else [], id=f"{kind}-{family}")
         for kind in METHODS

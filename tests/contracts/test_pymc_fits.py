@@ -135,7 +135,7 @@ def test_the_samplers_own_density_is_ours():
     np.testing.assert_allclose(problem.target().log_density(u), fit.sample_stats["lp"], rtol=1e-10)
 
 
-@pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
+@pytest.mark.parametrize("sampler", ["nutpie", pytest.param("pymc", marks=pytest.mark.slow)])
 def test_statistics_have_one_set_of_names(sampler):
     fit = NUTS(chains=2, draws=30, tune=100, sampler=sampler).fit(old_faithful())
     names = {"diverging", "tree_depth", "reached_max_treedepth", "n_steps", "step_size", "energy", "lp", "acceptance_rate"}

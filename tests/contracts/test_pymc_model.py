@@ -237,7 +237,9 @@ def test_value_variables_are_in_the_order_of_flatten(family, n_components, n_fea
     assert [variable.name for variable in model.value_vars] == weights + rest
 
 
-@pytest.mark.parametrize("family", [Gaussian("full"), Gaussian("diagonal"), Bernoulli(), SOME], ids=str)
+@pytest.mark.parametrize(
+    "family", [Gaussian("full"), Gaussian("diagonal"), Bernoulli(), pytest.param(SOME, marks=pytest.mark.slow)], ids=str
+)
 def test_counts_are_repeated_rows(family):
     from workbench.inference.pymc.model import build
 

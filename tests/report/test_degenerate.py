@@ -15,6 +15,8 @@ import pytest
 from workbench import report
 from workbench.data.dataset import Dataset
 
+pytestmark = pytest.mark.slow  # half a minute of pages
+
 
 def page(folder: Path, tables: dict[str, pd.DataFrame], data: Dataset) -> str:
     return report.write(folder, tables, [made.cell(data)], made.PROVENANCE).read_text(encoding="utf-8")

@@ -87,6 +87,7 @@ def test_a_second_run_computes_nothing_and_the_resolved_config_is_the_same_run(f
     assert [task.key for task in checks(again)] == [task.key for task in checks(load(CONFIG))]
 
 
+@pytest.mark.slow
 def test_more_replicates_leave_those_that_are_there(tmp_path: Path) -> None:
     small = {**CONFIG, "methods": {"exact": CONFIG["methods"]["exact"]}}
     heard(tmp_path, {**small, "check": {"replicates": 10}})
@@ -101,6 +102,7 @@ def test_more_replicates_leave_those_that_are_there(tmp_path: Path) -> None:
     assert list((tmp_path / "checks").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_one_process_or_two_in_any_order_the_same_numbers(finished: tuple[Path, list[Event]], tmp_path: Path) -> None:
     one, _, _ = heard(tmp_path)
     for name in ("calibration", "calibration_ecdf", "coverage"):

@@ -125,7 +125,7 @@ Table = list[dict[str, Any]]
 Tables = dict[str, Table]
 
 
-@pytest.fixture(scope="module", params=CASES, ids=str)
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name == "product" else ()) for name in CASES], ids=str)
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     found = run({**CASES[request.param], "seed": 3, "report": False}, tmp_path_factory.mktemp(request.param))
     assert not found.failures

@@ -76,6 +76,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, pd.DataFra
     return found[0], found[1]
 
 
+@pytest.mark.slow
 def test_tables_are_equal(runs: tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]) -> None:
     grouped, expanded = runs
     assert grouped.keys() == expanded.keys()
@@ -92,6 +93,7 @@ def test_tables_are_equal(runs: tuple[dict[str, pd.DataFrame], dict[str, pd.Data
     assert pd.notna(scores.loc["em", "elpd_loo"])
 
 
+@pytest.mark.slow
 def test_rows_stand_once_in_tables_of_rows(runs: tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]) -> None:
     grouped, expanded = runs
     one, two = (run["responsibilities"].query("method == 'em' and component == 0") for run in (grouped, expanded))

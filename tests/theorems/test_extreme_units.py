@@ -32,6 +32,7 @@ def tables(x: np.ndarray, covariance: str, start: dict[str, np.ndarray], exponen
     return assemble([Cell({}, problem, fits={"em": EM(restarts=1, init=init, **options).fit(problem)})])
 
 
+@pytest.mark.slow
 @structures
 @pytest.mark.parametrize("objective", ["likelihood", "posterior"])
 @pytest.mark.parametrize("x", [X, HOLES], ids=["complete", "missing"])
@@ -57,6 +58,7 @@ def test_every_number_moves_with_the_units(covariance: str, objective: str, x: n
             np.testing.assert_allclose(found, near["imputations"][column].to_numpy(float), rtol=1e-6)
 
 
+@pytest.mark.slow
 @structures
 @pytest.mark.parametrize("engine", ["fast", "book"])
 @pytest.mark.parametrize("scale", [1e150, 1e-150])
