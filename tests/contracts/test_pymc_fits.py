@@ -93,6 +93,7 @@ def test_the_elbo_goes_up():
         assert elbo[0] < elbo[-10:].mean() - 10.0
 
 
+@pytest.mark.slow
 def test_steps_that_run_out_are_not_called_converged():
     fit = ADVI(restarts=1, max_iter=300, window=100).fit(old_faithful())
     assert fit.status is Status.NOT_SETTLED

@@ -50,8 +50,7 @@ def with_state(x, rng, state, made, names=None, levels=False):
 
 def cases():
     for covariance in STRUCTURES:
-        quick = covariance == "spherical"
-        yield pytest.param(covariance, 2, 2, "missing counts", marks=() if quick else pytest.mark.slow)
+        yield pytest.param(covariance, 2, 2, "missing counts", marks=pytest.mark.slow)
         yield from (pytest.param(covariance, *size, state, marks=pytest.mark.slow) for size in SIZES for state in ("complete", "missing"))
 
 

@@ -32,7 +32,8 @@ FAMILIES = (*LIKELIHOODS, *PRODUCTS)
 SIZES = [(1, 1), (1, 3), (2, 1), (2, 2), (3, 3)]
 STATES = ("complete", "missing", "counts", "missing counts")
 QUICK = [(family, 2, 2, "missing counts") for family in (*LIKELIHOODS, SOME, EVERY)]
-"""One case a family where everything comes together; the others are marked slow, as are those of products, which compile longest."""
+"""One case a family where everything comes together. Of each kind of compiled likelihood that other quick tests compile anyway one is
+quick; all others are marked slow."""
 
 
 def cases():
@@ -45,7 +46,7 @@ def cases():
                 if (family, n_components, n_features, state) not in QUICK:
                     yield pytest.param(family, n_components, n_features, state, marks=pytest.mark.slow)
     for case in QUICK:
-        yield pytest.param(*case, marks=[pytest.mark.slow(seconds=12)] if isinstance(case[0], Product) else [])
+        yield pytest.param(*case, marks=[] if case[0] in (Gaussian("full"), Bernoulli()) else [pytest.mark.slow(seconds=12)])
 
 
 def features_of(rng, family, n_rows, n_features):
@@ -266,7 +267,7 @@ def test_the_op_has_no_second_derivative(family):
         pt.grad(slope.sum(), model.value_vars[-1])
 
 
-@pytest.mark.parametrize("family", [*LIKELIHOODS, SOME], ids=str)
+@pytest.mark.parametrize("family", [*LIKELIHOODS, pytest.param(SOME, marks=pytest.mark.slow)], ids=str)
 def test_other_data_of_the_same_shape_take_the_same_model_whatever_is_missing(family):
     from workbench.inference.pymc.model import arrays, assign, build, shape_of
 
