@@ -94,6 +94,7 @@ def test_value_variables_are_in_the_order_of_flatten(covariance):
     assert shape_of(problem, "op") != shape_of(other, "op")
 
 
+@pytest.mark.slow
 def test_other_data_and_numbers_of_the_same_shape_take_the_same_model():
     from workbench.inference.pymc.model import arrays, assign, build, shape_of
 

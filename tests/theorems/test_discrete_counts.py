@@ -103,6 +103,7 @@ def test_rows_stand_once_in_tables_of_rows(runs: tuple[dict[str, pd.DataFrame], 
     np.testing.assert_allclose(two["mean"].to_numpy(float), one["mean"].to_numpy(float)[deaths], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_draws_and_held_out_rows_are_counted() -> None:
     """PSIS-LOO of a sample and the held-out score: rows with counts are the same rows several times."""
     found = []
