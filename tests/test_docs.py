@@ -58,3 +58,10 @@ def test_a_reference_page_has_formulas_and_sources_and_no_option_without_a_meani
 def test_the_first_command_is_there() -> None:
     found = commands("README.md")
     assert found[:3] == ["pip install uv", "uv run workbench run configs/old_faithful.yaml", "uv run pytest"]
+
+
+def test_the_gallery_names_no_folder_of_a_machine() -> None:
+    finished = sorted((ROOT / "reports" / "gallery").glob("*.html"))
+    assert finished
+    for each in finished:
+        assert re.findall(r"(?<![\w.])/(?:tmp|root|home|work|Users)/[\w./-]*", each.read_text(encoding="utf-8")) == [], each.name
