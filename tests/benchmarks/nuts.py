@@ -50,7 +50,7 @@ def spent():
 
 def least_ess(log_density, means):
     """Of (chain, draw) and (chain, draw, component, feature)."""
-    from workbench.compare.predictive import array_statistics
+    from workbench.inference.evidence.pareto import array_statistics
 
     ordered = np.sort(means, axis=2).reshape(*means.shape[:2], -1)
     values = np.concatenate([log_density[..., None], ordered], axis=-1)

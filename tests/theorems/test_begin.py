@@ -13,7 +13,7 @@ from workbench.data.builtin import load_built_in
 from workbench.inference import ADVI, EM, NUTS, Context, Gibbs
 from workbench.inference.em.apart import _different, apart, chain_starts, normals
 from workbench.inference.em.begin import begin, unbegun
-from workbench.inference.evidence.bridge import array_statistics
+from workbench.inference.evidence.pareto import array_statistics
 from workbench.inference.target import CompiledTarget
 from workbench.models import Mixture
 from workbench.problem import Problem

@@ -12,11 +12,11 @@ from workbench.compare.assembly import assemble
 from workbench.compare.cell import Cell
 from workbench.compare.coclustering import coclustering, coclustering_of, ordered_rows
 from workbench.compare.invariants import PLACES, spelt
-from workbench.compare.predictive import array_statistics
 from workbench.compare.settled import settle
 from workbench.data.builtin import load_built_in
 from workbench.fit import Fit
 from workbench.inference import EM, VBEM, Exact, Gibbs
+from workbench.inference.evidence.pareto import array_statistics
 from workbench.problem import Problem
 
 FIVE = np.array([[0.0, 1.0], [0.4, 0.2], [2.0, 2.2], [2.5, 1.9], [1.2, 1.5]])

@@ -10,12 +10,12 @@ import numpy as np
 
 from workbench.compare.bounds import elbo
 from workbench.compare.points import word
-from workbench.compare.predictive import FEWEST_DRAWS, PARETO_K
+from workbench.compare.predictive import PARETO_K
 from workbench.compare.settled import Settled
 from workbench.compare.verdict import check
 from workbench.fit import Fit
 from workbench.inference.advice import Advice
-from workbench.inference.evidence.pareto import pareto_k
+from workbench.inference.evidence.pareto import FEWEST_DRAWS, pareto_k
 
 Row = dict[str, Any]
 

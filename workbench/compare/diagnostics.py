@@ -18,11 +18,12 @@ from workbench.compare.invariants import DENSITIES, spelt, worst
 from workbench.compare.mixing import MEASURES, mixing
 from workbench.compare.optima import Optimum
 from workbench.compare.points import of_curvature, of_refits
-from workbench.compare.predictive import array_statistics, why_not_left_out
+from workbench.compare.predictive import why_not_left_out
 from workbench.compare.settled import Settled
 from workbench.compare.verdict import check, verdict
 from workbench.fit import Fit, Restarts, Status
 from workbench.inference.advice import Advice
+from workbench.inference.evidence.pareto import array_statistics
 from workbench.inference.smc.islands import limit, remedy, spread
 from workbench.problem import Problem
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.compare.predictive import array_statistics
+from workbench.inference.evidence.pareto import array_statistics
 
 MEASURES = ("rhat", "ess_bulk", "ess_tail")
 

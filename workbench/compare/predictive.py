@@ -3,7 +3,6 @@ approximation's Magnusson et al. 2019), of points by exact refits."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +14,10 @@ from workbench.compare.verdict import check
 from workbench.data import Dataset
 from workbench.fit import Fit
 from workbench.inference.advice import Advice
-from workbench.inference.evidence.pareto import pareto_k
+from workbench.inference.evidence.pareto import FEWEST_DRAWS, array_statistics, pareto_k
 from workbench.inference.leave_one_out import too_large
 from workbench.problem import Problem
 
-FEWEST_DRAWS = 25
-"""A Pareto tail is a fifth of the draws, and needs five."""
 PARETO_K = 0.7
 """k-hat up to which importance weights are to be trusted (Vehtari et al. 2024)."""
 
@@ -40,11 +37,6 @@ class LeaveOneOut:
     se: float
     pareto_k_max: float | None
     rows_above: int = 0
-
-
-def array_statistics() -> Any:
-    """ArviZ's statistics on plain arrays, imported when they are needed."""
-    return importlib.import_module("arviz_stats.base").array_stats
 
 
 def why_not_left_out(problem: Problem, fit: Fit, curved: Curvature) -> str:

@@ -11,9 +11,9 @@ import numpy as np
 from workbench.compare.calibration.coverage import covered
 from workbench.compare.calibration.quantities import quantities
 from workbench.compare.calibration.replicate import replicate
-from workbench.compare.predictive import FEWEST_DRAWS, array_statistics
 from workbench.fit import Fit
 from workbench.inference.advice import Advice
+from workbench.inference.evidence.pareto import FEWEST_DRAWS, array_statistics
 from workbench.inference.method import seed_of
 from workbench.models import Mixture
 from workbench.models.mixture import gathered

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from workbench.inference.advice import Advice
 from workbench.inference.evidence.conditionals import Labeller
 from workbench.inference.evidence.importance import weighed
 from workbench.inference.evidence.laplace import Mode
+from workbench.inference.evidence.pareto import array_statistics
 from workbench.inference.evidence.places import Place
 from workbench.inference.evidence.proposed import UNSEEN, Makers, Unsure
 from workbench.inference.evidence.symmetry import Averaged, Region, Symmetry
@@ -199,11 +198,6 @@ def effective(values: np.ndarray) -> float:
         return float(values.size)
     found = float(array_statistics().ess(values, method="mean"))
     return min(float(values.size), max(1.0, found)) if math.isfinite(found) else 1.0
-
-
-def array_statistics() -> Any:
-    """ArviZ's statistics on plain arrays, imported when they are needed."""
-    return importlib.import_module("arviz_stats.base").array_stats
 
 
 def _disagreement(symmetry: Symmetry, u: np.ndarray, log_density: np.ndarray, advice: Advice) -> str:

@@ -5,13 +5,20 @@ ArviZ has the same (``array_stats.psislw``), and takes seconds to load, which fi
 
 from __future__ import annotations
 
+import importlib
 import math
+from typing import Any
 
 import numpy as np
 
 FEWEST_DRAWS = 25
 """A tail is a fifth of few draws, and needs five."""
 PRIOR_DRAWS, PRIOR_SHAPE = 10.0, 0.5
+
+
+def array_statistics() -> Any:
+    """ArviZ's statistics on plain arrays, imported when they are needed."""
+    return importlib.import_module("arviz_stats.base").array_stats
 
 
 def pareto_k(log_weights: np.ndarray) -> float:
