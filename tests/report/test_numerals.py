@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from workbench.inference.advice import listed
 from workbench.report import numerals
 
 
@@ -47,7 +48,7 @@ from workbench.report import numerals
         (numerals.seconds(0.0812), "0.08 s"),
         (numerals.seconds(107.3), "107 s"),
         (numerals.counted(1, "row"), "1 row"),
-        (numerals.listed(["a", "b", "c"]), "a, b and c"),
+        (listed(["a", "b", "c"]), "a, b and c"),
     ],
 )
 def test_numbers(text: str, wanted: str) -> None:

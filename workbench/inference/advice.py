@@ -39,13 +39,13 @@ class Advice:
         Where it has none of the options, the draws were made elsewhere: what to do there.
         """
         own = [name for name in names if name in self.options]
-        first = f"raise {_listed(own, word)}" if own else f"{elsewhere} where these were made"
+        first = f"raise {listed(own, word)}" if own else f"{elsewhere} where these were made"
         return ", or ".join(filter(None, (first, self.instead(*kinds))))
 
     def instead(self, *kinds: str) -> str:
         """`use gibbs or smc`, of those that are another kind and take the problem; empty without any."""
         others = [kind for kind in kinds if kind != self.kind and self._takes(kind)]
-        return f"use {_listed(others, 'or')}" if others else ""
+        return f"use {listed(others, 'or')}" if others else ""
 
     def richer(self) -> str:
         """What to use where the method's q is too poor for the posterior."""
@@ -57,5 +57,6 @@ class Advice:
         return self.problem is None or METHODS[kind]().refuses(self.problem) is None
 
 
-def _listed(words: list[str], word: str) -> str:
+def listed(words: list[str], word: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
     return f" {word} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from workbench.inference.advice import listed
 from workbench.report.blocks import Field, Grid, Head
-from workbench.report.numerals import count, counted, fraction, listed, responsibility
+from workbench.report.numerals import count, counted, fraction, responsibility
 from workbench.report.slices import records
 
 if TYPE_CHECKING:

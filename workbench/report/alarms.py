@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from workbench.inference.advice import listed
 from workbench.report.checks import APART, spelt, written
-from workbench.report.numerals import counted, exact, listed
+from workbench.report.numerals import counted, exact
 from workbench.report.slices import records
 from workbench.report.wording import capital, figure, is_wrong, sentence
 

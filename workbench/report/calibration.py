@@ -6,10 +6,11 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from workbench.inference.advice import listed
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
 from workbench.report.checks import APART, advised, spelt
 from workbench.report.figures.ranks import departures
-from workbench.report.numerals import DASH, count, counted, fraction, listed
+from workbench.report.numerals import DASH, count, counted, fraction
 from workbench.report.slices import records
 from workbench.report.wording import figure, is_wrong, sentence
 

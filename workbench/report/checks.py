@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from workbench.inference.advice import listed
 from workbench.report.blocks import Field, Grid, Head
-from workbench.report.numerals import DASH, amount, exact, fraction, is_number, listed
+from workbench.report.numerals import DASH, amount, exact, fraction, is_number
 from workbench.report.slices import records
 from workbench.report.wording import figure, is_wrong
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from workbench.fit import Status, maximised
-from workbench.report.numerals import count, difference, listed, nats
+from workbench.inference.advice import listed
+from workbench.report.numerals import count, difference, nats
 from workbench.report.slices import Row, records
 from workbench.report.wording import spoken, unit
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from workbench.inference.advice import listed
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
 from workbench.report.figures.evidence import Rung, ladder
-from workbench.report.numerals import DASH, estimated, listed
+from workbench.report.numerals import DASH, estimated
 from workbench.report.slices import Row, records
 from workbench.report.wording import sentence
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from workbench.inference.advice import listed
 from workbench.report.agreement import agreed, classed
 from workbench.report.alarms import warned
 from workbench.report.calibration import calibrated
@@ -14,7 +15,7 @@ from workbench.report.evidence import weighed
 from workbench.report.hidden import hidden
 from workbench.report.judges import basins
 from workbench.report.missed import climbed_past, overtaken, unseen
-from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, difference, listed, nats
+from workbench.report.numerals import LEVEL, POINT_LEVEL, count, counted, difference, nats
 from workbench.report.replicates import reproduced
 from workbench.report.scores import drops
 from workbench.report.trust import verdict

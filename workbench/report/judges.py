@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workbench.inference.advice import listed
 from workbench.report.basins import Weighed, one_basin, place, weighed
 from workbench.report.missed import above_best
-from workbench.report.numerals import difference, fraction, listed
+from workbench.report.numerals import difference, fraction
 from workbench.report.slices import records
 from workbench.report.trust import WEIGHERS, knows
 from workbench.report.wording import capital, figure, is_wrong, sentence

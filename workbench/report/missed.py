@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from workbench.fit import LIKELIHOODS
+from workbench.inference.advice import listed
 from workbench.report.basins import Weighed, weighed
 from workbench.report.ends import VISIBLE, wanders
-from workbench.report.numerals import difference, fraction, listed, nats
+from workbench.report.numerals import difference, fraction, nats
 from workbench.report.slices import records
 from workbench.report.wording import capital, figure, is_wrong, sentence, spoken
 

@@ -99,8 +99,3 @@ def seconds(value: float) -> str:
 def counted(number: float, noun: str, plural: str = "") -> str:
     """`1 row`, `3 rows`."""
     return f"{count(number)} {noun if number == 1 else plural or noun + 's'}"
-
-
-def listed(words: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
+from workbench.inference.advice import listed
 from workbench.report import sections, sweeps
 from workbench.report.blocks import Panel, Plate, Section
 from workbench.report.figures.canvas import inlined, standing
-from workbench.report.numerals import count, counted, listed
+from workbench.report.numerals import count, counted
 from workbench.report.palette import DARK, LIGHT, Look, declarations
 from workbench.report.slices import Slice, slices
 

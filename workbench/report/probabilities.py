@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from workbench.inference.advice import listed
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
 from workbench.report.figures.probabilities import Bar, bars
-from workbench.report.numerals import DASH, estimated, fraction, listed, nats
+from workbench.report.numerals import DASH, estimated, fraction, nats
 from workbench.report.slices import Row, records
 from workbench.report.wording import capital, figure
 

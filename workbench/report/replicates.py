@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from workbench.inference.advice import listed
 from workbench.report.blocks import Block, Field, Grid, Head
-from workbench.report.numerals import DASH, amount, counted, listed
+from workbench.report.numerals import DASH, amount, counted
 from workbench.report.slices import records
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from workbench.inference.advice import listed
 from workbench.report.blocks import Field, Grid, Head
-from workbench.report.numerals import DASH, amount, difference, estimated, listed
+from workbench.report.numerals import DASH, amount, difference, estimated
 from workbench.report.quantities import QUANTITIES, Quantity
 
 if TYPE_CHECKING:

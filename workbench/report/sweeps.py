@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from workbench.inference.advice import listed
 from workbench.report.blocks import Grid, Head, Panel, Plate
 from workbench.report.figures.sweep import BENT, curve
 from workbench.report.findings import ALIKE
-from workbench.report.numerals import DASH, counted, difference, estimated, listed, nats
+from workbench.report.numerals import DASH, counted, difference, estimated, nats
 from workbench.report.probabilities import decided, groups
 from workbench.report.probabilities import findings as probable
 from workbench.report.scores import DOUBT, DOUBTED, marked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from workbench.report.numerals import listed
+from workbench.inference.advice import listed
 from workbench.report.wording import figure, is_wrong
 
 if TYPE_CHECKING:
