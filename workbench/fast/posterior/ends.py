@@ -55,6 +55,12 @@ def part(theta: np.ndarray, at: int, rows: int, columns: int) -> np.ndarray:
     return theta[at : at + rows * columns].reshape(rows, columns)
 
 
+@written_out
+def discrete_parts(theta: np.ndarray, at: int, k: int, b: int, p: int, levels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """probs, rates and levels (K, ...), which stand at the end of theta, from ``at`` on."""
+    return part(theta, at, k, b), part(theta, at + k * b, k, p), part(theta, at + k * (b + p), k, levels)
+
+
 @compiled
 def put(theta: np.ndarray, at: int, numbers: np.ndarray) -> int:
     """Write an array to ``at`` and on; where the next begins."""

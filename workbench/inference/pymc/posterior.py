@@ -15,6 +15,7 @@ from workbench.fast.posterior.callback import callback
 from workbench.fast.posterior.pointers import addresses
 from workbench.inference.pymc import kernel_rows
 from workbench.inference.pymc.charts import Chart
+from workbench.inference.pymc.kernel_rows import DISCRETE, GAUSSIAN
 from workbench.inference.pymc.numbers import NUMBERS
 from workbench.inference.pymc.parts import parts_of
 from workbench.models import Gaussian
@@ -24,12 +25,10 @@ from workbench.problem import Problem
 FEW_COMPONENTS, FEW_CELLS, FEW_NUMBERS = 4, 64, 1 << 17
 """Where rows side by side are quicker than components: components and cells at most, and cells times rows."""
 ARRAYS = {
-    "discrete": ("codes", "members", "kind", "column", "value", "counts"),
+    "discrete": (*DISCRETE, "counts"),
     "few_cells": ("shown", "counts", "kind", "column", "value", "once"),
-    "independent": ("turn", "root", "z", "counts"),
-    "independent_discrete": ("turn", "root", "z", "codes", "members", "kind", "column", "value", "counts"),
-    "matrices": ("turn", "root", "whitener", "y", "starts", "masks", "counts"),
-    "matrices_discrete": ("turn", "root", "whitener", "y", "starts", "masks", "codes", "members", "kind", "column", "value", "counts"),
+    **{kernel: ("turn", *own, "counts") for kernel, own in GAUSSIAN.items()},
+    **{f"{kernel}_discrete": ("turn", *own, *DISCRETE, "counts") for kernel, own in GAUSSIAN.items()},
 }
 """What each function of :mod:`workbench.fast.posterior.density` takes after the chart."""
 WHOLE = ("codes", "members")
