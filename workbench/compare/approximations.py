@@ -14,7 +14,7 @@ from workbench.compare.predictive import PARETO_K
 from workbench.compare.settled import Settled
 from workbench.compare.verdict import check
 from workbench.fit import Fit
-from workbench.inference.advice import Advice
+from workbench.inference.advice import Advice, listed
 from workbench.inference.evidence.pareto import FEWEST_DRAWS, pareto_k
 
 Row = dict[str, Any]
@@ -62,5 +62,5 @@ def _of_unused(counts: np.ndarray, settled: Settled | None) -> Row:
 
 def components(few: np.ndarray) -> str:
     """`component 2 is`, `components 0, 2 and 3 are`."""
-    *others, last = (str(k) for k in few) if few.size else ("",)
-    return f"components {', '.join(others)} and {last} are" if others else f"component {last} is"
+    names = listed([str(k) for k in few])
+    return f"components {names} are" if few.size > 1 else f"component {names} is"

@@ -13,6 +13,7 @@ import numpy as np
 from workbench.fit import Evidence
 from workbench.inference.gibbs.augmentation import relabelled
 from workbench.inference.smc.collapsed import Labelled
+from workbench.inference.smc.entry import Entry
 from workbench.inference.smc.islands import FEWEST, effective_share, evidence_of, limit, log_mean, resampled, spread
 from workbench.inference.smc.stage import NONE, Parts, Stage
 from workbench.models import Mixture, Prior
@@ -174,8 +175,6 @@ def _parted(draws: Mixture, most: int) -> tuple[Mixture, int]:
 
 
 def _rows(problem: Problem) -> Parts:
-    """Rows with an observed cell; those whose missing cells are to be drawn by themselves."""
-    data = problem.data.take(np.flatnonzero(~np.isnan(problem.data.x).all(axis=1) & (problem.data.counts > 0.0)))
-    drawn = problem.family.augmented(data)
-    whole, partly = (data.take(np.flatnonzero(which)) if which.any() else None for which in (~drawn, drawn))
-    return whole, partly
+    """All rows with an observed cell; those whose missing cells are to be drawn by themselves."""
+    entry = Entry.of(problem, np.random.default_rng(0))  # whose order nobody asks for: all are in
+    return entry.rows(entry.data.counts)

@@ -14,6 +14,7 @@ from workbench.compare.sensitivity.changes import between
 from workbench.compare.sensitivity.path import Journey, journey
 from workbench.fit import Evidence, Fit
 from workbench.inference import SMC, VBEM, Gibbs
+from workbench.inference.advice import listed
 from workbench.inference.method import Context, seed_of
 from workbench.models import Prior
 from workbench.problem import Problem
@@ -202,8 +203,7 @@ def _distrusted(samples: Mapping[str, Fit]) -> str:
     denied = [named(label, each) for label, fit in samples.items() for each in fit.evidence if each.estimator != "importance"]
     if not denied:
         return "no method here has draws from the posterior and an evidence that is trusted; add gibbs, nuts or smc"
-    names = " and ".join(filter(None, (", ".join(denied[:-1]), denied[-1])))
-    return f"no draws to start from, as {names} {'is' if len(denied) == 1 else 'are'} not trusted"
+    return f"no draws to start from, as {listed(denied)} {'is' if len(denied) == 1 else 'are'} not trusted"
 
 
 def _cells(problem: Problem) -> int:
