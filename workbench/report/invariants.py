@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.compare.invariants import spelt, worst
+from workbench.compare.settled import leading
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
 from workbench.report.figures.coclustering import Matrix, heat
 from workbench.report.numerals import DASH, LEVEL, amount, chance, count
@@ -133,10 +134,11 @@ def square(table: pd.DataFrame) -> Matrix:
 
 
 def leader(cell: Slice) -> str:
-    """The method whose labels sort the rows: the first point, else the first method with labels."""
+    """The method whose labels sort the rows: the one with which all are aligned."""
     labelled = set(cell.tables["assignments"]["method"])
-    points = [method for method in cell.estimates("point") if method in labelled]
-    return next(iter(points), next(method for method in cell.methods if method in labelled))
+    first = leading([(cell.row(method).text("estimate"), method in labelled) for method in cell.methods])
+    assert first is not None  # where there is a matrix there are labels
+    return cell.methods[first]
 
 
 def blocks(cell: Slice, rows: np.ndarray) -> list[tuple[str, float, float]]:
