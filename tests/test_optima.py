@@ -1,10 +1,9 @@
-"""Grouping of restarts into optima: what is one, whatever the labels, and what it costs."""
+"""Grouping of restarts into optima: what is one, whatever the labels."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -59,19 +58,6 @@ def test_equal_objectives_at_other_places_are_other_optima() -> None:
             assert abs(optimum.objective - other.objective) > 1e-6 or np.abs(means[i] - means[j]).max() > 1e-3
     pairs = [(i, j) for i in range(len(found)) for j in range(i) if np.abs(means[i] + means[j][::-1]).max() < 1e-3]
     assert pairs, "no optimum was found beside its mirror image"
-
-
-@pytest.mark.slow
-def test_a_thousand_restarts_are_grouped_in_a_fifth_of_a_second() -> None:
-    problem = Problem(load_built_in("old_faithful"), "gaussian", 3)
-    fit = EM(restarts=1000, engine="book").fit(problem)
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        found = optima(problem, fit)
-        seconds.append(time.perf_counter() - began)
-    print(f"optima_seconds={min(seconds):.4f} optima={len(found)}")
-    assert min(seconds) < 0.2
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import time
 from pathlib import Path
 
 import made
@@ -126,14 +125,6 @@ def test_equal_methods_stand_in_one_row_of_many_pairs(tmp_path: Path) -> None:
     assert "m0 stands for m1, m2, m3 and m4 too: its responsibilities are theirs to 0.001." in text
     assert "m0 and nuts" in text
     assert "m1 and nuts" not in text
-
-
-def test_the_page_of_the_main_job_is_quick(tmp_path: Path) -> None:
-    data = made.clusters(n_rows=272)
-    tables = made.tables_of(data, restarts=100)
-    start = time.process_time()
-    page(tmp_path, tables, data)
-    assert time.process_time() - start < 3
 
 
 def test_singular_ends_are_named_however_many_regular_ones_there_are(tmp_path: Path) -> None:
