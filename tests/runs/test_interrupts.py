@@ -44,6 +44,14 @@ def started(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
                     os.kill(member, signal.SIGKILL)
 
 
+@pytest.fixture(autouse=True)
+def interrupts_are_heard() -> Iterator[None]:
+    """A background job of a shell ignores them, and what it starts inherits that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def session(leader: int) -> list[int]:
     """Living processes of a session; those of a run are its own, its workers and Python's resource tracker."""
     found = []

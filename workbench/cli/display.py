@@ -61,8 +61,8 @@ def sentence(event: Event) -> str | None:
         case events.Planned(folder, fits, kept, replicates, replicates_kept):
             check = f"; a calibration of {many(replicates, 'replicate')}, {replicates_kept} of them there already" if replicates else ""
             return f"{folder}: {many(fits, 'fit')}, {kept} of them there already{check}"
-        case events.Started(name, replicates):
-            return None if replicates else f"{name}: started"
+        case events.Started(name, part):
+            return None if part else f"{name}: started"
         case events.Checked(_, method, done, wanted, size, seconds):
             said = done == wanted or done * FIFTHS // wanted > (done - size) * FIFTHS // wanted
             return f"{method}: {done} of {wanted} replicates ({seconds:.{1 if seconds >= 1 else 2}f} s each)" if said else None

@@ -27,10 +27,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class Started:
-    """A fit has begun; ``name`` is its label, in a sweep ``label,key=value``. Or some replicates of a calibration have."""
+    """A fit has begun; ``name`` is its label, in a sweep ``label,key=value``. Or a part of what is told as a whole has."""
 
     name: str
-    replicates: bool = False
+    part: bool = False
 
 
 @dataclass(frozen=True)

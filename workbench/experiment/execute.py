@@ -17,12 +17,11 @@ from typing import Any
 
 from workbench.experiment.events import Progress, Reporter, Started
 from workbench.experiment.perform import LOG, Outcome, perform
-from workbench.experiment.plan import Task
-from workbench.experiment.replicates import Replicates
-from workbench.inference.plugins import load_plugin, loaded, travels
+from workbench.experiment.task import AnyTask
+from workbench.inference.plugins import load_plugin, loaded
 
-Group = tuple[Task, ...]
-"""Tasks of one key: fitted once."""
+Group = tuple[AnyTask, ...]
+"""Tasks of one key: computed once."""
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -30,14 +29,14 @@ def execute(groups: Sequence[Group], folder: Path, jobs: int, reporter: Reporter
     """Yield every group with its outcome, as they end.
 
     Fits before replicates; tasks that compile go first and to a process that has compiled their graph; a process that dies takes
-    its task with it and no other. Methods whose class no other process can find are done here, after the others. Closing the
-    iterator, or an interrupt, ends the processes.
+    its task with it and no other. Tasks that no other process can do, as none finds their method's class, are done here, after the
+    others. Closing the iterator, or an interrupt, ends the processes.
     """
-    away = [group for group in groups if travels(type(group[0].method))]
-    if not any(group[0].method.compiles or isinstance(group[0], Replicates) for group in away):
+    away = [group for group in groups if group[0].travels]
+    if not any(group[0].heavy for group in away):
         yield from _here(groups, folder, jobs, reporter)
         return
-    crew = _Crew(folder, sorted(away, key=lambda group: not group[0].method.compiles), reporter)
+    crew = _Crew(folder, sorted(away, key=lambda group: not group[0].compiles), reporter)
     try:
         yield from crew.work(min(jobs, len(away)))
     finally:
@@ -46,9 +45,9 @@ def execute(groups: Sequence[Group], folder: Path, jobs: int, reporter: Reporter
 
 
 def _here(groups: Sequence[Group], folder: Path, jobs: int, reporter: Reporter) -> Iterator[tuple[Group, Outcome]]:
-    """Fits one after the other in this process, then replicates."""
-    for group in sorted(groups, key=lambda group: isinstance(group[0], Replicates)):
-        reporter(Started(group[0].name, isinstance(group[0], Replicates)))
+    """One after the other in this process, late ones last."""
+    for group in sorted(groups, key=lambda group: group[0].late):
+        reporter(Started(group[0].name, group[0].part))
         yield group, perform(group, folder, _progress(reporter, group[0].name), jobs)
 
 
@@ -111,13 +110,13 @@ class _Crew:
 
         def reluctance(group: Group) -> tuple[bool, int]:
             graph = group[0].graph
-            return isinstance(group[0], Replicates), 0 if graph in worker.graphs else 3 if graph is None else 2 if graph in elsewhere else 1
+            return group[0].late, 0 if graph in worker.graphs else 3 if graph is None else 2 if graph in elsewhere else 1
 
         worker.group = min(self.waiting, key=reluctance)
         self.waiting.remove(worker.group)
         if worker.group[0].graph is not None:
             worker.graphs.add(worker.group[0].graph)
-        self.reporter(Started(worker.group[0].name, isinstance(worker.group[0], Replicates)))
+        self.reporter(Started(worker.group[0].name, worker.group[0].part))
         with contextlib.suppress(OSError):  # it has died since: `_heard` finds out
             worker.connection.send(worker.group)
 

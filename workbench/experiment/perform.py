@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from workbench.experiment.files import replaced
-from workbench.experiment.plan import Task
-from workbench.experiment.replicates import Replicates, write_trials
-from workbench.fit import Fit
+from workbench.experiment.task import AnyTask, Report
 
 LOG = "run.log"
 
@@ -29,63 +26,35 @@ class Outcome:
     status : one sentence
     seconds : wall seconds
     failed : whether there is no fit
-    fit : the fit, where it is at hand without reading its file
+    result : what the task gives, where it is at hand without reading its file
     """
 
     status: str
     seconds: float
     failed: bool = False
-    fit: Fit | None = None
+    result: Any = None
 
 
-def perform(tasks: Sequence[Task], folder: Path, progress: Callable[[str, float], None], threads: int = 1) -> Outcome:
+def perform(tasks: Sequence[AnyTask], folder: Path, progress: Report, threads: int = 1) -> Outcome:
     """Do the first of ``tasks`` (all have one key) and write an artefact for each; a failure is an outcome, not an exception.
 
     ``threads`` change no number.
     """
-    began = time.perf_counter()
-    task = tasks[0]
-    work = _try_replicates if isinstance(task, Replicates) else _fit
+    began, task = time.perf_counter(), tasks[0]
     try:
-        return dataclasses.replace(work(tasks, folder, progress, threads), seconds=time.perf_counter() - began)
+        with _heard() as heard, _one_thread():
+            result = task.compute(threads, progress)
+        if heard:
+            said = list(dict.fromkeys(heard))
+            _log(folder, f"{task.name}: " + f"\n{task.name}: ".join(said))
+            result = task.with_messages(result, said)
+        for each in tasks:
+            with replaced(folder / each.artefact) as part:
+                each.write(part, result)
     except Exception as error:
         _log(folder, f"{task.name} failed\n{traceback.format_exc()}")
         return Outcome(_reason(error), time.perf_counter() - began, failed=True)
-
-
-def _fit(tasks: Sequence[Task], folder: Path, progress: Callable[[str, float], None], threads: int) -> Outcome:
-    task = tasks[0]
-    with _heard() as heard, _one_thread():
-        fit = task.method.fit(task.problem, task.context(threads, progress))
-    if heard:
-        _log(folder, f"{task.name}: " + f"\n{task.name}: ".join(heard))
-        fit = dataclasses.replace(fit, messages=(*fit.messages, *dict.fromkeys(heard)))
-    for each in tasks:
-        _write(each, fit, folder)
-    return Outcome(fit.status.value, 0.0, fit=fit)
-
-
-def _try_replicates(tasks: Sequence[Task], folder: Path, progress: Callable[[str, float], None], threads: int) -> Outcome:
-    task = tasks[0]
-    assert isinstance(task, Replicates)
-    with _heard() as heard, _one_thread():
-        trials = task.trials(threads, progress)
-    if heard:
-        _log(folder, f"{task.name}: " + f"\n{task.name}: ".join(dict.fromkeys(heard)))
-    for each in tasks:
-        with replaced(folder / each.artefact) as part:
-            write_trials(part, trials)
-    wrong = [trial.failure for trial in trials if trial.failure]
-    return Outcome(f"{len(wrong)} of {len(trials)} replicates without a fit: {wrong[0]}" if wrong else "done", 0.0)
-
-
-def _write(task: Task, fit: Fit, folder: Path) -> None:
-    from workbench.datatree import to_tree
-
-    with replaced(folder / task.artefact) as part:
-        tree = to_tree(task.problem, fit, task.label)
-        tree.attrs |= {"seed": task.seed, "key": task.key, "versions": json.dumps(task.versions)}
-        tree.to_netcdf(part, engine="h5netcdf")
+    return Outcome(task.status(result), time.perf_counter() - began, result=result)
 
 
 def _reason(error: Exception) -> str:

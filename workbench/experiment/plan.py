@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,10 @@ from urllib.parse import quote
 from workbench.experiment.config import Experiment
 from workbench.experiment.files import checksum
 from workbench.experiment.setting import Setting
+from workbench.experiment.task import Report, Task
+from workbench.fit import Fit
 from workbench.inference.method import Clock, Context, Method, seed_of
+from workbench.inference.plugins import travels
 from workbench.problem import Problem
 
 BESIDE_THE_NUMBERS = ("timeout",)
@@ -27,22 +30,14 @@ LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """One fit.
+class OfMethod[Result](Task[Result]):
+    """What one method does; its label is the method's name in the config.
 
     Attributes
     ----------
-    key : hex sha256 of everything that decides the fit's numbers; never the label
-    label : the method's name in the config
-    values : swept dotted key -> value
-    artefact : the file relative to the run's folder, ``fits/em.nc`` or ``fits/em,model.n_components=2.nc``
     starts : what start i depends on beside i, the same for all methods of a cell with one ``init``
     """
 
-    key: str
-    label: str
-    values: Mapping[str, Any]
-    artefact: str
     starts: tuple[object, ...]
     method: Method
     problem: Problem
@@ -58,18 +53,24 @@ class Task:
         return {package: importlib.metadata.version(package) for package in self.method.packages}
 
     @property
-    def name(self) -> str:
-        """The artefact's name without folder and suffix."""
-        return name(self.artefact)
+    def travels(self) -> bool:
+        return travels(type(self.method))
+
+    @property
+    def heavy(self) -> bool:
+        return self.method.compiles
+
+    @property
+    def compiles(self) -> bool:
+        return self.method.compiles
 
     @property
     def graph(self) -> tuple[object, ...] | None:
-        """What one compiled graph serves, or None for a method that compiles none."""
         if not self.method.compiles:
             return None
         return (self.method.kind, self.problem.family, self.problem.n_components, self.problem.data.n_features)
 
-    def context(self, threads: int, progress: Callable[[str, float], None]) -> Context:
+    def context(self, threads: int, progress: Report) -> Context:
         """What the fit may use of the world."""
         return Context(
             start_seed=lambda i: start_seed(self, i),
@@ -80,7 +81,28 @@ class Task:
         )
 
 
-def plan(experiment: Experiment) -> list[Task]:
+@dataclass(frozen=True, eq=False)
+class Fitting(OfMethod[Fit]):
+    """One fit."""
+
+    def compute(self, threads: int, progress: Report) -> Fit:
+        return self.method.fit(self.problem, self.context(threads, progress))
+
+    def write(self, path: Path, result: Fit) -> None:
+        from workbench.datatree import to_tree
+
+        tree = to_tree(self.problem, result, self.label)
+        tree.attrs |= {"seed": self.seed, "key": self.key, "versions": json.dumps(self.versions)}
+        tree.to_netcdf(path, engine="h5netcdf")
+
+    def status(self, result: Fit) -> str:
+        return result.status.value
+
+    def with_messages(self, result: Fit, messages: Sequence[str]) -> Fit:
+        return dataclasses.replace(result, messages=(*result.messages, *messages))
+
+
+def plan(experiment: Experiment) -> list[Fitting]:
     """Return the fits of an experiment, cell by cell, methods in the config's order.
 
     Raises
@@ -96,10 +118,10 @@ def plan(experiment: Experiment) -> list[Task]:
     return tasks
 
 
-def task(setting: Setting, label: str) -> Task:
+def task(setting: Setting, label: str) -> Fitting:
     """Return the task of one method in one cell."""
     method, problem = setting.methods[label], setting.problem
-    return Task(
+    return Fitting(
         key=key(problem, method, setting.seed),
         label=label,
         values=dict(setting.values),
@@ -140,12 +162,12 @@ def model(problem: Problem) -> dict[str, Any]:
     return {"family": problem.family.name, **problem.family.options(), "n_components": problem.n_components}
 
 
-def start_seed(task: Task, i: int) -> int:
+def start_seed(task: OfMethod[Any], i: int) -> int:
     """Return the seed of start i, for ``numpy.random.default_rng``: it belongs to seed, data, model and init, so methods share starts."""
     return seed_of(*task.starts, i)
 
 
-def noise_seed(task: Task, i: int) -> int:
+def noise_seed(task: OfMethod[Any], i: int) -> int:
     """Return the seed of a fit's own randomness in restart or chain i: it belongs to the key, so order and executor change nothing."""
     return seed_of(task.key, i)
 
@@ -158,20 +180,15 @@ def artefact(label: str, values: Mapping[str, Any], folder: str = "fits", suffix
     return f"{folder}/{called}{suffix}"
 
 
-def name(artefact: str) -> str:
-    """Return an artefact's name without folder and suffix."""
-    return artefact.partition("/")[2].rpartition(".")[0]
-
-
 def shown(value: object) -> str:
     """Return a swept value as it stands in a file's name."""
     written = json.dumps(value) if isinstance(value, bool) or value is None else str(value)
     return quote(written, safe=" +")
 
 
-def twins(tasks: Sequence[Task]) -> list[tuple[Task, ...]]:
+def twins[Kind: Task[Any]](tasks: Sequence[Kind]) -> list[tuple[Kind, ...]]:
     """Return the tasks grouped by key, in order: each group is computed once."""
-    groups: dict[str, list[Task]] = {}
+    groups: dict[str, list[Kind]] = {}
     for each in tasks:
         groups.setdefault(each.key, []).append(each)
     return [tuple(group) for group in groups.values()]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from workbench.compare.calibration.trial import DRAWS, Trial, Trials, trial
 from workbench.experiment.config import Experiment
-from workbench.experiment.plan import Task, artefact, key, name, starts, text
+from workbench.experiment.plan import Fitting, OfMethod, artefact, key, starts, text
 from workbench.experiment.setting import Setting
 from workbench.experiment.store import CHECKS, Store
+from workbench.experiment.task import AnyTask, Report, name
 from workbench.fit import Fit
 from workbench.inference.advice import Advice
 from workbench.problem import Problem
@@ -25,7 +26,7 @@ REVISION = 1
 
 
 @dataclass(frozen=True, eq=False)
-class Replicates(Task):
+class Replicates(OfMethod[tuple[Trial, ...]]):
     """Some replicates of a problem, each drawn, fitted, and looked at.
 
     Attributes
@@ -37,7 +38,14 @@ class Replicates(Task):
     numbers: range
     wanted: int
 
-    def trials(self, threads: int, progress: Callable[[str, float], None]) -> tuple[Trial, ...]:
+    late: ClassVar[bool] = True
+    part: ClassVar[bool] = True
+
+    @property
+    def heavy(self) -> bool:
+        return True
+
+    def compute(self, threads: int, progress: Report) -> tuple[Trial, ...]:
         """Fit every replicate; one that fails is told, and the others go on."""
         done: list[Trial] = []
         for number in self.numbers:
@@ -45,16 +53,23 @@ class Replicates(Task):
             def report(stage: str, fraction: float, at: int = len(done)) -> None:
                 progress(stage, (at + (fraction if fraction == fraction else 0.0)) / len(self.numbers))
 
-            def fitting(made: Problem, report: Callable[[str, float], None] = report) -> Fit:
+            def fitting(made: Problem, report: Report = report) -> Fit:
                 return self.method.fit(made, dataclasses.replace(self.of(made).context(threads, report), estimates=False))
 
             done.append(trial(self.problem, fitting, self.seed, number))
         return tuple(done)
 
-    def of(self, made: Problem) -> Task:
+    def of(self, made: Problem) -> Fitting:
         """The fit of one replicate, with starts and noise of its own."""
         own = key(made, self.method, self.seed)
-        return Task(own, self.label, self.values, self.artefact, starts(made, self.method, self.seed), self.method, made)
+        return Fitting(own, self.label, self.values, self.artefact, starts(made, self.method, self.seed), self.method, made)
+
+    def write(self, path: Path, result: tuple[Trial, ...]) -> None:
+        write_trials(path, result)
+
+    def status(self, result: tuple[Trial, ...]) -> str:
+        wrong = [trial.failure for trial in result if trial.failure]
+        return f"{len(wrong)} of {len(result)} replicates without a fit: {wrong[0]}" if wrong else "done"
 
 
 def checks(experiment: Experiment) -> list[Replicates]:
@@ -98,7 +113,7 @@ def of_method(setting: Setting, label: str) -> list[Replicates]:
     return found
 
 
-def labelled(task: Task) -> str:
+def labelled(task: AnyTask) -> str:
     """Return the method's name in the tables of a run, in a sweep with its cell."""
     return name(artefact(task.label, task.values))
 
@@ -117,7 +132,7 @@ def _trials(tasks: list[Replicates], store: Store) -> Trials:
     return Trials(method.estimate, tasks[0].wanted, Advice.of(method, None), tuple(done), tuple(lost))
 
 
-def _lost(store: Store, task: Task) -> str:
+def _lost(store: Store, task: AnyTask) -> str:
     return str(store.entries.get(task.artefact, {}).get("status", "it was not computed; run the config again"))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.experiment.files import MANIFEST, checksum, sweep_parts, write_text
-from workbench.experiment.plan import Task
+from workbench.experiment.task import AnyTask
 
 CHECKS = "checks"
 """The folder of a calibration's replicates, and what the manifest calls them."""
@@ -45,7 +45,7 @@ class Store:
         for place in (self.folder, *(self.folder / name for name in ("fits", "tables", CHECKS))):
             sweep_parts(place)
 
-    def has(self, task: Task) -> bool:
+    def has(self, task: AnyTask) -> bool:
         """Whether the task's artefact is there, whole, and of the task's key. A damaged file is set aside."""
         if not self.names(task):
             return False
@@ -55,12 +55,12 @@ class Store:
             path.replace(path.with_name(f"{path.name}.damaged"))
         return bool(found) and found == noted
 
-    def names(self, task: Task) -> bool:
+    def names(self, task: AnyTask) -> bool:
         """Whether the manifest says that the task's artefact is there."""
         entry = self.entries.get(task.artefact)
         return entry is not None and not entry.get("failed") and entry.get("key") == task.key
 
-    def record(self, task: Task, status: str, seconds: float, *, failed: bool) -> None:
+    def record(self, task: AnyTask, status: str, seconds: float, *, failed: bool) -> None:
         """Note how a task ended, on the disk before this returns."""
         path = self.folder / task.artefact
         if failed:
@@ -76,7 +76,7 @@ class Store:
         }
         self.save()
 
-    def keep_only(self, tasks: Sequence[Task]) -> None:
+    def keep_only(self, tasks: Sequence[AnyTask]) -> None:
         """Remove fits and replicates that the config no longer asks for, so that the folder shows one experiment."""
         wanted = {task.artefact for task in tasks}
         for artefact in [name for name in self.entries if name not in wanted]:

@@ -14,9 +14,10 @@ from workbench.experiment.events import Checked, Ended, Event, Failed, Finished,
 from workbench.experiment.execute import execute
 from workbench.experiment.lock import locked
 from workbench.experiment.perform import Outcome
-from workbench.experiment.plan import Task, name, plan, twins
+from workbench.experiment.plan import plan, twins
 from workbench.experiment.replicates import Replicates, checks, labelled
 from workbench.experiment.store import Store
+from workbench.experiment.task import AnyTask, name
 from workbench.fit import Fit
 from workbench.inference.method import Method
 from workbench.runs.files import Files, open_fit, open_table
@@ -152,7 +153,7 @@ def run(
         store = Store.open(folder)
         store.tidy()
         store.keep_only([*tasks, *replicates])
-        twice = [*twins(tasks), *twins(replicates)]
+        twice: list[tuple[AnyTask, ...]] = [*twins(tasks), *twins(replicates)]
         groups = [group for group in (tuple(t for t in twin if force or not store.has(t)) for twin in twice) if group]
         missing = sum(len(group) for group in groups if not isinstance(group[0], Replicates))
         tried, untried = _sizes(replicates), _sizes([task for group in groups for task in group])
@@ -177,20 +178,20 @@ def run(
     return Run(folder, failed)
 
 
-def _sizes(tasks: Sequence[Task]) -> int:
+def _sizes(tasks: Sequence[AnyTask]) -> int:
     """How many replicates are among the tasks."""
     return sum(len(task.numbers) for task in tasks if isinstance(task, Replicates))
 
 
-def _settle(store: Store, task: Task, outcome: Outcome, fits: dict[str, Fit], failed: dict[str, str]) -> None:
+def _settle(store: Store, task: AnyTask, outcome: Outcome, fits: dict[str, Fit], failed: dict[str, str]) -> None:
     store.record(task, outcome.status, outcome.seconds, failed=outcome.failed)
     if outcome.failed:
         failed[task.name] = outcome.status
-    elif outcome.fit is not None:
-        fits[task.artefact] = outcome.fit
+    elif isinstance(outcome.result, Fit):
+        fits[task.artefact] = outcome.result
 
 
-def _told(store: Store, task: Task, outcome: Outcome, replicates: Sequence[Replicates]) -> Event:
+def _told(store: Store, task: AnyTask, outcome: Outcome, replicates: Sequence[Replicates]) -> Event:
     """What is said of a task that has ended."""
     if outcome.failed:
         return Failed(task.name, outcome.status, outcome.seconds)

@@ -14,9 +14,9 @@ from typing import Any
 
 from workbench.data.builtin import BUILT_IN
 from workbench.experiment.config import Experiment
-from workbench.experiment.plan import name
 from workbench.experiment.replicates import checks, labelled
 from workbench.experiment.store import Store
+from workbench.experiment.task import name
 
 VERSIONS = ("workbench", "numpy", "scipy", "pandas", "arviz", "xarray", "pymc", "pytensor", "nutpie", "numba")
 
