@@ -20,10 +20,10 @@ from workbench.compare.sensitivity.changes import alternatives, between, changed
 from workbench.compare.sensitivity.path import Journey
 from workbench.compare.sensitivity.under import bound_of, change_of
 from workbench.data.builtin import load_built_in
-from workbench.fit import Evidence
+from workbench.fit import Evidence, Fit
 from workbench.inference import EM, SMC, Exact, Gibbs
 from workbench.inference.method import Context
-from workbench.models import Bernoulli, Gaussian, Poisson
+from workbench.models import Bernoulli, Gaussian, Mixture, Poisson
 from workbench.models.families.product import Block
 from workbench.problem import Problem
 
@@ -33,6 +33,11 @@ KEY = "model.n_components"
 
 def exactly(problem: Problem) -> float:
     return Exact(chains=1, draws=10).fit(problem).evidence[0].log_evidence
+
+
+def drawn(fit: Fit) -> Mixture:
+    assert fit.draws is not None
+    return fit.draws
 
 
 def under(problem: Problem, factor: float) -> Problem:
@@ -49,7 +54,7 @@ def test_one_component_is_a_closed_form(covariance: str) -> None:
     for factor in (100.0, 0.01):
         other = under(problem, factor)
         assert other.prior is not None
-        found = change_of(problem, fit, other.prior).evidence
+        found = change_of(problem, drawn(fit), other.prior).evidence
         assert found.log_evidence == pytest.approx(exactly(other) - fit.evidence[0].log_evidence, abs=1e-8)
         assert found.log_evidence == pytest.approx(math.copysign(math.log(100.0), factor - 1.0), abs=0.01)
         assert found.mcse < 1e-9
@@ -61,7 +66,7 @@ def test_two_components_of_eight_rows_agree_with_enumeration() -> None:
     for factor in (100.0, 0.01):
         other = under(problem, factor)
         assert other.prior is not None
-        found = change_of(problem, fit, other.prior)
+        found = change_of(problem, drawn(fit), other.prior)
         assert not found.why
         assert abs(found.evidence.log_evidence - (exactly(other) - fit.evidence[0].log_evidence)) < 3.5 * found.evidence.mcse
         assert found.evidence.mcse < 0.1
@@ -74,7 +79,7 @@ def test_under_an_independent_prior_the_means_covariance_is_what_changes() -> No
     assert words == "mean_covariance / 100"
     other = changed(problem, numbers)
     context = dataclasses.replace(Context.default(problem), estimates=False)
-    found = change_of(problem, Gibbs(chains=4, draws=500, tune=100).fit(problem, context), other).evidence
+    found = change_of(problem, drawn(Gibbs(chains=4, draws=500, tune=100).fit(problem, context)), other).evidence
     assert abs(found.log_evidence - (quadrature(other.numbers()) - quadrature(problem.prior.numbers()))) < 4 * found.mcse  # type: ignore[union-attr]
     assert found.mcse < 0.05
 
@@ -134,7 +139,7 @@ def test_a_prior_without_an_interior_mode_has_a_sampler_all_the_same() -> None:
     fit = Exact(chains=2, draws=200).fit(problem)
     other = under(problem, 100.0)
     assert other.prior is not None
-    found = change_of(problem, fit, other.prior).evidence
+    found = change_of(problem, drawn(fit), other.prior).evidence
     assert abs(found.log_evidence - (exactly(other) - exactly(problem))) < 4.0 * found.mcse
 
 
@@ -265,7 +270,7 @@ def test_errors_are_honest(n_components: int, factor: float) -> None:
     z, errors = [], []
     for seed in range(12):
         base = Exact(chains=4, draws=500).fit(problem, dataclasses.replace(Context.default(problem, seed), estimates=False))
-        found = change_of(problem, base, other.prior, seed=seed).evidence
+        found = change_of(problem, drawn(base), other.prior, seed=seed).evidence
         z.append((found.log_evidence - truth) / found.mcse)
         errors.append(found.mcse)
     assert np.abs(z).max() < 4.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from workbench.compare.predictive import leave_one_out, of_left_out_draws
 from workbench.compare.probabilities import model_probability_rows
 from workbench.compare.replicated import replicated
 from workbench.compare.scoring import failure_row, likelihood_row
-from workbench.compare.sensitivity import sensitivity_rows, unsaid
+from workbench.compare.sensitivity import Finder, here, sensitivity_rows
 from workbench.compare.settled import Settled, settle
 from workbench.fit import Evidence, Fit
 from workbench.inference.advice import Advice
@@ -91,9 +91,9 @@ WHOLE = frozenset(
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def assemble(cells: Sequence[Cell], say: Callable[[str], None] = unsaid) -> dict[str, pd.DataFrame]:
+def assemble(cells: Sequence[Cell], find: Finder = here) -> dict[str, pd.DataFrame]:
     """Every table but the ledger, which belongs to the study of EM; swept keys are the first columns. Those of a calibration are
-    there where there was one. What takes seconds is told to ``say``.
+    there where there was one. What takes seconds is answered by ``find``.
 
     A cell that a method cannot have is missing (``<NA>`` or nan), which is written as an empty cell.
     """
@@ -104,7 +104,7 @@ def assemble(cells: Sequence[Cell], say: Callable[[str], None] = unsaid) -> dict
             rows[name].append({**cell.values, **row})
     swept = list(cells[0].values) if cells else []
     rows["model_probabilities"] += model_probability_rows(swept, rows["likelihoods"], rows["evidence"])
-    rows["prior_sensitivity"] += sensitivity_rows(cells, rows["model_probabilities"], say)
+    rows["prior_sensitivity"] += sensitivity_rows(cells, rows["model_probabilities"], find)
     return {name: frame(rows[name], words.split(), swept) for name, words in columns.items()}
 
 

@@ -85,8 +85,15 @@ class Checked:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What takes seconds to tell of finished fits is on disk, a part of it."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Failed:
-    """A fit gave nothing; ``reason`` is one line, the traceback is in ``run.log``."""
+    """A fit, or a part of what is told as a whole, gave nothing; ``reason`` is one line, the traceback is in ``run.log``."""
 
     name: str
     reason: str
@@ -122,7 +129,7 @@ class Ended:
     replicates: int = 0
 
 
-Event = Planned | Started | Progress | Finished | Checked | Failed | Line | Ended
+Event = Planned | Started | Progress | Finished | Checked | Measured | Failed | Line | Ended
 Reporter = Callable[[Event], None]
 
 

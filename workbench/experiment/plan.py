@@ -186,14 +186,6 @@ def shown(value: object) -> str:
     return quote(written, safe=" +")
 
 
-def twins[Kind: Task[Any]](tasks: Sequence[Kind]) -> list[tuple[Kind, ...]]:
-    """Return the tasks grouped by key, in order: each group is computed once."""
-    groups: dict[str, list[Kind]] = {}
-    for each in tasks:
-        groups.setdefault(each.key, []).append(each)
-    return [tuple(group) for group in groups.values()]
-
-
 def text(content: object) -> str:
     """Return plain values as text, the same for the same values."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)

@@ -19,7 +19,7 @@ from workbench.data.spelling import advice
 from workbench.data.table import Table
 from workbench.datatree import from_tree, problem_of
 from workbench.experiment.positions import parse
-from workbench.experiment.store import Store
+from workbench.experiment.store import FITS, Store
 from workbench.fit import Fit
 from workbench.models.shapes import Responsibilities
 from workbench.problem import Problem
@@ -79,13 +79,12 @@ class Saved:
 def saved_fits(folder: Path) -> list[Saved]:
     """The fits of a run, cell by cell in the order of the sweep, methods in the config's order; none if there is no run."""
     config, found = _config(folder), []
-    for artefact, entry in Store.open(folder).entries.items():
-        if artefact.startswith("fits/"):
-            name = artefact.partition("/")[2].removesuffix(".nc")
-            status = str(entry["status"]) if entry.get("failed") else ""
-            label, *parts = name.split(",")
-            values = entry.get("values", dict(part.split("=", 1) for part in parts))  # an early manifest has only the name
-            found.append(Saved(name, entry.get("label", label), values, status, folder / artefact))
+    for artefact, entry in Store.open(folder).of(FITS).items():
+        name = artefact.partition("/")[2].removesuffix(".nc")
+        status = str(entry["status"]) if entry.get("failed") else ""
+        label, *parts = name.split(",")
+        values = entry.get("values", dict(part.split("=", 1) for part in parts))  # an early manifest has only the name
+        found.append(Saved(name, entry.get("label", label), values, status, folder / artefact))
     methods, sweep = list(config.get("methods") or {}), config.get("sweep") or {}
 
     def place(each: Saved) -> tuple[int, ...]:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.experiment.files import MANIFEST, checksum, sweep_parts, write_text
-from workbench.experiment.task import AnyTask
+from workbench.experiment.task import AnyTask, twins
 
-CHECKS = "checks"
-"""The folder of a calibration's replicates, and what the manifest calls them."""
+FITS, CHECKS, MEASURES = "fits", "checks", "measures"
+"""Folders of fits, of a calibration's replicates, and of what is measured of fits; the manifest has a section of each."""
+FOLDERS = (FITS, CHECKS, MEASURES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +36,14 @@ class Store:
         """Read a folder's manifest; one that is damaged or not there counts as empty, and its fits are computed again."""
         try:
             read = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            entries = {**read.pop("fits"), **read.pop(CHECKS, {})}
+            entries = {**read.pop(FITS), **read.pop(CHECKS, {}), **read.pop(MEASURES, {})}
         except (OSError, ValueError, KeyError, AttributeError, TypeError):
             return cls(folder)
         return cls(folder, entries, read)
 
     def tidy(self) -> None:
         """Remove what a killed run left half written; only for who holds the folder's lock, as it may belong to a run at work."""
-        for place in (self.folder, *(self.folder / name for name in ("fits", "tables", CHECKS))):
+        for place in (self.folder, *(self.folder / name for name in ("tables", *FOLDERS))):
             sweep_parts(place)
 
     def has(self, task: AnyTask) -> bool:
@@ -60,6 +61,11 @@ class Store:
         entry = self.entries.get(task.artefact)
         return entry is not None and not entry.get("failed") and entry.get("key") == task.key
 
+    def missing[Kind: AnyTask](self, tasks: Sequence[Kind], *, force: bool = False) -> list[tuple[Kind, ...]]:
+        """The tasks that are still to be done, by key; with ``force`` all."""
+        left = (tuple(task for task in group if force or not self.has(task)) for group in twins(tasks))
+        return [group for group in left if group]
+
     def record(self, task: AnyTask, status: str, seconds: float, *, failed: bool) -> None:
         """Note how a task ended, on the disk before this returns."""
         path = self.folder / task.artefact
@@ -76,10 +82,14 @@ class Store:
         }
         self.save()
 
-    def keep_only(self, tasks: Sequence[AnyTask]) -> None:
-        """Remove fits and replicates that the config no longer asks for, so that the folder shows one experiment."""
+    def of(self, folder: str) -> dict[str, dict[str, Any]]:
+        """The entries of one folder."""
+        return {artefact: entry for artefact, entry in self.entries.items() if artefact.startswith(f"{folder}/")}
+
+    def keep_only(self, tasks: Sequence[AnyTask], *folders: str) -> None:
+        """Remove from folders what the config no longer asks for, so that they show one experiment."""
         wanted = {task.artefact for task in tasks}
-        for artefact in [name for name in self.entries if name not in wanted]:
+        for artefact in [name for folder in folders for name in self.of(folder) if name not in wanted]:
             (self.folder / artefact).unlink(missing_ok=True)
             del self.entries[artefact]
 
@@ -89,7 +99,5 @@ class Store:
         self.save()
 
     def save(self) -> None:
-        checked = {artefact: entry for artefact, entry in self.entries.items() if artefact.startswith(f"{CHECKS}/")}
-        sections = {"fits": {name: entry for name, entry in self.entries.items() if name not in checked}}
-        sections |= {CHECKS: checked} if checked else {}
+        sections = {folder: own for folder in FOLDERS if (own := self.of(folder)) or folder == FITS}
         write_text(self.folder / MANIFEST, json.dumps({**self.about, **sections}, indent=1) + "\n")

@@ -83,3 +83,11 @@ def name(artefact: str) -> str:
 
 AnyTask = Task[Any]
 """Whatever its result."""
+
+
+def twins[Kind: Task[Any]](tasks: Sequence[Kind]) -> list[tuple[Kind, ...]]:
+    """Return the tasks grouped by key, in order: each group is computed once."""
+    groups: dict[str, list[Kind]] = {}
+    for each in tasks:
+        groups.setdefault(each.key, []).append(each)
+    return [tuple(group) for group in groups.values()]

@@ -14,13 +14,14 @@ from workbench.experiment.events import Checked, Ended, Event, Failed, Finished,
 from workbench.experiment.execute import execute
 from workbench.experiment.lock import locked
 from workbench.experiment.perform import Outcome
-from workbench.experiment.plan import plan, twins
+from workbench.experiment.plan import plan
 from workbench.experiment.replicates import Replicates, checks, labelled
-from workbench.experiment.store import Store
+from workbench.experiment.store import CHECKS, FITS, Store
 from workbench.experiment.task import AnyTask, name
 from workbench.fit import Fit
 from workbench.inference.method import Method
 from workbench.runs.files import Files, open_fit, open_table
+from workbench.runs.measuring import finder
 from workbench.runs.provenance import about, now
 from workbench.runs.publish import pages_of, publish, published
 
@@ -56,7 +57,8 @@ class Run:
         if not store.entries:
             what = "is a file, not a run's folder" if place.is_file() else "holds no run (no readable manifest.json)"
             raise FileNotFoundError(f"{place} {what}; give a folder that `workbench run` wrote")
-        failed = {name(artefact): str(entry["status"]) for artefact, entry in store.entries.items() if entry.get("failed")}
+        asked = store.of(FITS) | store.of(CHECKS)
+        failed = {name(artefact): str(entry["status"]) for artefact, entry in asked.items() if entry.get("failed")}
         return cls(place, failed)
 
     @property
@@ -109,7 +111,8 @@ class Run:
         """
         experiment = load(self.folder / "config.yaml")
         with locked(self.folder):
-            publish(experiment, Store.open(self.folder), {}, pages=True)
+            store = Store.open(self.folder)
+            publish(experiment, store, {}, finder(store, os.cpu_count() or 1, silent), pages=True)
         return self.folder / "report.html"
 
 
@@ -143,18 +146,17 @@ def run(
     FolderBusy
         If another run is writing to the folder.
     """
-    began = time.perf_counter()
+    began, side_by_side = time.perf_counter(), jobs or os.cpu_count() or 1
     asked = load(experiment, overrides, methods)
     folder = Path(out) if out is not None else Path("reports") / asked.name
     tasks, replicates = plan(asked), checks(asked)
     with locked(folder):
-        (folder / "fits").mkdir(exist_ok=True)
+        (folder / FITS).mkdir(exist_ok=True)
         (folder / "tables").mkdir(exist_ok=True)
         store = Store.open(folder)
         store.tidy()
-        store.keep_only([*tasks, *replicates])
-        twice: list[tuple[AnyTask, ...]] = [*twins(tasks), *twins(replicates)]
-        groups = [group for group in (tuple(t for t in twin if force or not store.has(t)) for twin in twice) if group]
+        store.keep_only([*tasks, *replicates], FITS, CHECKS)
+        groups: list[tuple[AnyTask, ...]] = [*store.missing(tasks, force=force), *store.missing(replicates, force=force)]
         missing = sum(len(group) for group in groups if not isinstance(group[0], Replicates))
         tried, untried = _sizes(replicates), _sizes([task for group in groups for task in group])
         reporter(Planned(str(folder), len(tasks), len(tasks) - missing, tried, tried - untried))
@@ -162,14 +164,14 @@ def run(
             store.note(**about(asked))
         fits: dict[str, Fit] = {}
         failed: dict[str, str] = {}
-        for group, outcome in execute(groups, folder, jobs or os.cpu_count() or 1, reporter):
+        for group, outcome in execute(groups, folder, side_by_side, reporter):
             for task in group:
                 _settle(store, task, outcome, fits, failed)
                 reporter(_told(store, task, outcome, replicates))
         pages = pages_of(folder)
         if groups or not published(asked, store):
             reporter(Line("writing tables and pages" if asked.report else "writing tables"))
-            pages = publish(asked, store, fits, pages=asked.report, reporter=reporter)
+            pages = publish(asked, store, fits, finder(store, side_by_side, reporter, force=force), pages=asked.report)
         seconds = time.perf_counter() - began
         if groups:
             store.note(finished=now(), seconds=round(seconds, 2))

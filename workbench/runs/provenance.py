@@ -15,7 +15,7 @@ from typing import Any
 from workbench.data.builtin import BUILT_IN
 from workbench.experiment.config import Experiment
 from workbench.experiment.replicates import checks, labelled
-from workbench.experiment.store import Store
+from workbench.experiment.store import MEASURES, Store
 from workbench.experiment.task import name
 
 VERSIONS = ("workbench", "numpy", "scipy", "pandas", "arviz", "xarray", "pymc", "pytensor", "nutpie", "numba")
@@ -55,11 +55,12 @@ def provenance(experiment: Experiment, store: Store, text: str) -> Any:
 
 
 def _seconds(experiment: Experiment, store: Store) -> dict[str, float]:
-    """By fit, and in all by calibration."""
+    """By fit, and in all by calibration and of what was measured of fits."""
     found: dict[str, float] = {}
+    measured = store.of(MEASURES)
     of_batch = {each.artefact: f"check of {labelled(each)}" for each in checks(experiment)}
     for artefact, entry in store.entries.items():
-        stage = of_batch.get(artefact, name(artefact))
+        stage = "evidence under other priors" if artefact in measured else of_batch.get(artefact, name(artefact))
         found[stage] = found.get(stage, 0.0) + entry["seconds"]
     return found
 

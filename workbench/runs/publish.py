@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.experiment.config import Experiment
-from workbench.experiment.events import Line, Reporter, silent
 from workbench.experiment.files import checksum, write_text
 from workbench.experiment.plan import plan
 from workbench.experiment.replicates import trials
@@ -21,16 +20,17 @@ from workbench.runs.provenance import provenance
 
 if TYPE_CHECKING:
     from workbench.compare.cell import Cell
+    from workbench.compare.sensitivity import Finder
 
 
-def publish(experiment: Experiment, store: Store, fits: Mapping[str, Fit], *, pages: bool, reporter: Reporter = silent) -> tuple[str, ...]:
-    """Write tables, config and pages from the fits; a manifest entry says which fits they belong to."""
+def publish(experiment: Experiment, store: Store, fits: Mapping[str, Fit], find: Finder, *, pages: bool) -> tuple[str, ...]:
+    """Write tables, config and pages from the fits and what ``find`` tells of them; a manifest entry says to which they belong."""
     from workbench.compare.assembly import assemble
     from workbench.compare.calibration.rows import COLUMNS as CALIBRATION
     from workbench.study.ledger import ledger
 
     cells = _cells(experiment, store, fits)
-    tables = {**assemble(cells, lambda text: reporter(Line(text))), "decomposition": ledger(cells)}
+    tables = {**assemble(cells, find), "decomposition": ledger(cells)}
     for title, table in tables.items():
         write_table(store.folder / "tables", title, table)
     for title in set(CALIBRATION) - set(tables):  # of an earlier config

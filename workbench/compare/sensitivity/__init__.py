@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from workbench.compare.probabilities import KEY, Candidate, shares
 from workbench.compare.sensitivity.changes import alternatives, changed, scale, written
 from workbench.compare.sensitivity.under import ADVICE, Base, Under, named
 from workbench.fit import Evidence
+from workbench.models import Prior
 from workbench.problem import Problem
 
 Row = dict[str, Any]
@@ -20,11 +23,47 @@ Row = dict[str, Any]
 AS_GIVEN = "as given"
 
 
-def unsaid(_: str) -> None:
-    """Say it to nobody."""
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One problem under one other prior.
+
+    Attributes
+    ----------
+    values : swept key -> value of the problem's cell
+    words : what is changed
+    numbers : of the prior, to be laid over the problem's own
+    base : from where the evidence is looked for
+    """
+
+    values: Mapping[str, object]
+    words: str
+    numbers: Mapping[str, Any]
+    base: Base
+
+    @functools.cached_property
+    def prior(self) -> Prior:
+        return changed(self.base.problem, self.numbers)
+
+    @property
+    def slow(self) -> bool:
+        """Whether it takes seconds."""
+        return self.base.at_once(self.prior) is None
+
+    def found(self) -> Under:
+        """What is known of the evidence there."""
+        return self.base.under(self.prior)
 
 
-def sensitivity_rows(cells: Sequence[Cell], told: Iterable[Row], say: Callable[[str], None] = unsaid) -> Iterator[Row]:
+Finder = Callable[[Sequence[Look]], Sequence[Under]]
+"""Answers looks, wherever that is done."""
+
+
+def here(looks: Sequence[Look]) -> list[Under]:
+    """One after the other in this process."""
+    return [look.found() for look in looks]
+
+
+def sensitivity_rows(cells: Sequence[Cell], told: Iterable[Row], find: Finder = here) -> Iterator[Row]:
     """Rows of every cell of a sweep over K: as given, means held 100 times as strongly and as weakly, ``scale`` the same for all K;
     where there are no means, probabilities and rates held by twice and by half as many imaginary rows.
 
@@ -32,7 +71,7 @@ def sensitivity_rows(cells: Sequence[Cell], told: Iterable[Row], say: Callable[[
     ----------
     cells : of the sweep
     told : rows of ``model_probabilities.csv``, whose log evidence is the one that is changed
-    say : is told which cell is looked at under other priors, which takes seconds
+    find : answers what is known of all cells under all other priors, which takes seconds
 
     Notes
     -----
@@ -58,21 +97,22 @@ def sensitivity_rows(cells: Sequence[Cell], told: Iterable[Row], say: Callable[[
         if KEY in cell.values and not any(key.startswith("model.prior") for key in cell.values):
             others = tuple(value for key, value in cell.values.items() if key != KEY)
             groups.setdefault(others, []).append((cell, rows[tuple(cell.values.values())]))
-    for group in groups.values():
-        yield from _of_group(group, say)
+    wanted = [_of_group(group) for group in groups.values() if all(cell.problem.prior is not None for cell, _ in group)]
+    answers = iter(find([look for _, looks in wanted for under in looks for look in under]))
+    for given, looks in wanted:
+        yield from _probable(given)
+        for under in looks:
+            yield from _probable([_row(look.values, look.words, look.numbers, next(answers)) for look in under])
 
 
-def _of_group(group: Sequence[tuple[Cell, Row]], say: Callable[[str], None]) -> Iterator[Row]:
+def _of_group(group: Sequence[tuple[Cell, Row]]) -> tuple[list[Row], list[tuple[Look, ...]]]:
+    """Rows of all K as given, and what is looked at: prior by prior, all K of each."""
     problems = [cell.problem for cell, _ in group]
-    if any(problem.prior is None for problem in problems):
-        return
     scales = [scale(problem) for problem in problems]
     moving = any(each != scales[0] for each in scales)
     frozen = _frozen([row for _, row in group], [problem.n_components for problem in problems]) if moving else None
     given = [_given(cell, row, own if moving else {}) for (cell, row), own in zip(group, scales, strict=True)]
-    yield from _probable(given)
-    for rows in zip(*(_changed(cell, row, frozen, problems, say) for cell, row in group), strict=True):
-        yield from _probable(list(rows))
+    return given, list(zip(*(_looks(cell, row, frozen, problems) for cell, row in group), strict=True))
 
 
 def _frozen(rows: Sequence[Row], numbers: Sequence[int]) -> int:
@@ -87,20 +127,16 @@ def _given(cell: Cell, row: Row, scale: Mapping[str, Any]) -> Row:
     """Under the run's own prior."""
     known = _estimate(row)
     found = Under(bound=row.get("bound", math.nan)) if known is None else Under(known[1], named(*known), bound=row.get("bound", math.nan))
-    return _row(cell, AS_GIVEN, scale, found)
+    return _row(cell.values, AS_GIVEN, scale, found)
 
 
-def _changed(cell: Cell, row: Row, frozen: int | None, problems: Sequence[Problem], say: Callable[[str], None]) -> Iterator[Row]:
-    """Under every other prior."""
+def _looks(cell: Cell, row: Row, frozen: int | None, problems: Sequence[Problem]) -> list[Look]:
+    """At a cell under every other prior."""
     problem, wanted = cell.problem, alternatives(cell.problem)
     if frozen is not None:
         wanted.append((f"scale as of K = {problems[frozen].n_components}", scale(problems[frozen])))
     base = Base.of(problem, cell.fits, _estimate(row))
-    if base.worth_it and wanted:
-        where = ", ".join(f"{key}={value}" for key, value in cell.values.items())
-        say(f"looking at {len(wanted)} other priors, to see what the prior does to the evidence: {where}")
-    for words, numbers in wanted:
-        yield _row(cell, words, numbers, base.under(changed(problem, numbers)))
+    return [Look(cell.values, words, numbers, base) for words, numbers in wanted]
 
 
 def _estimate(row: Row) -> tuple[str, Evidence] | None:
@@ -110,8 +146,8 @@ def _estimate(row: Row) -> tuple[str, Evidence] | None:
     return row["method"], Evidence(row["estimator"], row["log_evidence"], row["mcse"])
 
 
-def _row(cell: Cell, words: str, numbers: Mapping[str, Any], found: Under) -> Row:
-    row: Row = {**cell.values, "prior": words, "numbers": written(numbers) if numbers else "", "bound": found.bound}
+def _row(values: Mapping[str, object], words: str, numbers: Mapping[str, Any], found: Under) -> Row:
+    row: Row = {**values, "prior": words, "numbers": written(numbers) if numbers else "", "bound": found.bound}
     row["note"] = f"{found.why}; {ADVICE}" if found.why else ""
     if found.evidence is not None:
         row |= {"log_evidence": found.evidence.log_evidence, "mcse": found.evidence.mcse, "by": found.by}

@@ -16,7 +16,7 @@ from workbench.fit import Evidence, Fit
 from workbench.inference import SMC, VBEM, Gibbs
 from workbench.inference.advice import listed
 from workbench.inference.method import Context, seed_of
-from workbench.models import Prior
+from workbench.models import Mixture, Prior
 from workbench.problem import Problem
 
 MOST_CELLS = 6_000
@@ -44,14 +44,14 @@ class Base:
     ----------
     problem : under the run's prior
     given : method and estimate of the log evidence there; None where it is not known
-    draws_of : label and fit whose draws are from the posterior; None without one
+    draws_of : label and draws of a fit that stands for the posterior; None without one
     sampled : whether the cell has a sampler at all, and so seconds may be spent
     why : why there is no path; empty if there is
     """
 
     problem: Problem
     given: tuple[str, Evidence] | None
-    draws_of: tuple[str, Fit] | None
+    draws_of: tuple[str, Mixture] | None
     sampled: bool
     why: str
 
@@ -67,7 +67,13 @@ class Base:
             why = f"{problem.data.n_rows} rows of {problem.data.n_features} features and K = {problem.n_components} are too many for tables"
         else:
             why = "" if label else _distrusted(samples)
-        return cls(problem, given, None if why or label is None else (label, samples[label]), bool(samples), why)
+        draws = samples[label].draws if label and not why else None
+        return cls(problem, given, None if label is None or draws is None else (label, draws), bool(samples), why)
+
+    @property
+    def cells(self) -> int:
+        """Of data, times components: what the time goes by."""
+        return _cells(self.problem)
 
     @property
     def worth_it(self) -> bool:
@@ -76,15 +82,19 @@ class Base:
 
     @property
     def _direct(self) -> bool:
-        return self.sampled and _cells(self.problem) <= MOST_DIRECT and SMC().refuses(self.problem) is None
+        return self.sampled and self.cells <= MOST_DIRECT and SMC().refuses(self.problem) is None
 
-    def under(self, other: Prior) -> Under:
-        """The log evidence under another prior: as given where that is the same, by a path, by SMC, or why it is not known."""
+    def at_once(self, other: Prior) -> Under | None:
+        """What takes no time to tell: as given where the other prior is the same, or why nothing is looked for; else None."""
         assert self.problem.prior is not None
         if other.numbers() == self.problem.prior.numbers() and self.given is not None:
             return Under(self.given[1], named(*self.given), Evidence("same", 0.0, 0.0))
-        if not self.worth_it:
-            return Under(why=self.why)
+        return None if self.worth_it else Under(why=self.why)
+
+    def under(self, other: Prior) -> Under:
+        """The log evidence under another prior: by a path, by SMC, or why it is not known."""
+        if (told := self.at_once(other)) is not None:
+            return told
         bound, denied = bound_of(self.problem, other), []
         for attempt in (self._by_path, self._by_smc):
             found = attempt(other)
@@ -153,11 +163,10 @@ def named(label: str, found: Evidence) -> str:
     return label if label == found.estimator else f"{found.estimator} of {label}"
 
 
-def change_of(problem: Problem, base: Fit, other: Prior, seed: int = 0, wider: int = 1) -> Journey:
-    """log p(x | other prior) - log p(x | the problem's), from a fit's draws on."""
-    assert base.draws is not None
+def change_of(problem: Problem, draws: Mixture, other: Prior, seed: int = 0, wider: int = 1) -> Journey:
+    """log p(x | other prior) - log p(x | the problem's), from draws of the posterior on."""
     rng = np.random.default_rng(seed_of("prior", seed, problem.data.fingerprint, problem.family, problem.n_components))
-    return journey(problem, base.draws, functools.partial(between, problem, other), rng, wider)
+    return journey(problem, draws, functools.partial(between, problem, other), rng, wider)
 
 
 def bound_of(problem: Problem, other: Prior) -> float:
@@ -173,11 +182,11 @@ def bound_of(problem: Problem, other: Prior) -> float:
     return next((each.log_evidence for each in fit.evidence if each.estimator == "elbo_labels"), math.nan)
 
 
-def _change(problem: Problem, base: Fit, other: Prior) -> Evidence:
+def _change(problem: Problem, draws: Mixture, other: Prior) -> Evidence:
     """By a path, by a wider one where islands differ too much; its note says why it is not known."""
-    found = change_of(problem, base, other)
+    found = change_of(problem, draws, other)
     if not found.lags and (not found.evidence.trusted or found.evidence.mcse > LARGEST_ERROR):
-        found = change_of(problem, base, other, wider=WIDER)
+        found = change_of(problem, draws, other, wider=WIDER)
     return found.evidence
 
 
