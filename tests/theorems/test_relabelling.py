@@ -47,8 +47,8 @@ def test_no_draw_alone_can_be_relabelled_any_better(overlapping: tuple[Problem, 
     assert fit.draws is not None
     draws, counts = fit.draws.reshaped(300).take(slice(None, None, 25)), problem.data.counts
     shares = Shares.of(draws, problem.data.x, again=True)
-    orders = stephens(shares, shares[0], counts)
-    own = [shares[s] for s in range(len(shares))]
+    own = np.concatenate([each for _, each in shares.blocks()])
+    orders = stephens(shares, own[0], counts)
     q = np.mean([share[:, order] for share, order in zip(own, orders, strict=True)], axis=0)
     for share, order in zip(own, orders, strict=True):
         costs = {each: -(counts[:, None] * share[:, each] * np.log(q)).sum() for each in itertools.permutations(range(6))}
@@ -79,7 +79,7 @@ def test_few_draws_are_relabelled_as_enumeration_says() -> None:
     ).sample(rng, (5,))
     counts = rng.integers(1, 4, size=12).astype(float)
     shares = Shares.of(draws, problem.data.x, again=False)
-    own = [shares[s] for s in range(5)]
+    own = np.concatenate([each for _, each in shares.blocks()])
     best = min(losses(own, orders, counts) for orders in itertools.product(itertools.permutations(range(2)), repeat=5))
     starts = [own[s][:, order] for s in range(5) for order in ([0, 1], [1, 0])]
     assert min(losses(own, stephens(shares, start, counts), counts) for start in starts) == pytest.approx(best, rel=1e-12)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.compare.labels import alignment
-from workbench.compare.relabelling import Relabelling, Shares, stephens
+from workbench.compare.labels import alignments
+from workbench.compare.relabelling import Relabelling, Shares, reordered, stephens
 from workbench.compare.scores import observed
 from workbench.fit import Fit
 from workbench.models.shapes import Counts, Responsibilities
@@ -73,33 +73,34 @@ def row_view(
     total, squares, entropy = np.zeros_like(reference), np.zeros_like(reference), 0.0
     permutations = np.empty((chosen.size, problem.n_components), dtype=int)
     seen, free = observed(problem.data), []
-    for s in range(chosen.size):
-        own = shares[s]
-        permutations[s] = alignment(own, reference, counts) if settled is None else settled[s]
-        own = own[:, permutations[s]]
+    for draws, found in shares.blocks():
+        permutations[draws] = alignments(found, reference, counts) if settled is None else settled[draws]
+        own = reordered(found, permutations[draws])
         square, open_by = own**2, row_entropies(own)
         free.append(label_free_of(own, square, open_by, seen))
-        total += own
-        squares += square
-        entropy += float(counts @ open_by) / chosen.size
+        total += own.sum(axis=0)
+        squares += ((own - reference) ** 2).sum(axis=0)  # about what is near the mean: the variance of a certain row is no rounding
+        entropy += float((open_by @ counts).sum()) / chosen.size
     mean = total / chosen.size
-    sd = None if fit.estimate == "point" else np.sqrt(np.maximum(squares / chosen.size - mean**2, 0.0))
-    together = {name: np.array([each[name] for each in free]) for name in free[0]}
+    sd = None if fit.estimate == "point" else np.sqrt(np.maximum(squares / chosen.size - (mean - reference) ** 2, 0.0))
+    together = {name: np.concatenate([each[name] for each in free]) for name in free[0]}
     return RowView(mean, sd, permutations, chosen, max(0.0, entropy_of(mean, counts) - entropy), together)
 
 
-def label_free_of(own: Responsibilities, square: Responsibilities, open_by: np.ndarray, counts: Counts) -> dict[str, float]:
-    """What one draw's responsibilities say whatever its components are called; ``square`` are their squares, ``open_by`` (N,) the rows'
-    entropies, and rows that no cell was observed of count 0.
+def label_free_of(own: Responsibilities, square: Responsibilities, open_by: np.ndarray, counts: Counts) -> dict[str, np.ndarray]:
+    """What responsibilities (B, N, K) say of each draw whatever its components are called; ``square`` are their squares, ``open_by``
+    (B, N) the rows' entropies, and rows that no cell was observed of count 0.
 
     ``occupied_components`` are those that are the likeliest of some row, ``entropy`` is sum_n c_n sum_k -r log r in nats,
     ``coclustering`` the probability that two different rows, drawn at random, share a component.
     """
-    expected, total = counts @ own, float(counts.sum())
-    likeliest = np.bincount(own.argmax(axis=1), weights=counts)
-    found = {"occupied_components": float(np.count_nonzero(likeliest)), "entropy": float(counts @ open_by)}
+    total, (n_draws, _, n_components) = float(counts.sum()), own.shape
+    likeliest = own[:, counts > 0].argmax(axis=2) + n_components * np.arange(n_draws)[:, None]
+    taken = np.bincount(likeliest.ravel(), minlength=n_draws * n_components).reshape(n_draws, n_components)
+    found = {"occupied_components": np.count_nonzero(taken, axis=1).astype(float), "entropy": open_by @ counts}
     if total > 1.0:
-        found["coclustering"] = (float((expected**2).sum()) - float((counts @ square).sum())) / (total * (total - 1.0))
+        expected, own_pairs = counts @ own, (counts @ square).sum(axis=1)
+        found["coclustering"] = ((expected**2).sum(axis=1) - own_pairs) / (total * (total - 1.0))
     return found
 
 
@@ -109,8 +110,8 @@ def entropy_of(responsibilities: Responsibilities, counts: Counts) -> float:
 
 
 def row_entropies(responsibilities: Responsibilities) -> np.ndarray:
-    """sum_k -r_nk log r_nk of each row, in nats."""
-    return np.asarray(0.0 - (responsibilities * np.log(np.where(responsibilities > 0, responsibilities, 1.0))).sum(axis=1))
+    """sum_k -r_nk log r_nk of each row, in nats; (..., N, K) -> (..., N)."""
+    return np.asarray(0.0 - (responsibilities * np.log(np.where(responsibilities > 0, responsibilities, 1.0))).sum(axis=-1))
 
 
 def _chosen(n_draws: int, numbers_per_draw: int) -> np.ndarray:

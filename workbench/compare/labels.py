@@ -21,8 +21,12 @@ def alignment(responsibilities: Responsibilities, reference: Responsibilities, c
     ndarray (K,)
         ``permutation[k]`` is the component to be called k (Kuhn 1955; Stephens 2000 for mixtures).
     """
-    overlaps = reference.T @ (responsibilities * counts[:, None])
-    return np.asarray(assigned(overlaps[None])[0])
+    return np.asarray(alignments(responsibilities[None], reference, counts)[0])
+
+
+def alignments(responsibilities: Responsibilities, reference: Responsibilities, counts: Counts) -> Permutation:
+    """The same (B, K) of each of a batch (B, N, K)."""
+    return assigned((reference * counts[:, None]).T @ responsibilities)
 
 
 def adjusted_rand(labels: np.ndarray, others: np.ndarray) -> float:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from workbench.compare.labels import alignment
+from workbench.compare.labels import alignment, alignments
 from workbench.models import Mixture
 from workbench.models.matching import assigned
+from workbench.models.mixture import BLOCK
 from workbench.models.shapes import Counts, Responsibilities
-from workbench.models.terms import log_sum_exp
 
 Relabelling = Literal["assignment", "stephens"]
 HELD = 10_000_000
@@ -39,18 +40,15 @@ class Shares:
     def of(cls, draws: Mixture, x: np.ndarray, *, again: bool) -> Shares:
         """Of these draws; held, within a budget, if they are looked at ``again``."""
         found = cls(draws, x)
-        if not again or len(found) * x.shape[0] * draws.n_components > HELD:
+        if not again or draws.weights.size * x.shape[0] > HELD:
             return found
-        return cls(draws, x, np.stack([found[s] for s in range(len(found))]))
+        return cls(draws, x, np.concatenate([own for _, own in found.blocks()]))
 
-    def __len__(self) -> int:
-        return int(self.draws.batch_shape[0])
-
-    def __getitem__(self, s: int) -> Responsibilities:
-        if self.held is not None:
-            return np.asarray(self.held[s])
-        log_joint = self.draws.take(s).log_joint(self.x)
-        return np.asarray(np.exp(log_joint - log_sum_exp(log_joint)[:, None]))
+    def blocks(self) -> Iterator[tuple[slice, Responsibilities]]:
+        """Draws and their responsibilities (draws, N, K), as many draws at a time as stay in cache."""
+        for first in range(0, self.draws.batch_shape[0], size := draws_per_block(self.draws, self.x)):
+            draws = slice(first, first + size)
+            yield draws, self.draws.take(draws).responsibilities(self.x) if self.held is None else self.held[draws]
 
 
 def stephens(shares: Shares, reference: Responsibilities, counts: Counts) -> np.ndarray:
@@ -67,9 +65,9 @@ def stephens(shares: Shares, reference: Responsibilities, counts: Counts) -> np.
       given q each draw's relabelling is the assignment that maximises sum_nk r_nk log q_nk (Stephens 2000, algorithm 2 and section
       4.1). So it ends, at a local minimum; it begins at the assignment against the reference, and is never worse than that.
     - Where the draws are too many to be held their responsibilities are worked out again in each round: the memory stays that of
-      one draw, (N, K).
+      a few draws, (N, K) each.
     """
-    found = np.stack([alignment(shares[s], reference, counts) for s in range(len(shares))])
+    found = np.concatenate([alignments(own, reference, counts) for _, own in shares.blocks()])
     q = _mean(shares, found)
     for _ in range(ROUNDS):
         before, found = found, _nearest(shares, q, counts, found)
@@ -81,15 +79,25 @@ def stephens(shares: Shares, reference: Responsibilities, counts: Counts) -> np.
 
 def _mean(shares: Shares, orders: np.ndarray) -> Responsibilities:
     total = np.zeros((shares.x.shape[0], orders.shape[1]))
-    for s, order in enumerate(orders):
-        total += shares[s][:, order]
+    for draws, own in shares.blocks():
+        total += reordered(own, orders[draws]).sum(axis=0)
     return total / len(orders)
+
+
+def reordered(responsibilities: Responsibilities, orders: np.ndarray) -> Responsibilities:
+    """Responsibilities (B, N, K) of draws, components in each draw's own order (B, K)."""
+    return np.take_along_axis(responsibilities, orders[:, None, :], axis=2)
+
+
+def draws_per_block(draws: Mixture, x: np.ndarray) -> int:
+    """Draws whose densities of all rows are a block of ``BLOCK`` numbers."""
+    return max(1, BLOCK // max(1, x.size * draws.n_components))
 
 
 def _nearest(shares: Shares, q: Responsibilities, counts: Counts, before: np.ndarray) -> np.ndarray:
     """Each draw's relabelling nearest to q; the one before where it is as near."""
     log_q = counts[:, None] * np.log(np.maximum(q, np.finfo(float).tiny))
-    overlaps = np.stack([log_q.T @ shares[s] for s in range(len(shares))])
+    overlaps = np.concatenate([log_q.T @ own for _, own in shares.blocks()])
     found = assigned(overlaps)
     now, then = (np.take_along_axis(overlaps, orders[:, :, None], axis=2)[..., 0] for orders in (found, before))
     better = (now - then).sum(axis=1) > 1e-12 * np.abs(then).sum(axis=1)
