@@ -292,6 +292,18 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     assert "empty.csv: the file is empty" in str(Imported(file=str(tmp_path / "empty.csv")).refuses(problem))
 
 
+def test_the_table_in_the_readme_is_read(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "draws.csv").write_text(text.split("```csv\n")[1].split("```")[0])
+    problem = Problem(pd.DataFrame({"size": [1.0, 1.3, 0.8, 1.1, 7.9, 8.2, 8.1, 7.7]}), "gaussian", 2)
+    method = Imported(file=str(tmp_path / "draws.csv"))
+    assert method.refuses(problem) is None
+    draws = method.fit(problem, quiet(problem)).draws
+    assert draws is not None
+    np.testing.assert_array_equal(draws.weights, [[[0.36, 0.64]]])
+    np.testing.assert_array_equal(draws.components.parameters()["covariances"], [[[[[0.07]], [[0.05]]]]])
+
+
 def test_other_data_have_no_density(tmp_path: Path) -> None:
     problem = problem_of("bernoulli")
     fit = gibbs(problem, chains=1, draws=10, tune=5)
