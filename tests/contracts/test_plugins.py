@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ import pytest
 
 from workbench.cli import main
 from workbench.experiment.config import load
-from workbench.experiment.contract import check_method, every_family
+from workbench.experiment.contract import check_method, every_family, sentence
 from workbench.experiment.plan import plan
 from workbench.inference import EM, METHODS
 from workbench.inference import plugins as module
@@ -38,7 +39,7 @@ def _unplugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_the_example_keeps_the_contract() -> None:
     assert load_plugin(PLUGIN) == ["laplace_normal"]
     verdicts = list(check_method("laplace_normal", every_family()[::3]))
-    assert [each.verdict for each in verdicts] == ["kept"] * 3, verdicts
+    assert [(each.verdict, each.warned) for each in verdicts] == [("kept", ())] * 3, verdicts
 
 
 def test_the_example_runs_beside_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,6 +164,8 @@ class Broken(EM):
             return dataclasses.replace(fit, draws=fit.draws.relabelled(np.roll([0, 1], len(CALLS))))  # type: ignore[union-attr]
         if self.wrong == "estimate":
             return dataclasses.replace(fit, estimate="sample")
+        if self.wrong == "warns":
+            warnings.warn("a  step was\nhalved", RuntimeWarning, stacklevel=1)
         return fit
 
 
@@ -178,4 +181,10 @@ class Broken(EM):
 def test_the_contract_notices_what_is_broken(wrong: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METHODS, "broken", lambda: Broken(restarts=2, wrong=wrong))  # type: ignore[arg-type]
     (checked,) = check_method("broken", [Gaussian()])
-    assert (checked.verdict, checked.reason) == ("broken" if reason else "kept", reason)
+    assert (checked.verdict, checked.reason, checked.warned) == ("broken" if reason else "kept", reason, ())
+
+
+def test_what_a_method_warns_of_stands_in_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHODS, "broken", lambda: Broken(restarts=2, wrong="warns"))  # type: ignore[arg-type]
+    (checked,) = check_method("broken", [Gaussian()])
+    assert sentence(checked) == "gaussian full: kept; it warned: RuntimeWarning: a step was halved"

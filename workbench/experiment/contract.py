@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.experiment.perform import heard
 from workbench.inference import METHODS
 from workbench.inference.method import Method
 from workbench.models import FAMILIES, Family, Product
@@ -28,11 +29,13 @@ class Checked:
     family : its name, with options
     verdict : ``kept``, ``refused`` or ``broken``
     reason : why it refuses, or what is broken; empty where all is kept
+    warned : what its code warned of, each once
     """
 
     family: str
     verdict: str
     reason: str = ""
+    warned: tuple[str, ...] = ()
 
 
 def every_family() -> list[Family]:
@@ -74,10 +77,11 @@ def check_method(kind: str, families: list[Family] | None = None) -> Iterator[Ch
                 broken = "" if "; " in reason else "the reason does not say what to do: write `what is wrong; what to do`"
                 yield Checked(name, "broken" if broken else "refused", broken or reason)
                 continue
-            fault = next(faults(method, problem), "")
+            with heard() as said:
+                fault = next(faults(method, problem), "")
         except Exception as error:  # whatever a stranger's code does
-            fault = f"{type(error).__name__}: {error}"
-        yield Checked(name, "broken" if fault else "kept", fault)
+            fault, said = f"{type(error).__name__}: {error}", []
+        yield Checked(name, "broken" if fault else "kept", fault, tuple(said))
 
 
 def faults(method: Method, problem: Problem) -> Iterator[str]:
@@ -141,4 +145,7 @@ def _tables(method: Method, problem: Problem, fit: Any) -> Iterator[str]:
 
 
 def sentence(checked: Checked) -> str:
-    return f"{checked.family}: {checked.verdict}" + (f" ({checked.reason})" if checked.reason else "")
+    """One line of ``workbench check-method``."""
+    reason = f" ({checked.reason})" if checked.reason else ""
+    warned = f"; it warned: {', '.join(checked.warned)}" if checked.warned else ""
+    return f"{checked.family}: {checked.verdict}{reason}{warned}"

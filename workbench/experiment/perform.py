@@ -42,10 +42,9 @@ def perform(tasks: Sequence[AnyTask], folder: Path, progress: Report, threads: i
     """
     began, task = time.perf_counter(), tasks[0]
     try:
-        with _heard() as heard, _one_thread():
+        with heard() as said, _one_thread():
             result = task.compute(threads, progress)
-        if heard:
-            said = list(dict.fromkeys(heard))
+        if said:
             _log(folder, f"{task.name}: " + f"\n{task.name}: ".join(said))
             result = task.with_messages(result, said)
         for each in tasks:
@@ -63,13 +62,13 @@ def _reason(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _heard() -> Iterator[list[str]]:
-    """Collect warnings instead of showing them."""
+def heard() -> Iterator[list[str]]:
+    """Collect warnings, each once, instead of showing them; they are there when the block ends."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         lines: list[str] = []
         yield lines
-        lines += [f"{warning.category.__name__}: {' '.join(str(warning.message).split())}" for warning in caught]
+        lines += dict.fromkeys(f"{warning.category.__name__}: {' '.join(str(warning.message).split())}" for warning in caught)
 
 
 @contextlib.contextmanager
