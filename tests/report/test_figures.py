@@ -10,11 +10,13 @@ import made
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from workbench.report import agreement, checks, plates
 from workbench.report.figures import canvas
-from workbench.report.figures.canvas import TICK_ROOM, round_ticks
+from workbench.report.figures.canvas import TICK_ROOM, round_ticks, stretched
 from workbench.report.figures.probs import short
+from workbench.report.figures.progress import progress
 from workbench.report.figures.restarts import ends, window
 from workbench.report.figures.sweep import curve
 from workbench.report.palette import Look
@@ -46,6 +48,26 @@ def test_ticks_keep_clear_of_each_other(linear: float, times: float) -> None:
 def test_ticks_of_iterations_are_whole() -> None:
     assert round_ticks(1.0, 1000.0, whole=True) == [0.0, 1.0, 10.0, 100.0, 1000.0]
     assert round_ticks(1.0, 4.0, whole=True) == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(("first", "last", "scale"), [(1200.0, 12_000.0, "linear"), (1.0, 31.0, "symlog"), (1.0, 1.0, "symlog")])
+def test_an_axis_is_linear_where_all_is_seen_late(first: float, last: float, scale: str) -> None:
+    """What comes into sight at iteration 1,200 of 12,000 would have a tenth of a logarithmic axis."""
+    axes = Figure().add_subplot()
+    stretched(axes, first, last, whole=True)
+    assert axes.get_xscale() == scale
+    assert axes.get_xlim() == (0.0, last)
+    ticks = axes.get_xticks()
+    assert len(ticks) >= 2
+    assert (ticks == ticks.round()).all()
+
+
+def test_late_traces_fill_their_axis() -> None:
+    """ELBO of a method that looks every 100 iterations, seen from 1,000 on: most of the axis is where the line is."""
+    trace = pd.DataFrame({"iteration": np.arange(0, 10_100, 100), "objective": np.r_[np.full(10, -1e6), np.linspace(-3.0, -1.0, 91)]})
+    svg = progress("a", {"advi": trace}, {"advi": Look(0)}, "iteration", "elbo")
+    assert ">10000</text>" in svg
+    assert ">1000</text>" not in svg
 
 
 def restarts(stopped: list[float], polished: list[float], optimum: list[float]) -> tuple[pd.DataFrame, pd.DataFrame]:

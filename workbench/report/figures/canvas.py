@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from workbench.report.palette import GREY, INK, LIGHT, PAPER
 
@@ -47,6 +47,8 @@ STYLE: dict[Any, Any] = {
 TICK_ROOM = 0.17
 """Share of the axis between two ticks, so that their numbers stay apart."""
 FEWEST_TICKS = 3
+PLAIN = 30.0
+"""Times as long as before its first point that an axis may be and still be linear."""
 FONTS = re.compile(r"font-family: [^;\"]*;? ?")
 NOT_TURNED = re.compile(r' transform="rotate\(-?0 [^)"]*\)"')
 LINES = re.compile(r"[ML] \S+ \S+(?: \nL [^\s\"]+ [^\s\"]+)+")
@@ -125,11 +127,15 @@ def thinned(length: int, most: int) -> Int[np.ndarray, " n"]:
     return np.unique(np.geomspace(1, length, most).astype(int)) - 1
 
 
-def stretched(axes: Axes, linear: float, last: float, whole: bool = False) -> None:
-    """A logarithmic axis from 0 on: linear up to `linear`, with plain numbers at ticks that keep clear of each other."""
-    axes.set_xscale("symlog", linthresh=linear)
-    axes.set_xlim(0, max(last, linear))
-    axes.xaxis.set_major_locator(FixedLocator(round_ticks(linear, max(last, linear), whole)))
+def stretched(axes: Axes, first: float, last: float, whole: bool = False) -> None:
+    """An axis from 0 on that leaves room for what is seen from `first` on: plain where that is most of it, else linear up to `first` and
+    logarithmic from there, with plain numbers at ticks that keep clear of each other."""
+    axes.set_xlim(0, max(last, first))
+    if first < last <= PLAIN * first:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=whole))
+    else:
+        axes.set_xscale("symlog", linthresh=first)
+        axes.xaxis.set_major_locator(FixedLocator(round_ticks(first, max(last, first), whole)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_locator(NullLocator())
 

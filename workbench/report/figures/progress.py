@@ -31,7 +31,7 @@ def progress(stem: str, traces: Mapping[str, pd.DataFrame], looks: Mapping[str, 
         axes = figure.add_subplot()
         ends: list[float] = []
         starts: list[float] = []
-        firsts: list[float] = []
+        drawn: list[tuple[np.ndarray, np.ndarray]] = []
         last = 0.0
         for method, trace in traces.items():
             x, y = trace[column].to_numpy(), trace["objective"].to_numpy()
@@ -44,11 +44,13 @@ def progress(stem: str, traces: Mapping[str, pd.DataFrame], looks: Mapping[str, 
             axes.plot(x[kept], y[kept], color=look.colour, linestyle=look.line, linewidth=1.6, label=shortened(method), marker=marker)
             ends.append(y.max())
             starts.append(np.percentile(y, 15))
-            firsts.extend(x[x > 0][:1])
             last = max(last, float(x.max()))
+            drawn.append((x, y))
         frame(axes, ends, starts)
         whole = column == "iteration"
-        stretched(axes, 1.0 if whole else max(min(firsts, default=1.0), 1e-4), last, whole)
+        low = axes.get_ylim()[0]
+        firsts = [x[(x > 0) & (y >= low)][:1] for x, y in drawn]
+        stretched(axes, max(np.min(np.concatenate(firsts), initial=last or 1.0), 1.0 if whole else 1e-4), last, whole)
         axes.set(xlabel="iteration" if whole else "seconds", ylabel=axis(objective_name))
         key(figure, labels)
 

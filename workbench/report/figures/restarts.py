@@ -111,8 +111,8 @@ def strip(axes: Axes, final: Ends, look: Look, low: float, high: float) -> None:
     axes.spines.bottom.set_visible(False)
 
 
-def climbs(axes: Axes, trace: pd.DataFrame, final: Ends, look: Look) -> None:
-    """The objective of every restart by iteration, the reported one on top."""
+def climbs(axes: Axes, trace: pd.DataFrame, final: Ends, look: Look, low: float) -> None:
+    """The objective of every restart by iteration, the reported one on top; what is below ``low`` is not seen."""
     numbers = list(dict.fromkeys(trace["restart"]))
     groups = {number: group[["iteration", "objective"]].to_numpy() for number, group in trace.groupby("restart", sort=False)}
     drawn = [groups[number][thinned(len(groups[number]), MOST_POINTS)] for number in numbers[:MOST_WAYS]]
@@ -121,7 +121,8 @@ def climbs(axes: Axes, trace: pd.DataFrame, final: Ends, look: Look) -> None:
     if final.reported in groups:
         way = groups[final.reported]
         axes.plot(*way[thinned(len(way), 5 * MOST_POINTS)].T, color=look.colour, linewidth=1.8)
-    stretched(axes, 1.0, float(trace["iteration"].max()), whole=True)
+    seen = trace.loc[(trace["iteration"] > 0) & (trace["objective"] >= low), "iteration"]
+    stretched(axes, float(seen.min()) if len(seen) else 1.0, float(trace["iteration"].max()), whole=True)
 
 
 def ways(stem: str, trace: pd.DataFrame, final: Ends, look: Look, objective_name: str) -> str:
@@ -131,7 +132,7 @@ def ways(stem: str, trace: pd.DataFrame, final: Ends, look: Look, objective_name
     def paint(figure: Figure) -> None:
         if len(trace):
             left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2.6, 1))
-            climbs(left, trace, final, look)
+            climbs(left, trace, final, look, low)
             left.set_xlabel("iteration")
         else:
             left = right = figure.add_subplot()
