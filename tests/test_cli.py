@@ -39,6 +39,13 @@ def test_a_long_fit_says_now_and_then_where_it_is(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.splitlines() == ["nuts: started", "nuts: compiling", "nuts: sampling, 20% done", "writing tables"]
 
 
+def test_a_report_says_on_standard_error_what_it_does_and_on_standard_output_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    assert workbench("run", "small.yaml", "--out", "run", folder=tmp_path).returncode == 0
+    done = workbench("report", "run", folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{Path('run') / 'report.html'}\n", "writing tables and pages\n")
+
+
 @pytest.mark.parametrize("command", [["--help"], ["check", str(ROOT / "configs" / "old_faithful.yaml")], ["list"]])
 def test_light_commands_import_nothing_heavy(command: list[str]) -> None:
     allowed = ("numpy",) if command != ["--help"] else ()
@@ -108,6 +115,9 @@ def test_new_says_why_a_column_was_left_out(tmp_path: Path) -> None:
     assert "columns: [a]" in text
     assert '# b was left out: "n/a?" is not a number; mend or empty the cells' in text
     assert "# c was left out: the same in every row" in text
+    (tmp_path / "words.csv").write_text("a,kind\n1.5,u\n2.5,v\n4,u\n3,v\n")
+    assert workbench("new", "words", "--data", "words.csv", folder=tmp_path).returncode == 0
+    assert "# kind was left out: it may be known classes, see below; to fit it, add it" in (tmp_path / "words.yaml").read_text()
     missing = workbench("new", "no/such", folder=tmp_path)
     assert (missing.returncode, missing.stderr) == (2, "there is no folder no; make it first, or choose another name\n")
 

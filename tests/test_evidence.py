@@ -58,6 +58,16 @@ def test_an_estimate_that_another_is_far_above_has_missed_something_and_is_no_re
     assert reference({"gibbs": (near,), "smc": (high,)}) is near
 
 
+def test_a_difference_that_does_not_matter_opposes_nothing() -> None:
+    """Sixteen islands' error is one of fifteen degrees of freedom: four of them are met now and then."""
+    own = (Evidence("elbo", -1427.51, 0.0001, False), Evidence("importance", -1427.50047, 0.0001))
+    known = {"vbem": own, "smc": (Evidence("smc", -1427.4960, 0.0011),)}
+    rows = {(row["method"], row["estimator"]): row["standing"] for row in evidence_rows(known)}
+    assert rows[("vbem", "importance")] == "trusted"
+    far = {**known, "smc": (Evidence("smc", -1427.4860, 0.0011),)}
+    assert {row["standing"] for row in evidence_rows(far) if row["estimator"] == "importance"} == {"opposed"}
+
+
 def test_every_estimate_has_a_standing_and_a_bound_names_the_reference_and_its_method() -> None:
     vbem = (Evidence("elbo", -24.0, 0.01, False), Evidence("importance", -22.0, 0.01))
     low, high, lost = Evidence("bridge", -29.9, 0.01), Evidence("bridge", -21.9, 0.1), Evidence("laplace", -22.4, 0.0, False, "rough")

@@ -13,6 +13,7 @@ import pytest
 
 from workbench import report
 from workbench.data.dataset import Dataset
+from workbench.report.page import coded
 
 pytestmark = pytest.mark.slow  # half a minute of pages
 
@@ -108,6 +109,11 @@ def test_long_labels_and_markup_in_names(tmp_path: Path) -> None:
         assert "<img src=x" not in written
         assert "<i>1" not in written
     assert "$a$" in text
+
+
+def test_what_stands_between_backticks_is_code() -> None:
+    assert coded("run `smc: {chains: 64}` <b>") == "run <code>smc: {chains: 64}</code> &lt;b&gt;"
+    assert coded("one ` alone") == "one ` alone"
 
 
 def test_eleven_methods(tmp_path: Path) -> None:

@@ -62,6 +62,14 @@ def test_an_axis_is_linear_where_all_is_seen_late(first: float, last: float, sca
     assert (ticks == ticks.round()).all()
 
 
+def test_an_objective_that_falls_is_shown_to_its_end() -> None:
+    """The log evidence of `smc` as rows enter: its end is the result."""
+    trace = pd.DataFrame({"iteration": np.arange(1, 301), "objective": np.linspace(-2.0, -1354.9, 300)})
+    svg = progress("a", {"smc": trace}, {"smc": Look(0)}, "iteration", "log_evidence")
+    ticks = [float(text.replace("\N{MINUS SIGN}", "-")) for text in re.findall(r">([\N{MINUS SIGN}\d.]+)</text>", svg)]
+    assert min(ticks) <= -1250.0
+
+
 def test_late_traces_fill_their_axis() -> None:
     """ELBO of a method that looks every 100 iterations, seen from 1,000 on: most of the axis is where the line is."""
     trace = pd.DataFrame({"iteration": np.arange(0, 10_100, 100), "objective": np.r_[np.full(10, -1e6), np.linspace(-3.0, -1.0, 91)]})

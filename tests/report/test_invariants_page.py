@@ -67,6 +67,14 @@ def test_a_mean_outside_of_its_interval_is_explained() -> None:
     assert ["component is empty" in text for text in found] == [False, True]
 
 
+def test_a_count_between_two_numbers_needs_no_explanation() -> None:
+    tables = made.tables_of(DATA, methods={"nuts": ("nuts", "sample")})
+    rows = [quantity("nuts", "occupied_components", 2.019, lower=2.0, upper=2.0), quantity("nuts", "entropy", 0.2, lower=0.1, upper=0.3)]
+    tables["label_free"] = pd.DataFrame(rows)
+    (grid,) = grids(slices(tables, [made.cell(DATA)])[0])
+    assert not any("outside of its interval" in note for note in grid.notes)
+
+
 def test_it_comes_before_all_that_needs_labels() -> None:
     sections = of_cell(page(), "")
     anchors = [section.anchor for section in sections]

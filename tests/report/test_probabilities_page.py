@@ -49,6 +49,13 @@ def test_the_finding_says_what_else_prefers_another_k_and_when_the_sweep_is_too_
     assert line == "P(K | x) is highest for K = 2: 0.700; it is the largest K of the sweep, and larger ones may have more."
 
 
+def test_a_score_of_any_method_says_whose_it_is() -> None:
+    liked = {"preferred_by": "bic, elpd_loo (by less than 4 nats)", "elpd_loo_method": "smc", "bic_method": "em"}
+    assert texts(cells_of(row(1), row(2, **liked)))[1][-1] == "BIC and leave-one-out of smc (by less than 4 nats)"
+    (line,) = findings(cells_of(row(1), row(2, preferred_by="held_out_lpd", held_out_lpd_method="nuts")))
+    assert line.endswith("Held-out rows of nuts prefer K = 2.")
+
+
 def test_the_finding_says_whom_the_errors_do_not_tell_apart() -> None:
     (line,) = findings(cells_of(row(1, probability=0.51, lower=0.25, upper=0.75), row(2, probability=0.49, lower=0.25, upper=0.75)))
     assert "K = 1: 0.510, between 0.250 and 0.750 by the errors of the log evidences, which do not tell it from K = 2" in line

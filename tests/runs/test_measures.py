@@ -10,15 +10,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from workbench.cli.display import sentence
 from workbench.compare.sensitivity import Look
 from workbench.compare.sensitivity.under import Base, Under
 from workbench.experiment import measures
-from workbench.experiment.events import Event, Failed, Measured
+from workbench.experiment.events import Ended, Event, Failed, Measured
 from workbench.experiment.measures import read_under, under_prior
 from workbench.fit import Evidence
 from workbench.inference import Gibbs
 from workbench.problem import Problem
 from workbench.runs import Run, run
+from workbench.runs.measuring import AGAIN
 
 CONFIG: dict[str, Any] = {
     "name": "eight",
@@ -104,8 +106,32 @@ def test_one_that_fails_is_a_row_with_its_reason(place: Path, monkeypatch: pytes
     assert table.loc[table["prior"] == "mean_strength x 100", "note"].str.contains("RuntimeError: no way to mean_strength x 100").all()
     assert found.failures == {}
     assert Run.open(found.folder).failures == {}
-    found.report()  # failed tasks are tried again
+    table = changes(found.folder)
+    assert table.loc[table["prior"] != "as given", "note"].str.endswith(AGAIN).all()
+    _, again, events = measured(place, "failing")
+    assert len(again) == 2 * 3 - UNCHANGED
     assert changes(found.folder)["log_evidence"].notna().all()
+    end = events[-1]
+    assert isinstance(end, Ended)
+    assert (end.computed, end.measures) == (0, len(again))
+    assert sentence(end) == f"0 fits and {len(again)} log evidences computed, 0 failed in {end.seconds:.1f} s; see {found.folder}/tables"
+    told = [sentence(event) for event in events if isinstance(event, Measured)]
+    assert [text for text in told if text] == [f"{number} of {len(again)} looked at" for number in range(1, len(again) + 1)]
+    manifest = json.loads((found.folder / "manifest.json").read_text())
+    assert "finished" in manifest
+    assert measured(place, "failing")[1] == []
+
+
+def test_measures_that_a_killed_run_has_left_out_are_made_by_the_next(place: Path) -> None:
+    found, _, _ = measured(place, "killed")
+    path = found.folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    lost = manifest["measures"].popitem()[0]
+    (found.folder / lost).unlink()
+    del manifest["tables"], manifest["finished"]
+    path.write_text(json.dumps(manifest))
+    assert measured(place, "killed")[1] == [Path(lost).stem]
+    assert "finished" in json.loads(path.read_text())
 
 
 def test_an_answer_is_read_as_it_was_written(tmp_path: Path) -> None:

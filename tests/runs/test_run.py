@@ -58,6 +58,20 @@ def test_a_label_that_is_gone_leaves_the_folder(tmp_path: Path) -> None:
     assert set(result.tables["likelihoods"]["method"]) == {"em"}
 
 
+@pytest.mark.parametrize(
+    ("section", "sweep"),
+    [("model", {"model.n_components": [1, 2]}), ("data", {"data.name": ["galaxies", "old_faithful"]})],
+)
+def test_a_section_may_be_in_the_sweep_alone(section: str, sweep: dict[str, Any], tmp_path: Path) -> None:
+    """Also its resolved config, from which the run is made again."""
+    config = {key: value for key, value in CONFIG.items() if key != section} | {"sweep": sweep, "methods": {"em": {"restarts": 2}}}
+    first, _, _ = heard(tmp_path, config)
+    again = run(first.folder / "config.yaml", tmp_path / "again")
+    assert {path.name for path in (again.folder / "fits").iterdir()} == {path.name for path in (first.folder / "fits").iterdir()}
+    for name in ("optima", "parameters"):
+        pd.testing.assert_frame_equal(again.tables[name], first.tables[name])
+
+
 def test_a_damaged_fit_is_set_aside_and_computed_again(tmp_path: Path) -> None:
     heard(tmp_path)
     path = tmp_path / "fits" / "em.nc"

@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from workbench.experiment.events import Event
 
 FIFTHS = 5
-"""How often a calibration's progress is told in plain lines."""
+"""How often the progress of what is told as a whole is told in plain lines."""
 COMPILING = "compiling"
 """The stage that is told at once, as it may take long without a word."""
 QUIET = 15.0
 """Seconds after which a fit that has said nothing says where it is, outside of a terminal."""
 
 
-def display(quiet: bool) -> Any:
-    """A context manager that gives a reporter: silent, bars on a terminal, plain lines elsewhere."""
+def display(quiet: bool, *, aside: bool = False) -> Any:
+    """A context manager that gives a reporter: silent, bars on a terminal, plain lines elsewhere; ``aside`` on standard error."""
     import contextlib
 
     if quiet:
         return contextlib.nullcontext(lambda event: None)
-    if sys.stdout.isatty():
-        return Bars()
-    return contextlib.nullcontext(Lines().report)
+    if (sys.stderr if aside else sys.stdout).isatty():
+        return Bars(aside=aside)
+    return contextlib.nullcontext(Lines(aside=aside).report)
 
 
 class Lines:
     """Plain lines: what begins and ends, what is compiled, and of a fit that takes long now and then where it is."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, aside: bool = False) -> None:
+        self._clock, self._aside = clock, aside
         self._told: dict[str, float] = {}
 
     def report(self, event: Event) -> None:
@@ -50,7 +50,7 @@ class Lines:
             far = "" if event.fraction != event.fraction else f", {event.fraction:.0%} done"
             text = f"{name}: {event.stage}{far}"
         if text is not None:
-            print(text, flush=True)
+            print(text, flush=True, file=sys.stderr if self._aside else sys.stdout)
 
 
 def sentence(event: Event) -> str | None:
@@ -64,30 +64,39 @@ def sentence(event: Event) -> str | None:
         case events.Started(name, part):
             return None if part else f"{name}: started"
         case events.Checked(_, method, done, wanted, size, seconds):
-            said = done == wanted or done * FIFTHS // wanted > (done - size) * FIFTHS // wanted
-            return f"{method}: {done} of {wanted} replicates ({seconds:.{1 if seconds >= 1 else 2}f} s each)" if said else None
+            told = f"{method}: {done} of {wanted} replicates ({seconds:.{1 if seconds >= 1 else 2}f} s each)"
+            return told if _told_now(done, wanted, size) else None
         case events.Finished(name, status, seconds):
             return f"{name}: {status} ({seconds:.1f} s)"
         case events.Failed(name, reason, seconds):
             return f"{name}: failed after {seconds:.1f} s: {reason}"
         case events.Line(text):
             return text
-        case events.Ended(folder, computed, _, failed, seconds, pages, replicates):
-            what = many(computed, "fit") + (f" and {many(replicates, 'replicate')}" if replicates else "")
-            what = f"{what} computed, {failed} failed" if computed or failed or replicates else "nothing to compute"
+        case events.Measured(_, done, wanted):
+            return f"{done} of {wanted} looked at" if _told_now(done, wanted, 1) else None
+        case events.Ended(folder, computed, _, failed, seconds, pages, replicates, measures):
+            more = {"replicate": replicates, "log evidence": 0 if computed or replicates else measures}
+            what = " and ".join([many(computed, "fit"), *(many(number, noun) for noun, number in more.items() if number)])
+            what = f"{what} computed, {failed} failed" if computed or failed or any(more.values()) else "nothing to compute"
             place = os.path.join(folder, pages[0]) if pages else os.path.join(folder, "tables")
             return f"{what} in {seconds:.1f} s; see {place}"
     return None
 
 
-class Bars:
-    """Progress bars, one a fit, above the lines of what is finished."""
+def _told_now(done: int, wanted: int, size: int) -> bool:
+    """Whether the last ``size`` of what is done have completed another fifth, or all."""
+    return done == wanted or done * FIFTHS // wanted > (done - size) * FIFTHS // wanted
 
-    def __init__(self) -> None:
+
+class Bars:
+    """Progress bars, one a task, below the lines of what is finished."""
+
+    def __init__(self, *, aside: bool = False) -> None:
+        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         columns = (TextColumn("{task.fields[label]:<24}"), BarColumn(bar_width=30), TextColumn("{task.description}"), TimeElapsedColumn())
-        self._bars = Progress(*columns, transient=True)
+        self._bars = Progress(*columns, transient=True, console=Console(stderr=aside))
         self._rows: dict[str, Any] = {}
 
     def __enter__(self) -> Callable[[Event], None]:

@@ -81,7 +81,9 @@ def report_command(options: Any) -> int:
     from workbench.runs import Run
 
     try:
-        page = Run.open(options.folder).report()
+        run = Run.open(options.folder)
+        with display(quiet=False, aside=True) as reporter:  # scripts read the page's path
+            page = run.report(reporter)
     except (FolderBusy, OSError, ConfigError) as error:
         return refuse(str(error))
     print(page)

@@ -18,6 +18,9 @@ BOUNDS = ("elbo", "elbo_symmetrised", "elbo_labels")
 """Estimators that bound log p(x) from below: with labels summed out, averaged over the relabellings too, and with labels in q."""
 APART = 4.0
 """Combined errors by which one estimate is above another that has missed something."""
+LEAST = 0.01
+"""Nats below which a difference is no matter, as less than a hundredth of the posterior would have been missed; for errors that are
+estimated from few parts, four of them are not as rare as of a normal."""
 ROUNDING = 1e-9
 ROUGH = "BIC leaves out everything that does not grow with N: a rough figure, with an error of several nats"
 
@@ -51,8 +54,8 @@ def unopposed(found: Iterable[Evidence]) -> tuple[Evidence, ...]:
 
 
 def _opposes(one: Evidence, other: Evidence) -> bool:
-    """Whether the first is above the second by more than four of their errors together."""
-    return one.log_evidence - other.log_evidence > APART * math.hypot(one.mcse, other.mcse) + ROUNDING * abs(one.log_evidence)
+    """Whether the first is above the second by more than four of their errors together, and by enough to matter."""
+    return one.log_evidence - other.log_evidence > max(LEAST, APART * math.hypot(one.mcse, other.mcse) + ROUNDING * abs(one.log_evidence))
 
 
 def reference(known: Mapping[str, tuple[Evidence, ...]]) -> Evidence | None:

@@ -27,7 +27,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Started:
-    """A fit has begun; ``name`` is its label, in a sweep ``label,key=value``. Or a part of what is told as a whole has."""
+    """A task has begun: a fit, whose name is its label, in a sweep ``label,key=value``, or a ``part`` of what is told as a whole."""
 
     name: str
     part: bool = False
@@ -35,7 +35,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a fit is.
+    """How far a task is.
 
     Attributes
     ----------
@@ -86,9 +86,16 @@ class Checked:
 
 @dataclass(frozen=True)
 class Measured:
-    """What takes seconds to tell of finished fits is on disk, a part of it."""
+    """A part of what takes seconds to tell of finished fits is on disk.
+
+    Attributes
+    ----------
+    done, wanted : parts that are over, and all that were to be computed
+    """
 
     name: str
+    done: int
+    wanted: int
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,7 @@ class Ended:
     seconds : wall seconds
     pages : files of the report, relative to the folder
     replicates : a calibration's that were computed
+    measures : log evidences under other priors that were
     """
 
     folder: str
@@ -127,6 +135,7 @@ class Ended:
     seconds: float
     pages: tuple[str, ...] = ()
     replicates: int = 0
+    measures: int = 0
 
 
 Event = Planned | Started | Progress | Finished | Checked | Measured | Failed | Line | Ended

@@ -1,4 +1,4 @@
-"""Execute: tasks side by side in spawned processes, or here where none of them compiles."""
+"""Execute: tasks side by side in spawned processes, or here where none is heavy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 def execute(groups: Sequence[Group], folder: Path, jobs: int, reporter: Reporter) -> Iterator[tuple[Group, Outcome]]:
     """Yield every group with its outcome, as they end.
 
-    Fits before replicates; tasks that compile go first and to a process that has compiled their graph; a process that dies takes
+    Late tasks (replicates) after the others; tasks that compile go first and to a process that has compiled their graph; a process that dies takes
     its task with it and no other. Tasks that no other process can do, as none finds their method's class, are done here, after the
     others. Closing the iterator, or an interrupt, ends the processes.
     """
@@ -195,7 +195,7 @@ def _labour(connection: Connection, folder: str, plugins: Sequence[str]) -> None
     """What a spawned process does: tasks until nobody gives any; all that it prints goes to the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    log = os.open(Path(folder) / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = os.open(Path(folder) / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     for plugin in plugins:

@@ -17,6 +17,7 @@ FEW = 20
 MOST_COUNTED = 100
 """Whole numbers from 0 up to that are taken for counts of events."""
 CLASSES = frozenset({"class", "classes", "species", "type", "label", "labels", "group", "target", "diagnosis", "party", "cluster"})
+CLASSES_LEFT_OUT = "it may be known classes, see below; to fit it, add it to the columns, words to a block `categorical`"
 COUNTS = frozenset({"count", "counts", "freq", "frequency", "frequencies", "multiplicity"})
 """Names, in lower case, of columns that say what others are."""
 
@@ -85,7 +86,8 @@ def _guess(table: Table, counts: str | None, names: str | None) -> Guess | None:
     if not blocks:
         return None
     used = [name for columns in blocks.values() for name in columns]
-    unused = tuple((name, kind) for name, kind in kinds.items() if name not in used and name != classes)
+    why = {**kinds, **({} if classes is None else {classes: CLASSES_LEFT_OUT})}
+    unused = tuple((name, why[name]) for name in kinds if name not in used)
     gaps = any("" in table.columns[name].texts for name in used)
     select(table, columns=used, counts=counts, levels=blocks.get("categorical", ()))
     return Guess(blocks, unused, names, classes, counts, gaps)

@@ -74,6 +74,7 @@ def _key(look: Look) -> str:
         "draws_of": None if base.draws_of is None else base.draws_of[0],
         "draws": {name: hashlib.sha256(value.tobytes()).hexdigest() for name, value in draws.items()},
         "sampled": base.sampled,
+        "why": base.why,
         "revision": [REVISION, *(method.revision for method in BY)],
         "versions": {package: importlib.metadata.version(package) for method in BY for package in method.packages},
     }

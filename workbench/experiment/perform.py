@@ -25,7 +25,7 @@ class Outcome:
     ----------
     status : one sentence
     seconds : wall seconds
-    failed : whether there is no fit
+    failed : whether there is no artefact
     result : what the task gives, where it is at hand without reading its file
     """
 

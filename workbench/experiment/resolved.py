@@ -49,7 +49,7 @@ def resolved_yaml(experiment: Experiment, folder: Path | None = None) -> str:
 
 def save_data(experiment: Experiment, folder: Path) -> Path | None:
     """Write data that came in memory beside the resolved config, which names that file; None if they came from elsewhere."""
-    frame = experiment.config["data"].get("frame")
+    frame = experiment.config.get("data", {}).get("frame")
     return None if frame is None else memory.write(frame, folder)
 
 
@@ -94,7 +94,7 @@ def _swept(experiment: Experiment, section: str) -> bool:
 
 
 def _data(experiment: Experiment, folder: Path | None) -> Config:
-    given = dict(experiment.config["data"])
+    given = dict(experiment.config.get("data", {}))
     frame = given.pop("frame", None)
     if frame is not None:
         written = memory.tabulate(frame)
@@ -134,7 +134,7 @@ def _relative(file: Path, folder: Path) -> str:
 
 
 def _model(experiment: Experiment) -> Config:
-    given: Config = dict(experiment.config["model"])
+    given: Config = dict(experiment.config.get("model", {}))
     if "model.family" not in experiment.sweep:
         family = experiment.settings[0].problem.family
         given = {"family": family.name, **family.options(), **given}

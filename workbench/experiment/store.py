@@ -33,7 +33,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path) -> Store:
-        """Read a folder's manifest; one that is damaged or not there counts as empty, and its fits are computed again."""
+        """Read a folder's manifest; one that is damaged or not there counts as empty, and all is computed again."""
         try:
             read = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             entries = {**read.pop(FITS), **read.pop(CHECKS, {}), **read.pop(MEASURES, {})}
@@ -94,7 +94,7 @@ class Store:
             del self.entries[artefact]
 
     def note(self, **about: Any) -> None:
-        """Keep something in the manifest beside the fits."""
+        """Keep something in the manifest beside the artefacts."""
         self.about.update(about)
         self.save()
 

@@ -47,6 +47,8 @@ MEANINGS = {
     "unused_components": "Components to which less than one row is expected to belong.",
     "prior_dominated_components": "Components whose rows, over the draws, have fewer cells than a component has parameters, or are too few for a full covariance.",
     "replicated_distance": "How far, in standard deviations, data made by the fit are from the data in their worst feature.",
+    "smc_spread": "Of the islands' estimates of the evidence, their standard deviation as a share of the mean.",
+    "largest_island_share": "Of the draws, those of the island of the largest evidence: near 1 the others have found next to nothing.",
     "rhat": "Between chains against within: 1 where they agree.",
     "ess_bulk": "Independent draws that tell as much of the middle.",
     "ess_tail": "Independent draws that tell as much of the 5 % tails.",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.compare.invariants import spelt, worst
+from workbench.compare.invariants import COUNTS, spelt, worst
 from workbench.compare.settled import leading
 from workbench.report.blocks import Field, Grid, Head, Panel, Plate
 from workbench.report.figures.coclustering import Matrix, heat
@@ -59,11 +59,17 @@ def grids(cell: Slice) -> Iterator[Grid]:
     rows += [*mixed(cell, methods)]
     notes = [f"Of a point its value; of draws, means and between brackets the equal-tailed {LEVEL} interval."]
     notes += [ORDERED] if table["order"].notna().any() else []
-    notes += [OUTSIDE] if ((table["mean"] < table["lower"]) | (table["mean"] > table["upper"])).any() else []
+    notes += [OUTSIDE] if outside(table) else []
     notes += [INDEPENDENT] if table["rhat"].notna().any() else []
     notes += [f"{count(len(found) - MOST)} more in the table."] if len(found) > MOST else []
     heads = tuple(Head(method, method=method) for method in methods)
     yield Grid("Whatever components are called", heads, tuple(rows), tuple(notes), "label_free")
+
+
+def outside(table: pd.DataFrame) -> bool:
+    """Whether some mean is outside of its interval; that of a count may well be, between two numbers."""
+    own = table[~table["quantity"].isin(COUNTS)]
+    return bool(((own["mean"] < own["lower"]) | (own["mean"] > own["upper"])).any())
 
 
 def name(cell: Slice, row: Row) -> str:
@@ -96,7 +102,7 @@ def mixed(cell: Slice, methods: list[str]) -> Iterator[tuple[Head, tuple[Field, 
         if any(own):
             write = (lambda value: f"{value:.3f}") if column == "rhat" else count
             texts = [f"{write(row[column])} ({name(cell, Row(row))})" if row else DASH for row in own]
-            yield Head(title, f"{note} Of which quantity stands beside it.".strip()), tuple(Field(text) for text in texts)
+            yield Head(title, f"{note} Of which quantity stands beside it; counts apart.".strip()), tuple(Field(text) for text in texts)
 
 
 def plates(cell: Slice, prefix: str) -> Iterator[Plate]:

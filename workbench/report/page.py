@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import jinja2
+import markupsafe
 
 from workbench.inference.advice import listed
 from workbench.report import sections, sweeps
@@ -62,7 +63,7 @@ def write(folder: Path, tables: Mapping[str, pd.DataFrame], cells: Sequence[Cell
     place = jinja2.Environment(
         loader=jinja2.PackageLoader("workbench.report"), trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    place.filters.update(inlined=inlined, plain=plain, markdown=markdown, fence=fence, joined=joined)
+    place.filters.update(inlined=inlined, plain=plain, markdown=markdown, fence=fence, joined=joined, coded=coded)
     paper = {"page": page, "light": declarations(LIGHT), "dark": declarations(DARK)}
     (folder / "report.md").write_text(place.get_template("page.md").render(paper), encoding="utf-8")
     target = folder / "report.html"
@@ -119,6 +120,11 @@ def plain(block: object) -> str:
 def joined(text: str) -> list[str]:
     """The pieces of a text that underscores join, each with its underscore: where a line may break, and not within one."""
     return re.split(r"(?<=_)(?=.)", text)
+
+
+def coded(text: str) -> markupsafe.Markup:
+    """Text of which what stands between backticks is code."""
+    return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(markupsafe.escape(text))))
 
 
 def markdown(text: str) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 KEY = "model.n_components"
 NAMES = {"bic": "BIC", "icl": "ICL", "elpd_loo": "leave-one-out", "held_out_lpd": "held-out rows"}
+OF_ANY = ("elpd_loo", "held_out_lpd")
+"""Scores that points, approximations and samples have, so that a table has to say whose they are."""
 HEADS = ("log evidence (nats)", "by", "P(K | x)", "interval", "by BIC, rough", "preferred by")
 NOTES = (
     "P(K | x) is for a uniform prior over the K of this sweep; its interval holds 95 % of what the errors of the log evidences leave open, where there are any. It "
@@ -106,7 +108,7 @@ def fields(row: Row) -> tuple[Field, ...]:
         value, source = DASH, DASH
     told = told_share(row)
     rough = row.number("bic_probability")
-    liked = listed([spelt(each) for each in row.text("preferred_by").split(", ") if each])
+    liked = listed([spelt(each, row) for each in row.text("preferred_by").split(", ") if each])
     return (
         *(Field(value), Field(source, numeric=False), Field(told), Field(between(row))),
         *(Field(fraction(rough)), Field(liked or DASH, numeric=False)),
@@ -149,10 +151,11 @@ def missing(group: list[tuple[Slice, Row]]) -> Iterator[str]:
         yield AMONG_KNOWN
 
 
-def spelt(score: str) -> str:
-    """`elpd_loo (by less than 4 nats)` in words."""
+def spelt(score: str, row: Row) -> str:
+    """`elpd_loo (by less than 4 nats)` in words, with the method that a score of any method is of."""
     column, bracket, rest = score.partition(" (")
-    return f"{NAMES.get(column, column)}{bracket}{rest}"
+    of = row.text(f"{column}_method") if column in OF_ANY else ""
+    return f"{NAMES.get(column, column)}{' of ' if of else ''}{of}{bracket}{rest}"
 
 
 def findings(cells: list[Slice]) -> Iterator[str]:
@@ -185,8 +188,8 @@ def most_probable(group: list[tuple[Slice, Row]], where: str) -> str:
     for own, each in group:
         for score in filter(None, each.text("preferred_by").split(", ")):
             if "(" not in score:
-                others.setdefault(own.values[KEY], []).append(spelt(score))
-    told = [f"{listed(names)} {'prefers' if len(names) == 1 else 'prefer'} K = {k}" for k, names in others.items()]
+                others.setdefault(own.values[KEY], []).append(spelt(score, each))
+    told = [f"{listed(names)} {'prefer' if len(names) > 1 or names[0].startswith('held-out rows') else 'prefers'} K = {k}" for k, names in others.items()]
     return f"{text}. {capital(listed(told))}." if told else f"{text}."
 
 

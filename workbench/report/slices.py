@@ -49,7 +49,8 @@ READ = {  # the columns that the page reads, by table
     "decomposition": "method restart",
     "trace": "method restart iteration seconds objective_name objective",
     "evidence": "method estimator log_evidence mcse kl kl_mcse reference reference_method standing note",
-    "model_probabilities": "method estimator log_evidence mcse gap probability lower upper among_known bound bound_method bic_probability preferred_by note",
+    "model_probabilities": "method estimator log_evidence mcse gap probability lower upper among_known bound bound_method bic_probability preferred_by "
+    "elpd_loo_method held_out_lpd_method note",
     "prior_sensitivity": "prior numbers log_evidence mcse by probability lower upper among_known bound note",
     "basins": "method climbs chain optimum missed objective share draws",
     "replicated": "method quantity feature feature_2 level observed distance",

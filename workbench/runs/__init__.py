@@ -21,7 +21,7 @@ from workbench.experiment.task import AnyTask, name
 from workbench.fit import Fit
 from workbench.inference.method import Method
 from workbench.runs.files import Files, open_fit, open_table
-from workbench.runs.measuring import finder
+from workbench.runs.measuring import Measuring
 from workbench.runs.provenance import about, now
 from workbench.runs.publish import pages_of, publish, published
 
@@ -101,8 +101,8 @@ class Run:
 
         return predictions(self.folder, data, method)
 
-    def report(self) -> Path:
-        """Write the tables and pages again from the fits; return the page.
+    def report(self, reporter: Reporter = silent) -> Path:
+        """Write the tables and pages again from the fits; return the page. What takes seconds is told to ``reporter``.
 
         Raises
         ------
@@ -112,7 +112,8 @@ class Run:
         experiment = load(self.folder / "config.yaml")
         with locked(self.folder):
             store = Store.open(self.folder)
-            publish(experiment, store, {}, finder(store, os.cpu_count() or 1, silent), pages=True)
+            reporter(Line("writing tables and pages"))
+            publish(experiment, store, {}, Measuring(store, os.cpu_count() or 1, reporter), pages=True)
         return self.folder / "report.html"
 
 
@@ -168,15 +169,15 @@ def run(
             for task in group:
                 _settle(store, task, outcome, fits, failed)
                 reporter(_told(store, task, outcome, replicates))
-        pages = pages_of(folder)
+        pages, measuring = pages_of(folder), Measuring(store, side_by_side, reporter, force)
         if groups or not published(asked, store):
             reporter(Line("writing tables and pages" if asked.report else "writing tables"))
-            pages = publish(asked, store, fits, finder(store, side_by_side, reporter, force=force), pages=asked.report)
+            pages = publish(asked, store, fits, measuring, pages=asked.report)
         seconds = time.perf_counter() - began
-        if groups:
+        if groups or measuring.done:
             store.note(finished=now(), seconds=round(seconds, 2))
     lost = sum(task.name in failed for task in tasks)
-    reporter(Ended(str(folder), missing - lost, len(tasks) - missing, len(failed), seconds, pages, untried))
+    reporter(Ended(str(folder), missing - lost, len(tasks) - missing, len(failed), seconds, pages, untried, measuring.done))
     return Run(folder, failed)
 
 

@@ -13,7 +13,7 @@ from workbench.experiment.files import checksum, write_text
 from workbench.experiment.plan import plan
 from workbench.experiment.replicates import trials
 from workbench.experiment.resolved import resolved_yaml, save_data
-from workbench.experiment.store import Store
+from workbench.experiment.store import MEASURES, Store
 from workbench.fit import Fit
 from workbench.runs.files import read_fit, write_table
 from workbench.runs.provenance import provenance
@@ -48,7 +48,9 @@ def publish(experiment: Experiment, store: Store, fits: Mapping[str, Fit], find:
 
 
 def published(experiment: Experiment, store: Store) -> bool:
-    """Whether tables and pages are there and belong to these fits and this config."""
+    """Whether tables and pages are there and belong to these fits and this config, and nothing of theirs failed."""
+    if any(entry["failed"] for entry in store.of(MEASURES).values()):
+        return False
     text = resolved_yaml(experiment, store.folder)
     whole = (
         store.about.get("tables") == _digest(store) and checksum(store.folder / "config.yaml") == hashlib.sha256(text.encode()).hexdigest()

@@ -13,7 +13,7 @@ import numpy as np
 from workbench.compare.cell import Cell
 from workbench.compare.probabilities import KEY, Candidate, shares
 from workbench.compare.sensitivity.changes import alternatives, changed, scale, written
-from workbench.compare.sensitivity.under import ADVICE, Base, Under, named
+from workbench.compare.sensitivity.under import Base, Under, named
 from workbench.fit import Evidence
 from workbench.models import Prior
 from workbench.problem import Problem
@@ -148,7 +148,7 @@ def _estimate(row: Row) -> tuple[str, Evidence] | None:
 
 def _row(values: Mapping[str, object], words: str, numbers: Mapping[str, Any], found: Under) -> Row:
     row: Row = {**values, "prior": words, "numbers": written(numbers) if numbers else "", "bound": found.bound}
-    row["note"] = f"{found.why}; {ADVICE}" if found.why else ""
+    row["note"] = f"{found.why}; {found.advice}" if found.why else ""
     if found.evidence is not None:
         row |= {"log_evidence": found.evidence.log_evidence, "mcse": found.evidence.mcse, "by": found.by}
     if found.change is not None:

@@ -145,6 +145,7 @@ class Under:
     change : of the log evidence, with its own error
     bound : an ELBO under the other prior
     why : why it is not known
+    advice : what to do then
     """
 
     evidence: Evidence | None = None
@@ -152,6 +153,7 @@ class Under:
     change: Evidence | None = None
     bound: float = math.nan
     why: str = ""
+    advice: str = ADVICE
 
 
 def _by_islands(problem: Problem, method: SMC) -> Evidence:

@@ -23,7 +23,7 @@ MOST_POINTS = 1000
 
 
 def progress(stem: str, traces: Mapping[str, pd.DataFrame], looks: Mapping[str, Look], column: str, objective_name: str) -> str:
-    """One line a method; the axis of the objective leaves out the first steps, which are far below."""
+    """One line a method; the axis of the objective leaves out the first steps of a climb, which are far below."""
 
     labels = [shortened(method) for method in traces]
 
@@ -42,8 +42,8 @@ def progress(stem: str, traces: Mapping[str, pd.DataFrame], looks: Mapping[str, 
             look, kept = looks[method], thinned(len(y), MOST_POINTS)
             marker = look.marker if len(y) == 1 else ""
             axes.plot(x[kept], y[kept], color=look.colour, linestyle=look.line, linewidth=1.6, label=shortened(method), marker=marker)
-            ends.append(y.max())
-            starts.append(np.percentile(y, 15))
+            ends += [y[-1], np.percentile(y, 99)]
+            starts.append(np.percentile(y, 15) if y[0] <= y[-1] else y.min())
             last = max(last, float(x.max()))
             drawn.append((x, y))
         frame(axes, ends, starts)
