@@ -189,7 +189,8 @@ def most_probable(group: list[tuple[Slice, Row]], where: str) -> str:
         for score in filter(None, each.text("preferred_by").split(", ")):
             if "(" not in score:
                 others.setdefault(own.values[KEY], []).append(spelt(score, each))
-    told = [f"{listed(names)} {'prefer' if len(names) > 1 or names[0].startswith('held-out rows') else 'prefers'} K = {k}" for k, names in others.items()]
+    several = {k: len(names) > 1 or names[0].startswith(NAMES["held_out_lpd"]) for k, names in others.items()}
+    told = [f"{listed(names)} {'prefer' if several[k] else 'prefers'} K = {k}" for k, names in others.items()]
     return f"{text}. {capital(listed(told))}." if told else f"{text}."
 
 
