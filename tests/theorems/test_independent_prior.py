@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from examples import long, mixtures_of, problem_of
 from scipy import stats
-from test_information import hessian, objective
+from test_information import assert_curvatures, em_step, jacobian
 from test_prior import natural
 
 import workbench
@@ -135,12 +135,24 @@ def test_log_posterior_never_falls_and_ends_at_a_maximum(name: str, options: dic
 
 @every_case
 def test_curvature_is_minus_the_hessian(name: str, options: dict[str, Any]) -> None:
-    """Of the log posterior, at a mixture that is no stationary point."""
+    """Of the log posterior, and of EM's Q, at a mixture that is no stationary point."""
     problem = problem_of(name, options, 0.25, n_components=2)
     info = observed_information(mixtures_of(problem, 1)[1].take(0), problem.data, problem.prior)
-    wanted = -hessian(objective(info, problem.data, problem.prior), info.chart.size)
-    scale = np.sqrt(np.abs(np.diagonal(info.complete)))
-    np.testing.assert_allclose(info.observed / np.outer(scale, scale), wanted / np.outer(scale, scale), atol=1e-6)
+    assert_curvatures(info, problem.data, problem.prior, atol=1e-6)
+
+
+@every_structure
+def test_the_step_of_ecm_is_that_of_the_curvatures(covariance: str) -> None:
+    """Spreads given the means, then means given those: a round of Gauss and Seidel on Q (Meng & Rubin 1993, section 3)."""
+    problem = problem_of("gaussian", {"covariance": covariance, "prior": KIND}, 0.25, n_components=2)
+    fit = EM(restarts=4, tol=1e-13, objective="posterior", engine="book").fit(problem, quick(problem))
+    info = observed_information(fit.mixture, problem.data, problem.prior)
+    assert info.is_maximum
+    size = info.chart.size
+    means = (info.chart.directions["means"].reshape(-1, size) != 0).any(axis=0)
+    in_turn = np.where(means & ~means[:, None], 0.0, info.complete)
+    wanted = np.eye(size) - np.linalg.solve(in_turn, info.observed)
+    np.testing.assert_allclose(jacobian(em_step(info, problem.data, problem.prior), size), wanted, atol=1e-6)
 
 
 @long

@@ -1,4 +1,4 @@
-"""Observed information: Louis' formula is minus the Hessian of the log likelihood, or of the log posterior."""
+"""Observed information: Louis' formula is minus the Hessian of the log likelihood or posterior; the complete one is that of EM's Q."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import pytest
 from examples import long
 from scipy.linalg import eigh
 
+from workbench.compare.curvature import Curvature
+from workbench.compare.points import of_curvature
 from workbench.data import Dataset
 from workbench.data.builtin import load_built_in
 from workbench.inference import EM
 from workbench.models import Mixture, Prior
 from workbench.models.information import Information, observed_information
+from workbench.models.maximum import m_step
 from workbench.problem import Problem
 
 
@@ -41,6 +44,43 @@ def objective(info: Information, data: Dataset, prior: Prior | None) -> Callable
         return mixture.log_likelihood(data.x, data.counts) + (0.0 if prior is None else prior.log_density(mixture))
 
     return value
+
+
+def bound(info: Information, data: Dataset, prior: Prior | None) -> Callable[[np.ndarray], np.ndarray]:
+    """EM's Q(theta | theta_0), but for a constant: responsibilities and moments of missing cells stay those of the point itself."""
+    point = info.chart.mixture
+    statistics = point.terms().statistics(data.x, point.responsibilities(data.x) * data.counts[:, None])
+
+    def value(e: np.ndarray) -> np.ndarray:
+        mixture = info.chart.moved(e)
+        return mixture.terms().expected(statistics) + (0.0 if prior is None else prior.log_density(mixture))
+
+    return value
+
+
+def em_step(info: Information, data: Dataset, prior: Prior | None) -> Callable[[np.ndarray], np.ndarray]:
+    """EM's own step, plain, in the chart's coordinates (*batch, size)."""
+
+    def step(e: np.ndarray) -> np.ndarray:
+        mixture = info.chart.moved(e)
+        shares = mixture.responsibilities(data.x) * data.counts[:, None]
+        return info.chart.coordinates(m_step(mixture.terms().statistics(data.x, shares), prior, mixture))
+
+    return step
+
+
+def jacobian(step: Callable[[np.ndarray], np.ndarray], size: int, width: float = 1e-5) -> np.ndarray:
+    """Central differences; column i is the derivative by coordinate i."""
+    unit = np.eye(size) * width
+    return np.asarray((step(unit) - step(-unit)).T / (2.0 * width))
+
+
+def assert_curvatures(info: Information, data: Dataset, prior: Prior | None, atol: float = 1e-7) -> None:
+    """Both informations are minus Hessians, in units in which the complete one has a diagonal of 1."""
+    scale = np.sqrt(np.abs(np.diagonal(info.complete)))
+    for found, value in ((info.observed, objective), (info.complete, bound)):
+        wanted = -hessian(value(info, data, prior), info.chart.size)
+        np.testing.assert_allclose(found / np.outer(scale, scale), wanted / np.outer(scale, scale), atol=atol)
 
 
 def example(name: str, options: dict[str, str], missing: float, seed: int) -> tuple[Problem, Mixture]:
@@ -75,10 +115,8 @@ def test_louis_is_the_hessian(name: str, options: dict[str, str], missing: float
     prior = problem.prior if posterior else None
     info = observed_information(mixture, problem.data, prior)
     assert info.chart.size == problem.n_parameters
-    value = objective(info, problem.data, prior)
-    wanted = -hessian(value, info.chart.size)
-    scale = np.sqrt(np.diagonal(info.complete))
-    np.testing.assert_allclose(info.observed / np.outer(scale, scale), wanted / np.outer(scale, scale), atol=1e-7)
+    assert_curvatures(info, problem.data, prior)
+    value, scale = objective(info, problem.data, prior), np.sqrt(np.diagonal(info.complete))
     np.testing.assert_allclose(
         info.gradient / scale, gradient(value, info.chart.size) / scale, atol=1e-5 * np.abs(info.gradient / scale).max()
     )
@@ -101,10 +139,7 @@ def test_louis_is_the_hessian_of_a_product(posterior: bool) -> None:
     prior = problem.prior if posterior else None
     info = observed_information(mixture, problem.data, prior)
     assert info.chart.size == problem.n_parameters
-    value = objective(info, problem.data, prior)
-    scale = np.sqrt(np.diagonal(info.complete))
-    wanted = -hessian(value, info.chart.size)
-    np.testing.assert_allclose(info.observed / np.outer(scale, scale), wanted / np.outer(scale, scale), atol=1e-7)
+    assert_curvatures(info, problem.data, prior)
 
 
 def test_coordinates_undo_moved() -> None:
@@ -170,25 +205,84 @@ def test_one_component_has_the_textbook_errors() -> None:
     assert errors["probs"].item() == pytest.approx(np.sqrt(p * (1 - p) / 50))
 
 
-def test_the_smallest_share_is_the_rate_of_em() -> None:
-    """EM's steps shrink by 1 - shares[0]."""
-    problem = Problem(load_built_in("old_faithful"), "gaussian", 3)
-    fit = EM(restarts=20, engine="book").fit(problem)
-    info = observed_information(fit.mixture, problem.data)
-    assert info.is_maximum
-    e = 1e-3 * eigh(info.observed, info.complete)[1][:, 0]  # the slowest direction
-    steps = []
-    for _ in range(3000):
-        mixture = info.chart.moved(e)
-        shares = mixture.responsibilities(problem.data.x)
-        statistics = mixture.terms().statistics(problem.data.x, shares)
-        after = Mixture(statistics.counts / statistics.counts.sum(), mixture.components.maximise(statistics))
-        new = info.chart.coordinates(after)
-        steps.append(float(np.linalg.norm(new - e)))
+def with_holes(x: np.ndarray, share: float, seed: int = 1) -> np.ndarray:
+    """Without ``share`` of the cells of the last column."""
+    x = x.copy()
+    x[np.random.default_rng(seed).random(x.shape[0]) < share, -1] = np.nan
+    return x
+
+
+def assert_rate(info: Information, data: Dataset, prior: Prior | None = None) -> None:
+    """Plain EM's steps shrink by 1 - shares[0], from near the point in the slowest direction."""
+    step = em_step(info, data, prior)
+    e = 1e-3 * eigh(info.observed, info.complete)[1][:, 0]
+    lengths: list[float] = []
+    while not lengths or lengths[-1] > 1e-8:
+        new = step(e)
+        lengths.append(float(np.linalg.norm(new - e)))
         e = new
-        if steps[-1] < 1e-8:
-            break
-    assert steps[-1] / steps[-2] == pytest.approx(1.0 - info.shares[0], rel=1e-3)
+    assert lengths[-1] / lengths[-2] == pytest.approx(1.0 - info.shares[0], rel=1e-3)
+
+
+def test_the_smallest_share_is_the_rate_of_em() -> None:
+    problem = Problem(load_built_in("old_faithful"), "gaussian", 3)
+    info = observed_information(EM(restarts=20, engine="book").fit(problem).mixture, problem.data)
+    assert info.is_maximum
+    assert_rate(info, problem.data)
+
+
+@pytest.mark.parametrize("missing", [0.3, 0.6])
+@pytest.mark.parametrize("n_components", [1, 2])
+@pytest.mark.parametrize("covariance", ["full", "tied", "diagonal", "spherical"])
+def test_missing_cells_slow_em_where_it_fills_them(covariance: str, n_components: int, missing: float) -> None:
+    """Full and tied covariances: of one component too. The others leave such cells out, and one component is there in one step."""
+    problem = Problem(with_holes(load_built_in("old_faithful").x, missing), "gaussian", n_components, covariance=covariance)
+    info = observed_information(EM(restarts=10, tol=1e-13, engine="book").fit(problem).mixture, problem.data)
+    assert info.is_maximum
+    if covariance in ("full", "tied"):
+        assert 1.0 - info.shares[0] > missing - 0.1
+    if covariance in ("full", "tied") or n_components > 1:
+        assert_rate(info, problem.data)
+    elif covariance == "diagonal":
+        np.testing.assert_allclose(info.shares, 1.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("posterior", [False, True], ids=["likelihood", "posterior"])
+@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+def test_the_step_of_em_loses_the_missing_fraction(name: str, options: dict[str, str], posterior: bool) -> None:
+    """At a fixed point its Jacobian is complete^-1 (complete - observed), all of it (Dempster, Laird & Rubin 1977, section 4)."""
+    problem, _ = example(name, options, 0.25, 3)
+    prior = problem.prior if posterior else None
+    fit = EM(restarts=5, tol=1e-13, objective="posterior" if posterior else "likelihood", engine="book").fit(problem)
+    info = observed_information(fit.mixture, problem.data, prior)
+    assert info.stationary
+    wanted = np.eye(info.chart.size) - np.linalg.solve(info.complete, info.observed)
+    np.testing.assert_allclose(jacobian(em_step(info, problem.data, prior), info.chart.size), wanted, atol=1e-6)
+
+
+def test_two_features_never_seen_together_are_flat_and_not_nan() -> None:
+    """Nothing tells their covariance: the largest fraction of missing information is 1."""
+    x = np.random.default_rng(0).multivariate_normal([0.0, 0.0], [[1.0, 0.6], [0.6, 1.0]], 200)
+    x[:101, 1], x[101:, 0] = np.nan, np.nan
+    problem = Problem(x, "gaussian", 1)
+    info = observed_information(EM(restarts=2, tol=1e-13, engine="book").fit(problem).mixture, problem.data)
+    assert info.stationary
+    assert info.flat
+    assert info.is_maximum is None
+    np.testing.assert_allclose(info.shares[0], 0.0, atol=1e-12)
+    rows = {row["quantity"]: row for row in of_curvature(problem, Curvature(point=info), "em")}
+    assert rows["missing_information"]["value"] == "1"
+    for quantity in ("local_maximum", "missing_information", "standard_errors"):
+        assert "the data do not determine all parameters" in rows[quantity]["advice"]
+
+
+def test_two_features_seldom_seen_together() -> None:
+    x = np.random.default_rng(0).multivariate_normal([0.0, 0.0], [[1.0, 0.6], [0.6, 1.0]], 200)
+    x[2:101, 1], x[101:, 0] = np.nan, np.nan
+    problem = Problem(x, "gaussian", 1)
+    info = observed_information(EM(restarts=1, tol=1e-13, engine="book").fit(problem).mixture, problem.data)
+    assert 1.0 - info.shares[0] > 0.99
+    assert_rate(info, problem.data)
 
 
 @long

@@ -10,6 +10,7 @@ import numpy as np
 from workbench.compare.curvature import Curvature, why_no_errors
 from workbench.compare.verdict import check, verdict
 from workbench.fit import LeaveOneOutRefits
+from workbench.models.information import Information
 from workbench.problem import Problem
 
 Row = dict[str, Any]
@@ -35,10 +36,7 @@ def of_curvature(problem: Problem, curved: Curvature, kind: str) -> Iterator[Row
         return
     answer = {True: "yes", False: "no", None: "undecided"}[point.is_maximum]
     yield word("local_maximum", answer, point.is_maximum, _off_a_saddle(kind) if point.is_maximum is False else why_no_errors(curved))
-    if point.is_maximum and point.shares.size:
-        yield check(
-            "missing_information", max(0.0, 1.0 - float(point.shares[0])), None, None, "near such a point EM's steps shrink by this factor"
-        )
+    yield from _missing_information(point)
     errors = curved.standard_errors
     if errors is None:
         yield word("standard_errors", "none", None, why_no_errors(curved))
@@ -49,6 +47,14 @@ def of_curvature(problem: Problem, curved: Curvature, kind: str) -> Iterator[Row
     )
     if fixed:
         yield check("parameters_on_boundary", fixed, None, None, "probabilities of 0 or 1 and rates of 0 have no standard error")
+
+
+def _missing_information(point: Information) -> Iterator[Row]:
+    """The largest fraction of it, at a maximum or where it is 1."""
+    if not point.shares.size or not (point.is_maximum or point.flat):
+        return
+    means = "the data do not determine all parameters" if point.flat else "near such a point EM's steps shrink by this factor"
+    yield check("missing_information", float(np.clip(1.0 - point.shares[0], 0.0, 1.0)), None, None, means)
 
 
 def _off_a_saddle(kind: str) -> str:

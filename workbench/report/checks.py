@@ -25,7 +25,7 @@ MEANINGS = {
     "share_at_max_iter": "Of the restarts, those stopped before they had converged.",
     "saddle_points": "Optima in the table that are no maxima.",
     "local_maximum": "Whether the observed information at the point is positive definite.",
-    "missing_information": "Largest eigenvalue of the missing-information fraction: by this factor EM's steps shrink near the point.",
+    "missing_information": "Largest eigenvalue of the missing-information fraction: by this factor EM's steps shrink; at 1 the data do not determine all parameters.",
     "parameters_on_boundary": "Probabilities of 0 or 1 and rates of 0: no standard error.",
     "standard_errors": "From the observed information, where the point is a maximum.",
     "imputations": "Whether there is a table of what missing cells may be.",

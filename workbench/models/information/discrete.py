@@ -36,14 +36,15 @@ class LevelsKernel(Kernel):
     def bounded(self) -> bool:
         return bool(self.boundary.any())
 
-    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray]:
+    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         count, features, levels = self.probs.shape
         codes, observed = _codes(x)
         picked = np.moveaxis(self.scores[:, np.arange(features), codes], 0, 1)  # (N, K, D, L)
         picked = picked * observed[:, None, :, None]
         cells = np.stack([weights.T @ (observed & (codes == level)) for level in range(levels)], axis=-1)  # (K, D, L)
         blocks = np.einsum("kdl,kdlp,kdlq->kdpq", cells, self.scores, self.scores, optimize=True)
-        return picked.reshape(x.shape[0], count, -1), self._spread(blocks)
+        curvature = self._spread(blocks)
+        return picked.reshape(x.shape[0], count, -1), curvature, curvature
 
     def prior(self, prior: Any) -> tuple[np.ndarray, np.ndarray]:
         """A Dirichlet is concentration - 1 cells of each level."""

@@ -29,13 +29,14 @@ class DiagonalKernel(Kernel):
         shift[:, index, index], spread[:, index, size + index] = self.sd, variances
         self.directions = {"means": shift, "variances": spread}
 
-    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray]:
+    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         observed = ~np.isnan(x)
         y = np.where(observed[:, None, :], (x[:, None, :] - self.means) / self.sd, 0.0)
         squares = np.where(observed[:, None, :], y**2 - 1.0, 0.0) / 2.0
         seen = weights.T @ observed
         first, second = np.einsum("nk,nkd->kd", weights, y), np.einsum("nk,nkd->kd", weights, y**2)
-        return np.concatenate([y, squares], axis=-1), _blocks(seen, first, second - seen / 2.0)
+        curvature = _blocks(seen, first, second - seen / 2.0)
+        return np.concatenate([y, squares], axis=-1), curvature, curvature
 
     def prior(self, prior: Any) -> tuple[np.ndarray, np.ndarray]:
         """The normal-inverse-gamma of each feature, as pseudo-rows at the prior's mean and a sum of squares; an independent prior
@@ -70,9 +71,10 @@ class SphericalKernel(Kernel):
         spread[:, size] = variances
         self.directions = {"means": self.each.directions["means"] @ self.sum, "variances": spread}
 
-    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray]:
-        scores, curvature = self.each.evaluate(x, weights)
-        return scores @ self.sum, self.sum.T @ curvature @ self.sum
+    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        scores, each, _ = self.each.evaluate(x, weights)
+        curvature = self.sum.T @ each @ self.sum
+        return scores @ self.sum, curvature, curvature
 
     def prior(self, prior: Any) -> tuple[np.ndarray, np.ndarray]:
         """variance ~ inverse-gamma(dof / 2, scale / 2), means normal about the prior's with variance / mean_strength, or whatever the

@@ -20,6 +20,9 @@ class FullKernel(Kernel):
     With y = L' P (x - mean) and A = L' P L, where P is the inverse of the observed part of the covariance, padded with zeros
     (so A is a projection, the identity where all is observed): the score is y for e and (y y' - A) / 2 for E, and minus the
     second derivatives are A, A E y and y'F A E y - tr(F A E A) / 2.
+
+    Of the whole row, given what was observed, the same y is the mean and 1 - A the covariance (Little & Rubin 2019, section
+    11.3): its expected second derivatives are those with A = 1 and y y' + 1 - A instead of y y'.
     """
 
     scales: ClassVar[dict[str, Scale]] = {"means": "own", "covariances": "log_diagonal"}
@@ -41,20 +44,26 @@ class FullKernel(Kernel):
         shift[..., :size] = self.factor
         self.directions = {"means": shift, "covariances": spread}
 
-    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray]:
+    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         count, width = self.places.shape
+        size = self.means.shape[1]
+        identity = np.broadcast_to(np.eye(size), (count, size, size))
         scores = np.zeros((x.shape[0], count, width))
         total = np.zeros((count, width, width))
+        counts, firsts, seconds = np.zeros(count), np.zeros((count, size)), np.zeros((count, size, size))
         for observed, rows in zip(*grouped(x), strict=True):
             if not observed.any():
                 continue
             y, projection = self._whitened(x[rows][:, observed], observed)
             scores[rows] = self._scores(y, projection)
             own = weights[rows]
+            each = own.sum(axis=0)
             first = np.einsum("nk,nkd->kd", own, y)
             second = np.einsum("nk,nkd,nke->kde", own, y, y, optimize=True)
-            total += self._curvature(projection, own.sum(axis=0), own.sum(axis=0), first, second)
-        return scores, total
+            total += self._curvature(projection, each, each, first, second)
+            counts, firsts = counts + each, firsts + first
+            seconds = seconds + second + each[:, None, None] * (identity - projection)
+        return scores, total, self._curvature(identity, counts, counts, firsts, seconds)
 
     def prior(self, prior: Any) -> tuple[np.ndarray, np.ndarray]:
         """The normal-inverse-Wishart is the log density of pseudo-rows: ``mean_strength`` of them at its mean, and a scatter.

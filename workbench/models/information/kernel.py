@@ -46,8 +46,16 @@ class Kernel(ABC):
         return False
 
     @abstractmethod
-    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray]:
-        """Scores of log p(x_n | theta_k), (N, K, P), and the sum over rows of ``weights`` (N, K) times minus its Hessian, (K, P, P)."""
+    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scores of log p(x_n | theta_k), of what was observed of each row, and two sums over rows of ``weights`` (N, K).
+
+        Returns
+        -------
+        scores : (N, K, P)
+        curvature : (K, P, P), minus the Hessians
+        complete : (K, P, P), minus those of what the M step maximises: if it fills cells that were not observed, expected ones of
+            whole rows given what was observed; if it leaves them out, ``curvature`` itself
+        """
 
     @abstractmethod
     def prior(self, prior: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,8 @@ class Information:
     ----------
     chart : the coordinates
     observed : ndarray (size, size), minus the Hessian of sum_n log p(x_n) (+ log prior)
-    complete : the same of E_q log p(x, z), Bishop's Q: what would be known if labels had been seen
+    complete : the same of Bishop's Q, the expected log density of EM's own complete data: labels and, where the M step fills them
+        (Gaussians with full or tied covariances), the missing cells of rows that have others
     gradient : ndarray (size,), by Fisher's identity
     inward : derivatives from the boundaries into the interior
     lost : whether a component has weight 0, whose parameters nothing determines
@@ -47,8 +48,9 @@ class Information:
     def shares(self) -> np.ndarray:
         """Eigenvalues of complete^-1 observed, smallest first: 1 minus the fractions of missing information.
 
-        EM's steps shrink by 1 - shares[0] (Dempster, Laird & Rubin 1977, section 4). nan where the complete information is
-        not positive definite, as it is at every fixed point of EM, and where a row has no density.
+        EM's steps shrink by 1 - shares[0] (Dempster, Laird & Rubin 1977, section 4; McLachlan & Krishnan 2008, section 3.9); where
+        that is 1, the data do not determine the parameters. nan where the complete information is not positive definite, as
+        it is at every fixed point of EM, and where a row has no density.
         """
         if not self.chart.size:
             return np.ones(0)
@@ -70,6 +72,11 @@ class Information:
     @property
     def stationary(self) -> bool:
         return self.left <= STATIONARY
+
+    @property
+    def flat(self) -> bool:
+        """Whether the point is stationary and the curvature zero in some direction, but for rounding, and negative in none."""
+        return self.stationary and abs(float(self.shares.min(initial=1.0))) <= FLAT
 
     @property
     def is_maximum(self) -> bool | None:
@@ -109,9 +116,9 @@ def observed_information(mixture: Mixture, data: Dataset, prior: Prior | None = 
     """Observed information of an unbatched mixture (Louis 1982, eq. 3.2).
 
     I_obs = sum_n [sum_k r_nk (-d2 log p(x_n, z_n = k)) - sum_k r_nk s_nk s_nk' + S_n S_n'] with s_nk the gradient of
-    log p(x_n, z_n = k) and S_n = sum_k r_nk s_nk, of what each row has observed; with ``prior``, minus the Hessian of its log
-    density added. Parameters on the boundary of their space are fixed there; those about to reach it are taken there
-    first.
+    log p(x_n, z_n = k) and S_n = sum_k r_nk s_nk, of what each row has observed: the cells that it has not are integrated out
+    of both. With ``prior``, minus the Hessian of its log density is added, as it is to the complete information. Parameters on
+    the boundary of their space are fixed there; those about to reach it are taken there first.
 
     Parameters
     ----------
@@ -130,7 +137,7 @@ def observed_information(mixture: Mixture, data: Dataset, prior: Prior | None = 
     if prior is not None:
         total.add_prior(prior)
     lost = bool((chart.mixture.weights <= 0).any())
-    return Information(chart, total.complete - total.between, total.complete, total.gradient, total.inward_with_weights(data), lost)
+    return Information(chart, total.curvature - total.between, total.complete, total.gradient, total.inward_with_weights(data), lost)
 
 
 def snapped(mixture: Mixture, data: Dataset, prior: Prior | None) -> Mixture:
@@ -154,6 +161,7 @@ class _Sums:
         self.terms = chart.mixture.terms()
         self.used = [places >= 0 for places in chart.places]
         self.places = [places[used] for places, used in zip(chart.places, self.used, strict=True)]
+        self.curvature = np.zeros((chart.size, chart.size))
         self.complete = np.zeros((chart.size, chart.size))
         self.between = np.zeros((chart.size, chart.size))
         self.gradient = np.zeros(chart.size)
@@ -165,13 +173,13 @@ class _Sums:
         log_density = log_sum_exp(log_joint)
         shares = np.exp(log_joint - log_density[:, None])
         weighed = shares * counts[:, None]
-        scores, curvature = self.chart.kernel.evaluate(x, weighed)
+        scores, curvature, complete = self.chart.kernel.evaluate(x, weighed)
         whole = np.zeros((x.shape[0], self.chart.size))
         labels = self.chart.label_scores
         for k, (places, used) in enumerate(zip(self.places, self.used, strict=True)):
             fixed = np.broadcast_to(labels[k], (x.shape[0], labels.shape[1]))
             own = np.concatenate([fixed, scores[:, k]], axis=1)[:, used]
-            self._add_block(k, places, _joined(labels[k], weighed[:, k].sum(), curvature[k])[np.ix_(used, used)])
+            self._add_blocks(k, weighed[:, k].sum(), curvature[k], complete[k])
             self.between[np.ix_(places, places)] += (own * weighed[:, k, None]).T @ own
             whole[:, places] += shares[:, k, None] * own
         self.between -= (whole * counts[:, None]).T @ whole
@@ -184,7 +192,7 @@ class _Sums:
         excess = np.where(self.chart.mixture.weights > 0, prior.concentration - 1.0, 0.0)
         gradient, curvature = self.chart.kernel.prior(prior.components)
         for k, (places, used) in enumerate(zip(self.places, self.used, strict=True)):
-            self._add_block(k, places, _joined(labels[k], excess[k], curvature[k])[np.ix_(used, used)])
+            self._add_blocks(k, excess[k], curvature[k], curvature[k])
             self.gradient[places] += np.concatenate([excess[k] * labels[k], gradient[k]])[used]
         if self.inward.size:
             self.inward = self.inward + self.chart.kernel.prior_inward(prior.components)
@@ -194,8 +202,12 @@ class _Sums:
         dead = self.chart.mixture.weights <= 0
         return np.concatenate([self.inward, self.gained[dead] - data.counts.sum()])
 
-    def _add_block(self, k: int, places: np.ndarray, block: np.ndarray) -> None:
-        self.complete[np.ix_(places, places)] += block
+    def _add_blocks(self, k: int, count: float, curvature: np.ndarray, complete: np.ndarray) -> None:
+        """Of component k, beside its label's, which counts ``count`` times."""
+        there, own = np.ix_(self.places[k], self.places[k]), np.ix_(self.used[k], self.used[k])
+        label = self.chart.label_scores[k]
+        self.curvature[there] += _joined(label, count, curvature)[own]
+        self.complete[there] += _joined(label, count, complete)[own]
 
     def _add_boundary(self, x: np.ndarray, counts: np.ndarray, log_density: np.ndarray, weighed: np.ndarray) -> None:
         weights = self.chart.mixture.weights

@@ -33,11 +33,12 @@ class PoissonKernel(Kernel):
     def bounded(self) -> bool:
         return bool(self.boundary.any())
 
-    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray]:
+    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         observed = ~np.isnan(x)
         values = np.where(observed, x, 0.0)
         scores = np.where(observed[:, None, :] & (self.rates > 0), (x[:, None, :] - self.rates) / self.root, 0.0)
-        return scores, _diagonals(np.where(self.rates > 0, weights.T @ values / self.root**2, 0.0))
+        curvature = _diagonals(np.where(self.rates > 0, weights.T @ values / self.root**2, 0.0))
+        return scores, curvature, curvature
 
     def prior(self, prior: Any) -> tuple[np.ndarray, np.ndarray]:
         """A gamma density is (shape - 1) log rate - rate_of_prior rate."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,11 +38,14 @@ class ProductKernel(Kernel):
     def bounded(self) -> bool:
         return any(block.bounded for block in self.blocks)
 
-    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray]:
-        return self._joined([block.evaluate(x[:, columns], weights) for block, columns in zip(self.blocks, self.columns, strict=True)])
+    def evaluate(self, x: Rows, weights: Responsibilities) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        found = [block.evaluate(x[:, columns], weights) for block, columns in zip(self.blocks, self.columns, strict=True)]
+        scores, curvature, complete = zip(*found, strict=True)
+        return np.concatenate(scores, axis=-1), self._joined(curvature), self._joined(complete)
 
     def prior(self, prior: Any) -> tuple[np.ndarray, np.ndarray]:
-        return self._joined([block.prior(own) for block, own in zip(self.blocks, prior.blocks, strict=True)])
+        found = [block.prior(own) for block, own in zip(self.blocks, prior.blocks, strict=True)]
+        return np.concatenate([gradient for gradient, _ in found], axis=-1), self._joined([curvature for _, curvature in found])
 
     def factors(self, x: Rows) -> tuple[np.ndarray, np.ndarray]:
         found = [block.factors(x[:, columns]) for block, columns in zip(self.blocks, self.columns, strict=True)]
@@ -55,11 +58,12 @@ class ProductKernel(Kernel):
     def prior_inward(self, prior: Any) -> np.ndarray:
         return np.concatenate([block.prior_inward(own) for block, own in zip(self.blocks, prior.blocks, strict=True)])
 
-    def _joined(self, found: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    def _joined(self, found: Sequence[np.ndarray]) -> np.ndarray:
+        """The blocks' curvatures (K, P, P) on the diagonal of one."""
         curvature = np.zeros((self.places.shape[0], self.places.shape[1], self.places.shape[1]))
-        for part, (_, own) in zip(self.parts, found, strict=True):
+        for part, own in zip(self.parts, found, strict=True):
             curvature[:, part, part] = own
-        return np.concatenate([scores for scores, _ in found], axis=-1), curvature
+        return curvature
 
 
 def product(components: Any, alive: np.ndarray, kernel_of: Callable[[Any, np.ndarray], Kernel]) -> ProductKernel:
