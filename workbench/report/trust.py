@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from workbench.inference.advice import listed
+from workbench.inference.evidence.bridge import RHAT
 from workbench.report.wording import figure, is_wrong
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
 MIXING = ("rhat_log_posterior", "rhat_label_free_quantities")
 """R-hats that no naming of components changes."""
-DISAGREE = 1.05
-"""R-hat above which chains are in different places: from where on bridge sampling denies its estimate."""
 WEIGHERS = ("exact", "smc")
 """Kinds whose draws know what each mode weighs, where their log evidence may be believed, the surest first; chains know only where they
 have been."""
@@ -32,8 +31,11 @@ def rhat(cell: Slice, method: str) -> float:
 
 
 def denied(cell: Slice, method: str) -> bool:
-    """Whether the chains of a method are in different places, so that nothing they say of the posterior is to be trusted."""
-    return rhat(cell, method) > DISAGREE
+    """Whether the chains of a method are in different places, so that nothing they say of the posterior is to be trusted.
+
+    They are from the R-hat on from which bridge sampling denies its estimate.
+    """
+    return rhat(cell, method) > RHAT
 
 
 def verdict(cell: Slice, method: str) -> str:
