@@ -70,6 +70,11 @@ def test_an_objective_that_falls_is_shown_to_its_end() -> None:
     assert min(ticks) <= -1250.0
 
 
+def test_an_objective_that_is_nowhere_finite_leaves_empty_axes() -> None:
+    trace = pd.DataFrame({"iteration": [0.0, 1.0], "objective": [np.nan, -np.inf]})
+    assert "<svg" in progress("a", {"em": trace}, {"em": Look(0)}, "iteration", "log_likelihood")
+
+
 def test_late_traces_fill_their_axis() -> None:
     """ELBO of a method that looks every 100 iterations, seen from 1,000 on: most of the axis is where the line is."""
     trace = pd.DataFrame({"iteration": np.arange(0, 10_100, 100), "objective": np.r_[np.full(10, -1e6), np.linspace(-3.0, -1.0, 91)]})

@@ -49,8 +49,8 @@ def progress(stem: str, traces: Mapping[str, pd.DataFrame], looks: Mapping[str, 
         frame(axes, ends, starts)
         whole = column == "iteration"
         low = axes.get_ylim()[0]
-        firsts = [x[(x > 0) & (y >= low)][:1] for x, y in drawn]
-        stretched(axes, max(np.min(np.concatenate(firsts), initial=last or 1.0), 1.0 if whole else 1e-4), last, whole)
+        seen = [float(x[visible].min()) for x, y in drawn if (visible := (x > 0) & (y >= low)).any()]
+        stretched(axes, max(min(seen, default=last or 1.0), 1.0 if whole else 1e-4), last, whole)
         axes.set(xlabel="iteration" if whole else "seconds", ylabel=axis(objective_name))
         key(figure, labels)
 
