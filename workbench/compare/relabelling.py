@@ -11,7 +11,7 @@ import numpy as np
 from workbench.compare.labels import alignment, alignments
 from workbench.models import Mixture
 from workbench.models.matching import assigned
-from workbench.models.mixture import BLOCK
+from workbench.models.mixture import fits_per_block
 from workbench.models.shapes import Counts, Responsibilities
 
 Relabelling = Literal["assignment", "stephens"]
@@ -46,7 +46,8 @@ class Shares:
 
     def blocks(self) -> Iterator[tuple[slice, Responsibilities]]:
         """Draws and their responsibilities (draws, N, K), as many draws at a time as stay in cache."""
-        for first in range(0, self.draws.batch_shape[0], size := draws_per_block(self.draws, self.x)):
+        size = fits_per_block(self.x.size * self.draws.n_components)
+        for first in range(0, self.draws.batch_shape[0], size):
             draws = slice(first, first + size)
             yield draws, self.draws.take(draws).responsibilities(self.x) if self.held is None else self.held[draws]
 
@@ -87,11 +88,6 @@ def _mean(shares: Shares, orders: np.ndarray) -> Responsibilities:
 def reordered(responsibilities: Responsibilities, orders: np.ndarray) -> Responsibilities:
     """Responsibilities (B, N, K) of draws, components in each draw's own order (B, K)."""
     return np.take_along_axis(responsibilities, orders[:, None, :], axis=2)
-
-
-def draws_per_block(draws: Mixture, x: np.ndarray) -> int:
-    """Draws whose densities of all rows are a block of ``BLOCK`` numbers."""
-    return max(1, BLOCK // max(1, x.size * draws.n_components))
 
 
 def _nearest(shares: Shares, q: Responsibilities, counts: Counts, before: np.ndarray) -> np.ndarray:

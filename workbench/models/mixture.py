@@ -153,6 +153,11 @@ def rows_per_block(numbers_per_row: int) -> int:
     return max(64, BLOCK // max(1, numbers_per_row))
 
 
+def fits_per_block(numbers_per_fit: int) -> int:
+    """Fits, or draws, of a block of about ``BLOCK`` numbers; at least one, however much data there is."""
+    return max(1, BLOCK // max(1, numbers_per_fit))
+
+
 def stacked(mixtures: list[Mixture]) -> Mixture:
     """One batch out of several mixtures of the same shape, along a new first axis."""
     return combined(mixtures, np.stack)

@@ -12,7 +12,7 @@ from workbench.inference.em.partition import partition
 from workbench.inference.em.scheme import Steps, plain
 from workbench.inference.em.steps import m_step
 from workbench.models import Mixture, Prior
-from workbench.models.mixture import BLOCK, gathered, numbered, stacked
+from workbench.models.mixture import fits_per_block, gathered, numbered, stacked
 from workbench.models.shapes import Coordinates
 from workbench.problem import Problem
 
@@ -170,7 +170,7 @@ def _around(problem: Problem, centres: np.ndarray) -> Mixture:
 
 def _gathered(steps: Steps, rngs: Generators, shares: Callable[[np.random.Generator], np.ndarray]) -> Mixture:
     """The M step of every generator's responsibilities (N, K), as many at a time as stay in cache."""
-    size = max(1, BLOCK // (steps.data.x.size * steps.problem.n_components))
+    size = fits_per_block(steps.data.x.size * steps.problem.n_components)
     batches = (rngs[i : i + size] for i in range(0, len(rngs), size))
     return gathered([from_responsibilities(steps, np.stack([shares(rng) for rng in batch])) for batch in batches])
 

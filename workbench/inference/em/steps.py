@@ -13,7 +13,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models import Expectation, Mixture, Terms
 from workbench.models.maximum import m_step
-from workbench.models.mixture import BLOCK
+from workbench.models.mixture import BLOCK, fits_per_block
 from workbench.models.shapes import Counts, LogDensity, LogJoint, Responsibilities, Rows
 from workbench.models.terms import log_sum_exp
 
@@ -89,7 +89,7 @@ def _in_blocks(
     n_fits, n_components = shape
     width = n_components * data.n_features
     rows = max(64, BLOCK // (8 * width))
-    fits = max(1, BLOCK // (width * min(rows, data.n_rows)))
+    fits = fits_per_block(width * min(rows, data.n_rows))
     weigh = data.counts if counts is None else counts
     parts = []
     for start in range(0, n_fits, fits):
