@@ -28,7 +28,7 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 def execute(groups: Sequence[Group], folder: Path, jobs: int, reporter: Reporter) -> Iterator[tuple[Group, Outcome]]:
     """Yield every group with its outcome, as they end.
 
-    Late tasks (replicates) after the others; tasks that compile go first and to a process that has compiled their graph; a process that dies takes
+    Parts (replicates) after whole tasks; tasks that compile go first and to a process that has compiled their graph; a process that dies takes
     its task with it and no other. Tasks that no other process can do, as none finds their method's class, are done here, after the
     others. Closing the iterator, or an interrupt, ends the processes.
     """
@@ -36,7 +36,7 @@ def execute(groups: Sequence[Group], folder: Path, jobs: int, reporter: Reporter
     if not any(group[0].heavy for group in away):
         yield from _here(groups, folder, jobs, reporter)
         return
-    crew = _Crew(folder, sorted(away, key=lambda group: not group[0].compiles), reporter)
+    crew = _Crew(folder, sorted(away, key=lambda group: group[0].graph is None), reporter)
     try:
         yield from crew.work(min(jobs, len(away)))
     finally:
@@ -45,8 +45,8 @@ def execute(groups: Sequence[Group], folder: Path, jobs: int, reporter: Reporter
 
 
 def _here(groups: Sequence[Group], folder: Path, jobs: int, reporter: Reporter) -> Iterator[tuple[Group, Outcome]]:
-    """One after the other in this process, late ones last."""
-    for group in sorted(groups, key=lambda group: group[0].late):
+    """One after the other in this process, parts last."""
+    for group in sorted(groups, key=lambda group: group[0].part):
         reporter(Started(group[0].name, group[0].part))
         yield group, perform(group, folder, _progress(reporter, group[0].name), jobs)
 
@@ -110,7 +110,7 @@ class _Crew:
 
         def reluctance(group: Group) -> tuple[bool, int]:
             graph = group[0].graph
-            return group[0].late, 0 if graph in worker.graphs else 3 if graph is None else 2 if graph in elsewhere else 1
+            return group[0].part, 0 if graph in worker.graphs else 3 if graph is None else 2 if graph in elsewhere else 1
 
         worker.group = min(self.waiting, key=reluctance)
         self.waiting.remove(worker.group)

@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from workbench.compare.sensitivity import Look
 from workbench.compare.sensitivity.under import Under
@@ -45,7 +45,7 @@ class UnderPrior(Task[Under]):
         return self.look.found()
 
     def write(self, path: Path, result: Under) -> None:
-        path.write_text(json.dumps(_plain(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(dataclasses.asdict(result), indent=1) + "\n", encoding="utf-8")
 
 
 def under_prior(look: Look) -> UnderPrior:
@@ -57,8 +57,8 @@ def under_prior(look: Look) -> UnderPrior:
 def read_under(path: Path) -> Under:
     """An answer that was written."""
     fields = json.loads(path.read_text(encoding="utf-8"))
-    known = {name: None if fields[name] is None else _estimate(fields[name]) for name in ("evidence", "change")}
-    return Under(**{**fields, **known, "bound": _number(fields["bound"])})
+    estimates = {name: Evidence(**fields[name]) for name in ("evidence", "change") if fields[name] is not None}
+    return Under(**{**fields, **estimates})
 
 
 def _key(look: Look) -> str:
@@ -70,7 +70,7 @@ def _key(look: Look) -> str:
         "prior": base.problem.prior.numbers() if base.problem.prior is not None else None,
         "other": look.prior.numbers(),
         "model": model(base.problem),
-        "given": None if base.given is None else [base.given[0], _finite(dataclasses.asdict(base.given[1]))],
+        "given": None if base.given is None else [base.given[0], dataclasses.asdict(base.given[1])],
         "draws_of": None if base.draws_of is None else base.draws_of[0],
         "draws": {name: hashlib.sha256(value.tobytes()).hexdigest() for name, value in draws.items()},
         "sampled": base.sampled,
@@ -79,22 +79,3 @@ def _key(look: Look) -> str:
         "versions": {package: importlib.metadata.version(package) for method in BY for package in method.packages},
     }
     return hashlib.sha256(text(content).encode()).hexdigest()
-
-
-def _plain(found: Under) -> dict[str, Any]:
-    fields = dataclasses.asdict(found)
-    estimates = {name: _finite(fields[name]) for name in ("evidence", "change") if fields[name] is not None}
-    return _finite({**fields, **estimates})
-
-
-def _finite(fields: dict[str, Any]) -> dict[str, Any]:
-    """Numbers that are none as null, as JSON has it."""
-    return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in fields.items()}
-
-
-def _estimate(fields: dict[str, Any]) -> Evidence:
-    return Evidence(**{**fields, "log_evidence": _number(fields["log_evidence"]), "mcse": _number(fields["mcse"])})
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

@@ -61,10 +61,6 @@ class OfMethod[Result](Task[Result]):
         return self.method.compiles
 
     @property
-    def compiles(self) -> bool:
-        return self.method.compiles
-
-    @property
     def graph(self) -> tuple[object, ...] | None:
         if not self.method.compiles:
             return None

@@ -38,7 +38,6 @@ class Replicates(OfMethod[tuple[Trial, ...]]):
     numbers: range
     wanted: int
 
-    late: ClassVar[bool] = True
     part: ClassVar[bool] = True
 
     @property

@@ -29,10 +29,8 @@ class Task[Result](abc.ABC):
     values: Mapping[str, Any]
     artefact: str
 
-    late: ClassVar[bool] = False
-    """Whether it waits until no other kind of task does."""
     part: ClassVar[bool] = False
-    """Whether it is a part of something that is told as a whole, so that its own beginning and end are not."""
+    """Whether it is a part of something that is told as a whole: its own beginning and end are not, and it waits for tasks that are."""
 
     @property
     def name(self) -> str:
@@ -48,11 +46,6 @@ class Task[Result](abc.ABC):
     def heavy(self) -> bool:
         """Whether processes of their own pay for such tasks."""
         return True
-
-    @property
-    def compiles(self) -> bool:
-        """Whether it compiles before it computes."""
-        return False
 
     @property
     def graph(self) -> Hashable:
